@@ -1,0 +1,293 @@
+"""The five activations on torch tensors: their definition, checks, gradient and choice of backend.
+
+An activation map α is zero except at the kept positions, where it equals the similarity s. A
+sample is an *activation* if α is not zero there; zeros of s are never kept. Every map (n, c) of
+s, shape (N, C, L) or (N, C, H, W), is treated alone. Where two magnitudes are equal the lowest
+(row-major) index wins, so every backend returns the same positions. The gradient of α passes to
+s at the activations and is zero elsewhere.
+
+The compiled selections are in `activations_cpu`; tensors on other devices and of other float
+types are selected there as well.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Backend = Callable[[np.ndarray, np.ndarray, np.ndarray], bool]  # maps, parameter, alpha
+Parameter = int | tuple[int, ...] | Tensor | np.ndarray
+
+
+def identity(s: Tensor) -> Tensor:
+    """Return s itself: the activation that keeps everything.
+
+    Parameters
+    ----------
+    s : Tensor, shape (N, C, L) or (N, C, H, W), any float type
+        Similarity maps.
+
+    Returns
+    -------
+    Tensor, same shape and type
+        s, not a copy.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If s has another type or shape, or holds a NaN.
+
+    References
+    ----------
+    Bizopoulos & Koutsouris, IEEE TNNLS 2020, section II.
+
+    Examples
+    --------
+    >>> identity(torch.tensor([[[1.0, -2.0]]])).tolist()
+    [[[1.0, -2.0]]]
+    """
+    _check_similarity(s)
+    _refuse_nan(s)
+    return s
+
+
+def relu(s: Tensor) -> Tensor:
+    """Keep what is above zero.
+
+    Parameters
+    ----------
+    s : Tensor, shape (N, C, L) or (N, C, H, W), any float type
+        Similarity maps.
+
+    Returns
+    -------
+    Tensor, same shape and type
+        max(s, 0).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If s has another type or shape, or holds a NaN.
+
+    References
+    ----------
+    Bizopoulos & Koutsouris, IEEE TNNLS 2020, section II.
+
+    Examples
+    --------
+    >>> relu(torch.tensor([[[1.0, -2.0]]])).tolist()
+    [[[1.0, 0.0]]]
+    """
+    _check_similarity(s)
+    _refuse_nan(s)
+    return torch.relu(s)
+
+
+def top_k_absolutes(s: Tensor, k: int | Tensor | np.ndarray) -> Tensor:
+    """Keep the k samples of largest magnitude of each map.
+
+    Parameters
+    ----------
+    s : Tensor, shape (N, C, L) or (N, C, H, W), any float type
+        Similarity maps.
+    k : int, or integer tensor or array of shape (C,)
+        How many samples to keep, at least 1; with an array, of each channel. Where a map has
+        fewer samples that are not zero, all of them are kept.
+
+    Returns
+    -------
+    Tensor, same shape and type
+        The kept samples with their sign, zeros elsewhere. Ties: the lowest row-major index.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If s has another type or shape or holds a NaN, or k is below 1 or of another shape.
+
+    References
+    ----------
+    Bizopoulos & Koutsouris, IEEE TNNLS 2020, algorithm 1.
+
+    Examples
+    --------
+    >>> top_k_absolutes(torch.tensor([[[0.0, 1.1, 0.0, -2.7, 3.2]]]), 2).tolist()[0][0]
+    [0.0, 0.0, 0.0, -2.700000047683716, 3.200000047683716]
+    """
+    _check_similarity(s)
+    return _select(s, _top_k_absolutes, _per_map("k", k, s, minimum=1, per_axis=False))
+
+
+def extrema_pool(s: Tensor, pool_size: Parameter) -> Tensor:
+    """Keep the sample of largest magnitude of each of the windows that tile a map.
+
+    Parameters
+    ----------
+    s : Tensor, shape (N, C, L) or (N, C, H, W), any float type
+        Similarity maps.
+    pool_size : int, tuple of ints, or integer tensor or array of shape (C,) or (C, axes)
+        Samples per window, and the step from one window to the next, at least 1: the same along
+        every axis, or one number per axis; with an array, for each channel.
+
+    Returns
+    -------
+    Tensor, same shape and type
+        The kept samples with their sign, zeros elsewhere. Ties: the lowest row-major index. The
+        samples after the last whole window are never kept, and a window of zeros keeps nothing;
+        a map shorter than the window is all zeros.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If s has another type or shape or holds a NaN, or pool_size is below 1 or of another shape.
+
+    References
+    ----------
+    Bizopoulos & Koutsouris, IEEE TNNLS 2020, algorithm 2 (Extrema-Pool indices).
+
+    Examples
+    --------
+    >>> extrema_pool(torch.tensor([[[0.0, 1.0, -3.0, 2.0, 5.0]]]), 2).tolist()
+    [[[0.0, 1.0, -3.0, 0.0, 0.0]]]
+    """
+    _check_similarity(s)
+    return _select(s, _extrema_pool, _per_map("pool_size", pool_size, s, minimum=1))
+
+
+def extrema(s: Tensor, min_distance: Parameter) -> Tensor:
+    """Keep the peaks above zero and the valleys below it that no larger one suppresses.
+
+    A sample is a candidate if it is positive, larger than the sample before it and not smaller
+    than the one after it (a peak; of a plateau, its left edge), or negative, smaller than the
+    sample after it and not larger than the one before it (a valley; of a plateau, its right
+    edge). Beyond a border the map continues with its border value, so a peak can be the last
+    sample but not the first, and a valley the first but not the last. In two dimensions the same
+    must hold along both axes. Candidates are then visited in order of falling magnitude: each one
+    that is still there is kept and removes all others within `min_distance`, in two dimensions
+    within the box of that half-width. Kept extrema are at least min_distance + 1 apart.
+
+    Parameters
+    ----------
+    s : Tensor, shape (N, C, L) or (N, C, H, W), any float type
+        Similarity maps.
+    min_distance : int, tuple of ints, or integer tensor or array of shape (C,) or (C, axes)
+        Distance in samples, at least 0, up to and including which an extremum suppresses smaller
+        ones: the same along every axis, or one number per axis; with an array, for each channel.
+
+    Returns
+    -------
+    Tensor, same shape and type
+        The kept samples with their sign, zeros elsewhere. Ties: the lowest row-major index is
+        visited first. Constant maps and maps of one sample are all zeros.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If s has another type or shape or holds a NaN, or min_distance is negative or of another
+        shape.
+
+    References
+    ----------
+    Bizopoulos & Koutsouris, IEEE TNNLS 2020, algorithm 3 (Extrema), as the authors' code has it:
+    there min_distance is the kernel size less a border tolerance.
+
+    Examples
+    --------
+    >>> extrema(torch.tensor([[[0.0, 1.0, 0.0, 3.0, 0.0, -2.0, 0.0]]]), 1).tolist()
+    [[[0.0, 1.0, 0.0, 3.0, 0.0, -2.0, 0.0]]]
+    >>> extrema(torch.tensor([[[0.0, 1.0, 0.0, 3.0, 0.0, -2.0, 0.0]]]), 2).tolist()
+    [[[0.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0]]]
+    """
+    _check_similarity(s)
+    return _select(s, _extrema, _per_map("min_distance", min_distance, s, minimum=0))
+
+
+def _check_similarity(s: Tensor) -> None:
+    if not isinstance(s, Tensor):
+        raise TypeError(f"s must be a torch tensor, got {type(s).__name__}")
+    if not s.is_floating_point():
+        raise TypeError(f"s must be of a float type, got {s.dtype}")
+    if s.dim() not in (3, 4):
+        raise ValueError(f"s must have shape (N, C, L) or (N, C, H, W), got {tuple(s.shape)}")
+
+
+def _refuse_nan(s: Tensor) -> None:
+    nan = torch.isnan(s.detach())
+    if nan.any():
+        where = tuple(nan.nonzero()[0].tolist())
+        raise ValueError(f"s must not hold NaN, got one at index {where}")
+
+
+def _per_map(
+    name: str, value: Any, s: Tensor, *, minimum: int, per_axis: bool = True
+) -> np.ndarray:
+    """The parameter of every map as integers, shape (N C, axes), or (N C,) without axes."""
+    batch, channels, *size = s.shape
+    array = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+    per_channel = isinstance(array, np.ndarray) and array.ndim > 0
+    numbers = np.asarray(array)
+    if not np.issubdtype(numbers.dtype, np.integer):
+        raise TypeError(f"{name} must be a whole number, or several, got {value!r}")
+    shapes = [(channels,), (channels, len(size))] if per_channel else [(), (len(size),)]
+    if numbers.shape not in shapes[: 1 + per_axis]:
+        expected = " or ".join(str(shape) for shape in shapes[: 1 + per_axis])
+        raise ValueError(f"{name} must have shape {expected} here, got {value!r}")
+    if numbers.size and numbers.min() < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
+    if per_axis and per_channel and numbers.ndim == 1:
+        numbers = numbers[:, None]
+    numbers = np.minimum(numbers, math.prod(size) + 1).astype(np.int64)  # larger changes nothing
+    one_signal = np.broadcast_to(numbers, (channels, len(size)) if per_axis else (channels,))
+    return np.tile(one_signal, (batch, 1) if per_axis else batch)
+
+
+class _Selection(torch.autograd.Function):
+    """α equals s where it is not zero, and there alone the gradient passes."""
+
+    @staticmethod
+    def forward(ctx: Any, s: Tensor, select: Backend, parameter: np.ndarray) -> Tensor:
+        maps = s.detach().cpu().contiguous()
+        if maps.dtype not in (torch.float32, torch.float64):
+            maps = maps.float()
+        alpha = torch.empty_like(maps)
+        flat = (-1, *maps.shape[2:])
+        if not select(maps.numpy().reshape(flat), parameter, alpha.numpy().reshape(flat)):
+            _refuse_nan(s)
+        alpha = alpha.to(s)
+        ctx.save_for_backward(alpha)
+        return alpha
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (alpha,) = ctx.saved_tensors
+        return torch.where(alpha != 0, gradients[0], 0), None, None
+
+
+def _select(s: Tensor, select: Backend, parameter: np.ndarray) -> Tensor:
+    return _Selection.apply(s, select, parameter) if s.numel() else s
+
+
+def _extrema(maps: np.ndarray, min_distance: np.ndarray, alpha: np.ndarray) -> bool:
+    from san import activations_cpu
+
+    if maps.ndim == 2:
+        return activations_cpu.extrema_1d(maps, min_distance[:, 0], alpha)
+    return activations_cpu.extrema_2d(maps, min_distance, alpha)
+
+
+def _extrema_pool(maps: np.ndarray, pool_size: np.ndarray, alpha: np.ndarray) -> bool:
+    from san import activations_cpu
+
+    if maps.ndim == 2:
+        maps, alpha = maps[:, None], alpha[:, None]
+        pool_size = np.insert(pool_size, 0, 1, axis=1)
+    return activations_cpu.extrema_pool(maps, pool_size, alpha)
+
+
+def _top_k_absolutes(maps: np.ndarray, k: np.ndarray, alpha: np.ndarray) -> bool:
+    from san import activations_cpu
+
+    rows = (len(maps), -1)
+    return activations_cpu.top_k_absolutes(maps.reshape(rows), k, alpha.reshape(rows))

@@ -1,0 +1,149 @@
+"""The command line: parse, call, print. The only place where a data set's name meets a model.
+
+Wrong use ends with one line and exit code 2, an interrupt with 130. Nothing heavy is imported
+before a command runs.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="san",
+    help="Sparsely Activated Networks: a few learned kernels and the sparse events of a signal.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the command line; the entry point `san`."""
+    try:
+        code = app(standalone_mode=False)
+    except KeyboardInterrupt as error:
+        _fail(str(error) or "interrupted", 130)
+    except (ValueError, TypeError, OSError) as error:
+        _fail(" ".join(str(error).split()), 2)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # not wrong use, but a fault of ours
+            raise
+        _fail(error.format_message(), 2)
+    sys.exit(code or 0)
+
+
+def _fail(message: str, code: int) -> None:
+    if message:
+        print(f"san: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _show_version(show: bool) -> None:
+    if show:
+        import importlib.metadata
+
+        print(f"san {importlib.metadata.version('sparsely-activated-networks')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def _option(panel: str, help: str, metavar: str | None = None) -> Any:
+    return typer.Option(help=help, rich_help_panel=panel, metavar=metavar)
+
+
+DATA, MODEL, TRAINING, RUN = "Data", "Model", "Training", "Run"
+DATASET = "physionet, uci-epilepsy, mnist or fashion-mnist. Default: physionet."
+RECORD = """PhysioNet record, such as mitdb/100; a database for its first record; 'all' for the
+first of each of the paper's 15. Default: the bundled recording."""
+CHANNEL = "Channel of the record, from 0. Default: 0."
+WINDOW = "Samples per window. Default: 1000."
+WINDOWS = "Windows, split 1/2, 1/6, 1/3 into training, validation, test. Default: 12."
+START = "Sample at which the first window begins. Default: 0."
+DATA_DIR = "Searched for data before the cache and the network. Default: $SAN_DATA_DIR."
+ACTIVATION = "identity, relu, top-k-absolutes, extrema-pool or extrema. Default: extrema."
+KERNEL_SIZES = """Sizes m to try, in samples: 74, or 7,10,74, or a range such as 1:250 (up to 249)
+or 10:250:10. Default: the data set's."""
+KERNELS = "Kernels q, all of one size. Default: the data set's."
+INIT = """First weights: data (a segment around an extremum) or normal (N(0, 0.1)). Default: data;
+published: normal."""
+DECODER = "adjoint (transposed convolution) or paper. Default: adjoint; published: paper."
+TOLERANCE = "Samples by which extrema may be closer than m. Default: 3; images and UCI: 2."
+EPOCHS = "Epochs. Default: 30; images and UCI: 5."
+BATCH_SIZE = "Signals per step. Default: 2; images and UCI: 64."
+LEARNING_RATE = "Step of Adam. Default: 0.01."
+SEED = "Of the first weights, the order and the split. Default: 0."
+PROTOCOL = """corrected, or published: every choice as in the paper's experiments, unless given
+here. Default: corrected."""
+DEVICE = "cpu, cuda, cuda:1. Default: cpu."
+SETTINGS = """TOML file of these same settings, such as a run's settings.toml; options given here
+come first."""
+OUTPUT = "Run folder. Default: a new one in runs."
+RESUME = "Continue the run in this folder, with its settings."
+
+
+@app.command()
+def train(
+    dataset: Annotated[str | None, _option(DATA, DATASET)] = None,
+    record: Annotated[str | None, _option(DATA, RECORD, "DATABASE/RECORD")] = None,
+    channel: Annotated[int | None, _option(DATA, CHANNEL)] = None,
+    window: Annotated[int | None, _option(DATA, WINDOW)] = None,
+    windows: Annotated[int | None, _option(DATA, WINDOWS)] = None,
+    start: Annotated[int | None, _option(DATA, START)] = None,
+    data_dir: Annotated[str | None, _option(DATA, DATA_DIR, "FOLDER")] = None,
+    activation: Annotated[str | None, _option(MODEL, ACTIVATION)] = None,
+    kernel_sizes: Annotated[str | None, _option(MODEL, KERNEL_SIZES, "SIZES")] = None,
+    kernels: Annotated[int | None, _option(MODEL, KERNELS)] = None,
+    init: Annotated[str | None, _option(MODEL, INIT)] = None,
+    decoder: Annotated[str | None, _option(MODEL, DECODER)] = None,
+    border_tolerance: Annotated[int | None, _option(MODEL, TOLERANCE)] = None,
+    epochs: Annotated[int | None, _option(TRAINING, EPOCHS)] = None,
+    batch_size: Annotated[int | None, _option(TRAINING, BATCH_SIZE)] = None,
+    learning_rate: Annotated[float | None, _option(TRAINING, LEARNING_RATE)] = None,
+    seed: Annotated[int | None, _option(TRAINING, SEED)] = None,
+    protocol: Annotated[str | None, _option(TRAINING, PROTOCOL)] = None,
+    device: Annotated[str | None, _option(TRAINING, DEVICE)] = None,
+    settings: Annotated[Path | None, _option(RUN, SETTINGS, "FILE")] = None,
+    output: Annotated[Path | None, _option(RUN, OUTPUT, "FOLDER")] = None,
+    resume: Annotated[Path | None, _option(RUN, RESUME, "FOLDER")] = None,
+) -> None:
+    """Train a Sparsely Activated Network and choose kernel size and epoch by validation φ.
+
+    The run folder holds settings, history, model, test metrics and figures.
+    """
+    given = {name: value for name, value in locals().items() if value is not None}
+    for name in ("settings", "output", "resume"):
+        given.pop(name, None)
+    from san import console, runs
+
+    if resume is not None:
+        if settings or output or given.keys() - {"data_dir"}:
+            raise ValueError("--resume takes its settings from the run folder: give no others")
+        console.train(runs.resume(resume, data_dir))
+        return
+    if "activation" in given:
+        given["activation"] = given["activation"].replace("-", "_")
+    if settings is not None:
+        given = {**runs.read_settings(settings), **given}
+    console.train(runs.start(*runs.settings_from(given), output))
+
+
+@app.command()
+def datasets(
+    data_dir: Annotated[str | None, typer.Option(help=DATA_DIR, metavar="FOLDER")] = None,
+) -> None:
+    """List the data sets: what each is, its licence, and whether it is here."""
+    from san import console
+    from san.datasets import available
+
+    console.show_datasets(available(data_dir))

@@ -1,0 +1,116 @@
+"""What the terminal shows of a run: a progress bar while it lasts, a small table at its end.
+
+Progress goes to standard error and only to a terminal; results go to standard output.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from rich import box, progress
+from rich.console import Console
+from rich.table import Table
+
+from san import datasets, report, runs
+from san.train import Result, Row
+
+
+def train(run: runs.Run | runs.Collection) -> None:
+    """Finish a run, or each run of a collection, and show its result."""
+    if isinstance(run, runs.Run):
+        show_result(run, _finish(run))
+        return
+    rows: list[tuple[str, ...]] = []
+    missing = []
+    for database, member in run.members():
+        if member is None:
+            missing.append(database)
+        else:
+            rows += _table_rows(member, _finish(member))
+    if rows:
+        _print_table(rows)
+        print(f"models, metrics and figures are in {run.folder}")
+    if missing:
+        print(
+            f"san: skipped, neither here nor to be downloaded: {', '.join(missing)}; put their "
+            "records into FOLDER/DATABASE and give --data-dir FOLDER",
+            file=sys.stderr,
+        )
+    if not rows:
+        raise datasets.MissingData(f"none of the {len(missing)} records is here")
+
+
+def show_result(run: runs.Run, result: Result) -> None:
+    """Print the chosen model's test scores beside the published ones, and where its files are."""
+    _print_table(_table_rows(run, result))
+    print(f"model, metrics and figures are in {run.folder}")
+
+
+def show_datasets(entries: Sequence[datasets.Entry]) -> None:
+    """Print the list of data sets."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("data set", "record", "here", "licence", "what"):
+        table.add_column(heading)
+    for entry in entries:
+        name, _, record = entry.name.partition(" ")
+        table.add_row(name, record, "yes" if entry.here else "no", entry.licence, entry.title)
+    Console().print(table)
+
+
+def _finish(run: runs.Run) -> Result:
+    """Finish a run under a progress bar that shows the last loss and the best φ."""
+    settings, training = run.settings, run.training
+    bar = progress.Progress(
+        "{task.description}",
+        progress.BarColumn(),
+        "epoch {task.fields[epoch]}/" + str(settings.epochs),
+        "loss {task.fields[loss]:.4f}",
+        "best φ {task.fields[phi]}",
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    steps = training.steps_per_epoch
+    task = bar.add_task(
+        f"{run.splits.train.name} {settings.activation}",
+        total=steps * settings.epochs,
+        completed=steps * training.epoch,
+        epoch=training.epoch,
+        loss=float("nan"),
+        phi=_best_phi(training.history),
+    )
+
+    def on_step(loss: float) -> None:
+        bar.update(task, advance=1, loss=loss)
+
+    def on_epoch(rows: list[Row]) -> None:
+        bar.update(task, epoch=rows[0].epoch, phi=_best_phi(training.history))
+
+    try:
+        with bar:
+            return runs.finish(run, on_step, on_epoch)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"stopped after epoch {training.epoch} of {settings.epochs}; "
+            f"continue with: san train --resume {run.folder}"
+        ) from None
+
+
+def _best_phi(history: Sequence[Row]) -> str:
+    return f"{min(row.phi for row in history):.3f}" if history else "-"
+
+
+def _table_rows(run: runs.Run, result: Result) -> list[tuple[str, ...]]:
+    name = run.splits.test.name
+    published = datasets.published_results(name, run.settings.activation)
+    scores = runs.test_scores(result)
+    return report.result_rows(name.removeprefix("physionet "), scores, published)
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("test split", "m", "CR⁻¹", "loss", "φ"):
+        table.add_column(heading, justify="right" if table.columns else "left")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)

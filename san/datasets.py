@@ -1,0 +1,331 @@
+"""From a data set's name to arrays: which record, which windows, which split, how normalised.
+
+A manifest per source (`datasets/*.toml`) says what the data set is; one sibling file per kind of
+source finds and reads it. Splits and normalisation are those of the paper; `protocol` names
+where the published experiments and the corrected ones differ.
+"""
+
+import csv
+import functools
+import hashlib
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from san import datasets_images, datasets_physionet, datasets_table, fetch
+from san.datasets_physionet import BUNDLED
+from san.fetch import MissingData
+
+__all__ = [
+    "BUNDLED",
+    "NAMES",
+    "PROTOCOLS",
+    "Dataset",
+    "Entry",
+    "MissingData",
+    "Splits",
+    "available",
+    "databases",
+    "load",
+    "load_splits",
+    "published_results",
+    "read_manifest",
+    "training_defaults",
+]
+
+NAMES = ("physionet", "uci-epilepsy", "mnist", "fashion-mnist")
+PROTOCOLS = ("corrected", "published")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One split of a data set."""
+
+    name: str  # "physionet mitdb/100"
+    split: str
+    x: np.ndarray  # (N, C, *size), float32, normalised
+    y: np.ndarray | None  # (N,), int64 class numbers
+    sampling_rate: float | None  # Hz
+    units: tuple[str, ...]  # of each channel, before normalisation
+    channels: tuple[str, ...]
+    scale: str  # of x: "standard deviations", "scaled to [0, 1]"
+    licence: str
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of shape and samples (little-endian float32) and of the classes."""
+        digest = hashlib.sha256(repr(self.x.shape).encode())
+        digest.update(np.ascontiguousarray(self.x, "<f4").tobytes())
+        if self.y is not None:
+            digest.update(np.ascontiguousarray(self.y, "<i8").tobytes())
+        return digest.hexdigest()
+
+
+class Splits(NamedTuple):
+    """The three splits of a data set."""
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the list of data sets."""
+
+    name: str
+    title: str
+    licence: str
+    here: bool  # whether it loads without the network
+
+
+def load(name: str, split: str = "train", **options: Any) -> Dataset:
+    """Load one split of a data set; the options are those of `load_splits`.
+
+    Examples
+    --------
+    >>> train = load("physionet")
+    >>> train.x.shape, train.sampling_rate, train.units
+    ((6, 1, 1000), 360.0, ('mV',))
+    """
+    if split not in Splits._fields:
+        raise ValueError(f"split must be one of {', '.join(Splits._fields)}, got {split!r}")
+    return getattr(load_splits(name, **options), split)
+
+
+def load_splits(
+    name: str,
+    *,
+    record: str | None = None,
+    channel: int | None = None,
+    window: int | None = None,
+    windows: int | None = None,
+    start: int | None = None,
+    protocol: str = "corrected",
+    seed: int = 0,
+    data_dir: str | Path | None = None,
+) -> Splits:
+    """Load the training, validation and test split of a data set.
+
+    Parameters
+    ----------
+    name : str
+        One of `NAMES`.
+    record : str, optional
+        PhysioNet only: "database/record", a database's name for its first record, or "bundled"
+        (the default), the recording that comes with the package.
+    channel : int, optional
+        PhysioNet only: which channel, from 0; the paper's where it is not given.
+    window, windows : int, optional
+        PhysioNet only: samples per window and how many of them, one after the other; the paper's
+        12 of 1,000 where they are not given. A half of them are for training, a sixth for
+        validation, the rest for the test, in order. Each is standardised: mean 0, unbiased
+        standard deviation 1 (a constant window becomes zeros).
+    start : int, optional
+        PhysioNet only: the sample of the record at which the first window begins; 0 where it is
+        not given, and for the paper's windows of the bundled record a stretch with a calm
+        baseline.
+    protocol : {"corrected", "published"}
+        UCI-epilepsy only: "published" splits by row and scales by the extremes of all rows;
+        "corrected" keeps windows of one recording on one side and scales by those of the training
+        rows. Both scale to [-1, 1].
+    seed : int
+        UCI-epilepsy only: of the order in which recordings (published: rows, where the file
+        does not have them in random order) are split.
+    data_dir : str or Path, optional
+        A folder that is searched before $SAN_DATA_DIR, the cache and the network.
+
+    Returns
+    -------
+    Splits
+        (train, validation, test), each a `Dataset`.
+
+    Raises
+    ------
+    MissingData
+        If files are neither here nor to be had; the message says how to get them.
+    ValueError
+        If a name, a size or a channel does not fit, a file is corrupt, or a window holds a gap.
+
+    References
+    ----------
+    Bizopoulos & Koutsouris, IEEE TNNLS 2020, section III.
+
+    Examples
+    --------
+    >>> [split.x.shape for split in load_splits("physionet", windows=6, window=500)]
+    [(3, 1, 500), (1, 1, 500), (2, 1, 500)]
+    """
+    manifest = read_manifest(name)
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
+    places = fetch.folders(data_dir)
+    if manifest["kind"] == "physionet":
+        paper = manifest["windows"]
+        if start is None:
+            calm = (record or BUNDLED) == BUNDLED and window is None and windows is None
+            start = manifest["bundled"]["start"] if calm else 0
+        recording, label = datasets_physionet.find_recording(
+            manifest, record or BUNDLED, _manifests() / "sample", places
+        )
+        _, entry = datasets_physionet.find_database(manifest, record or BUNDLED)
+        number = entry["channel"] if channel is None else channel
+        parts = datasets_physionet.cut_windows(
+            recording,
+            label,
+            number,
+            paper["window"] if window is None else window,
+            paper["windows"] if windows is None else windows,
+            start,
+        )
+        return _splits(
+            f"{name} {label}",
+            [(x, None) for x in parts],
+            recording.sampling_rate,
+            recording.units[number],
+            recording.channels[number],
+            paper["scale"],
+            entry["licence"],
+        )
+    options = dict(record=record, channel=channel, window=window, windows=windows, start=start)
+    for option, value in options.items():
+        if value is not None:
+            raise ValueError(f"{option} is an option of physionet, {name} has none")
+    if manifest["kind"] == "table":
+        labelled = datasets_table.load(name, manifest, places, protocol, seed)
+    else:
+        labelled = datasets_images.load(name, manifest, places)
+    return _splits(
+        name,
+        labelled,
+        manifest.get("sampling_rate"),
+        manifest["units"],
+        manifest["channel"],
+        manifest["scale"],
+        manifest["licence"],
+    )
+
+
+def _splits(
+    name: str,
+    parts: Sequence[tuple[np.ndarray, np.ndarray | None]],
+    sampling_rate: float | None,
+    unit: str,
+    channel: str,
+    scale: str,
+    licence: str,
+) -> Splits:
+    return Splits(
+        *(
+            Dataset(name, split, x, y, sampling_rate, (unit,), (channel,), scale, licence)
+            for split, (x, y) in zip(Splits._fields, parts, strict=True)
+        )
+    )
+
+
+def available(data_dir: str | Path | None = None) -> list[Entry]:
+    """List every data set and record: what it is, its licence, and whether it is here.
+
+    Examples
+    --------
+    >>> [entry.here for entry in available() if entry.name == "physionet bundled"]
+    [True]
+    """
+    places = fetch.folders(data_dir)
+    entries = []
+    for name in NAMES:
+        manifest = read_manifest(name)
+        if manifest["kind"] == "physionet":
+            entries.append(_bundled_entry(name, manifest))
+            for database, entry in manifest["databases"].items():
+                label = f"{database}/{entry['record']}" if "record" in entry else database
+                here = datasets_physionet.is_here(manifest, database, places)
+                entries.append(Entry(f"{name} {label}", entry["title"], entry["licence"], here))
+        else:
+            kind = datasets_table if manifest["kind"] == "table" else datasets_images
+            here = kind.is_here(manifest, places)
+            entries.append(Entry(name, manifest["title"], manifest["licence"], here))
+    return entries
+
+
+def _bundled_entry(name: str, manifest: dict[str, Any]) -> Entry:
+    _, database = datasets_physionet.find_database(manifest, BUNDLED)
+    title = manifest["bundled"]["title"]
+    return Entry(f"{name} {BUNDLED}", title, database["licence"], True)
+
+
+def databases() -> list[str]:
+    """List the paper's 15 PhysioNet databases."""
+    return list(read_manifest("physionet")["databases"])
+
+
+@functools.cache
+def read_manifest(name: str) -> dict[str, Any]:
+    """Read the manifest of a data set, `datasets/NAME.toml`."""
+    if name not in NAMES:
+        raise ValueError(f"dataset must be one of {', '.join(NAMES)}, got {name!r}")
+    with open(_manifests() / f"{name}.toml", "rb") as file:
+        return tomllib.load(file)
+
+
+def training_defaults(name: str, record: str | None, protocol: str) -> dict[str, Any]:
+    """Return the training settings of a protocol on a data set, as its manifest has them.
+
+    Examples
+    --------
+    >>> training_defaults("physionet", "mitdb/100", "published")["kernel_sizes"]
+    '1:250'
+    """
+    manifest = read_manifest(name)
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
+    bundled = manifest.get("bundled", {}) if record in (None, BUNDLED) else {}
+    return {**manifest[protocol], **bundled.get(protocol, {})}
+
+
+def published_results(name: str, activation: str) -> list[dict[str, float]]:
+    """Return the published rows of a data set, or of a PhysioNet database, for an activation.
+
+    Parameters
+    ----------
+    name : str
+        As in `Dataset.name`: "physionet mitdb/100", "mnist".
+    activation : str
+        As in `san.model.ACTIVATIONS`.
+
+    Returns
+    -------
+    list of dict
+        kernel_size, inverse_compression_ratio, normalized_loss, phi and, for classified data
+        sets, accuracy_percent. Empty where nothing was published: for PhysioNet, records other
+        than the first of each database.
+
+    Examples
+    --------
+    >>> published_results("physionet mitdb/100", "extrema")[0]["kernel_size"]
+    229.0
+    """
+    if name.startswith("physionet "):
+        database, _, record = name.removeprefix("physionet ").partition("/")
+        entry = read_manifest("physionet")["databases"].get(database)
+        if entry is None or record != entry.get("record", record):
+            return []
+        name = database
+    with open(_manifests() / "published.csv", newline="") as file:
+        rows = [
+            r for r in csv.DictReader(file) if (r["dataset"], r["activation"]) == (name, activation)
+        ]
+    return [
+        {k: float(v) for k, v in r.items() if v and k not in ("dataset", "activation")}
+        for r in rows
+    ]
+
+
+def _manifests() -> Path:
+    """The folder of manifests: inside the installed package, or beside it in a checkout."""
+    installed = Path(__file__).parent / "_datasets"
+    return installed if installed.is_dir() else Path(__file__).parents[1] / "datasets"

@@ -1,0 +1,247 @@
+"""Figures and tables of a run. Nothing is computed here: numbers come in, pictures go out.
+
+Each plot draws on the axes it is given, or on new ones, and returns their figure.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+COLOURS = {
+    "signal": "#33415c",
+    "similarity": "#7d8597",
+    "reconstruction": "#c1121f",
+    "published": "#2a6f97",
+}
+KERNEL_COLOURS = ("#c1121f", "#2a6f97", "#e09f3e", "#588157", "#7b2cbf", "#9c6644")
+
+
+def new_axes(width: float = 7.0, height: float = 2.6) -> Axes:
+    """Return the axes of a new figure, in inches, that belongs to no window."""
+    return Figure(figsize=(width, height), layout="constrained").add_subplot()
+
+
+def plot_signal(
+    x: np.ndarray,
+    sampling_rate: float | None = None,
+    scale: str = "",
+    ax: Axes | None = None,
+    label: str = "signal $x$",
+    colour: str = COLOURS["signal"],
+) -> Figure:
+    """Plot a signal (L,) against time, or an image (H, W)."""
+    ax = ax or new_axes()
+    if x.ndim == 2:
+        _show_image(ax, x, label)
+    else:
+        ax.plot(_time(len(x), sampling_rate), x, color=colour, linewidth=0.9, label=label)
+        _finish(ax, sampling_rate, scale)
+    return _figure(ax)
+
+
+def plot_kernels(
+    kernels: Sequence[np.ndarray], sampling_rate: float | None = None, ax: Axes | None = None
+) -> Figure:
+    """Plot kernels, each (m,), in one panel; of images, each (m, m), the first."""
+    ax = ax or new_axes(4.0, 2.6)
+    if kernels[0].ndim == 2:
+        _show_image(ax, kernels[0], "kernel $w$")
+        return _figure(ax)
+    for i, w in enumerate(kernels):
+        label = f"kernel $w_{{{i + 1}}}$, m = {len(w)}"
+        ax.plot(_time(len(w), sampling_rate), w, color=_kernel_colour(i), label=label)
+    _finish(ax, sampling_rate, "weight")
+    return _figure(ax)
+
+
+def plot_similarities(
+    similarities: np.ndarray, sampling_rate: float | None = None, ax: Axes | None = None
+) -> Figure:
+    """Plot the similarity maps (q, L) of one signal; of an image, the first of (q, H, W)."""
+    ax = ax or new_axes()
+    if similarities.ndim == 3:
+        _show_image(ax, similarities[0], "similarity $s$")
+        return _figure(ax)
+    for i, s in enumerate(similarities):
+        label = f"similarity $s_{{{i + 1}}}$"
+        ax.plot(
+            _time(len(s), sampling_rate), s, color=_kernel_colour(i), linewidth=0.9, label=label
+        )
+    _finish(ax, sampling_rate, "similarity")
+    return _figure(ax)
+
+
+def plot_activations(
+    activations: np.ndarray, sampling_rate: float | None = None, ax: Axes | None = None
+) -> Figure:
+    """Plot the non-zeros of activation maps (q, L) as stems; of an image, the first map."""
+    ax = ax or new_axes()
+    if activations.ndim == 3:
+        _show_image(ax, activations[0], "activations $α$")
+        return _figure(ax)
+    for i, a in enumerate(activations):
+        where = np.flatnonzero(a)
+        times, colour = _time(len(a), sampling_rate)[where], _kernel_colour(i)
+        ax.vlines(times, 0, a[where], color=colour, linewidth=1)
+        label = f"activations $α_{{{i + 1}}}$: {len(where)} of {len(a)}"
+        ax.plot(times, a[where], "o", markersize=3, color=colour, label=label)
+    ax.axhline(0, color="0.6", linewidth=0.6)
+    ax.set_xlim(0, (activations.shape[1] - 1) / (sampling_rate or 1))
+    _finish(ax, sampling_rate, "activation")
+    return _figure(ax)
+
+
+def plot_reconstruction(
+    x: np.ndarray,
+    x_hat: np.ndarray,
+    sampling_rate: float | None = None,
+    scale: str = "",
+    ax: Axes | None = None,
+) -> Figure:
+    """Plot a reconstruction (L,) over its signal; of an image (H, W), the reconstruction."""
+    ax = ax or new_axes()
+    if x.ndim == 2:
+        _show_image(ax, x_hat, r"reconstruction $\hat{x}$")
+        return _figure(ax)
+    plot_signal(x, sampling_rate, scale, ax)
+    label, colour = r"reconstruction $\hat{x}$", COLOURS["reconstruction"]
+    return plot_signal(x_hat, sampling_rate, scale, ax, label, colour)
+
+
+def plot_overview(
+    x: np.ndarray,
+    kernels: Sequence[np.ndarray],
+    similarities: np.ndarray,
+    activations: np.ndarray,
+    x_hat: np.ndarray,
+    sampling_rate: float | None = None,
+    scale: str = "",
+    title: str = "",
+) -> Figure:
+    """Plot a signal's way through a model: kernels, signal, similarity, activations, result."""
+    if x.ndim == 2:
+        figure = Figure(figsize=(12, 2.9), layout="constrained")
+        axes = list(figure.subplots(1, 5))
+    else:
+        figure = Figure(figsize=(9, 10), layout="constrained")
+        axes = list(figure.subplots(5, 1))
+    plot_signal(x, sampling_rate, scale, axes[0])
+    plot_kernels(kernels, sampling_rate, axes[1])
+    plot_similarities(similarities, sampling_rate, axes[2])
+    plot_activations(activations, sampling_rate, axes[3])
+    plot_reconstruction(x, x_hat, sampling_rate, scale, axes[4])
+    figure.suptitle(title)
+    return figure
+
+
+def plot_sweep(
+    validation_phi: Mapping[int, float],
+    chosen: int,
+    published: Mapping[str, float] | None = None,
+    ax: Axes | None = None,
+) -> Figure:
+    """Plot the validation φ of each kernel size, with the chosen one and the published test φ."""
+    ax = ax or new_axes(7.0, 3.2)
+    sizes = sorted(validation_phi)
+    values = [validation_phi[m] for m in sizes]
+    ax.plot(sizes, values, ".-", color=COLOURS["signal"], linewidth=0.9, label="validation")
+    ax.plot(
+        chosen,
+        validation_phi[chosen],
+        "o",
+        color=COLOURS["reconstruction"],
+        label=f"chosen, m = {chosen}",
+    )
+    if published:
+        m, value = published["kernel_size"], published["phi"]
+        ax.plot(m, value, "d", color=COLOURS["published"], label=f"published test, m = {m:.0f}")
+    ax.set_xlabel("kernel size m (samples)")
+    ax.set_ylabel("mean φ")
+    _legend(ax)
+    return _figure(ax)
+
+
+def plot_history(
+    epochs: Sequence[int], phi: Sequence[float], kernel_size: int, ax: Axes | None = None
+) -> Figure:
+    """Plot the validation φ of the chosen kernel size against the epoch."""
+    ax = ax or new_axes(7.0, 3.2)
+    label = f"validation, m = {kernel_size}"
+    ax.plot(epochs, phi, ".-", color=COLOURS["signal"], linewidth=0.9, label=label)
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("mean φ")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend(ax)
+    return _figure(ax)
+
+
+def result_rows(
+    name: str, scores: Mapping[str, float], published: Sequence[Mapping[str, float]]
+) -> list[tuple[str, ...]]:
+    """Rows of the table at the end of a run: name, m, CR⁻¹, loss, φ, as text.
+
+    `scores` has kernel_size, inverse_compression_ratio, normalized_loss and phi. Of several
+    published rows the one with the same kernel size is taken, else the one with the lowest φ.
+    """
+    rows: list[tuple[str, ...]] = [(name, *_numbers(scores, 3))]
+    if published:
+        same = [row for row in published if row["kernel_size"] == scores["kernel_size"]]
+        best = min(same or published, key=lambda row: row["phi"])
+        rows.append(("  published", *_numbers(best, 2)))
+    return rows
+
+
+def _numbers(row: Mapping[str, float], digits: int) -> tuple[str, str, str, str]:
+    names = ("inverse_compression_ratio", "normalized_loss", "phi")
+    ratio, loss, phi = (f"{row[name]:.{digits}f}" for name in names)
+    return f"{row['kernel_size']:.0f}", ratio, loss, phi
+
+
+def _time(samples: int, sampling_rate: float | None) -> np.ndarray:
+    return np.arange(samples) / (sampling_rate or 1)
+
+
+def _show_image(ax: Axes, values: np.ndarray, title: str) -> None:
+    largest = float(np.abs(values).max()) or 1.0
+    signed = bool((values < 0).any())
+    shown = ax.imshow(
+        values,
+        cmap="RdBu_r" if signed else "Greys",
+        vmin=-largest if signed else 0,
+        vmax=largest,
+    )
+    ax.set_title(title)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    _figure(ax).colorbar(shown, ax=ax, shrink=0.7)
+
+
+def _finish(ax: Axes, sampling_rate: float | None, label: str) -> None:
+    ax.set_xlabel("time (s)" if sampling_rate else "sample")
+    ax.set_ylabel(label)
+    ax.margins(x=0)
+    _legend(ax)
+
+
+def _legend(ax: Axes) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=3,
+        fontsize="small",
+        frameon=False,
+        borderpad=0,
+    )
+
+
+def _kernel_colour(i: int) -> str:
+    return KERNEL_COLOURS[i % len(KERNEL_COLOURS)]
+
+
+def _figure(ax: Axes) -> Any:
+    return ax.figure

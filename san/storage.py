@@ -1,0 +1,82 @@
+"""How results reach the disk: whole or not at all, and checked when they are read back."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+LARGEST = 1 << 30  # bytes of a tensor file that is still read
+
+
+def write(path: Path, content: bytes | str) -> None:
+    """Write a file under a temporary name, flush it to the disk, and rename it into place.
+
+    A process that is killed, or a disk that is full, leaves the former file as it was.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that a killed process left in a folder."""
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], description: Any) -> None:
+    """Write arrays and a description (JSON) as a safetensors file that carries its own SHA-256."""
+    from safetensors.numpy import save
+
+    arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    text = json.dumps(description, sort_keys=True)
+    metadata = {"description": text, "sha256": _digest(arrays, text)}
+    write(path, save(arrays, metadata))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], Any]:
+    """Read what `write_tensors` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is not there.
+    ValueError
+        If it is too large, not such a file, or does not agree with its SHA-256.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there")
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"{path} has {path.stat().st_size} bytes, more than {LARGEST}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, TypeError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is corrupt: {error}") from error
+    text = metadata.get("description", "")
+    if metadata.get("sha256") != _digest(tensors, text):
+        raise ValueError(f"{path} is corrupt: its content does not agree with its SHA-256")
+    return tensors, json.loads(text)
+
+
+def _digest(tensors: Mapping[str, np.ndarray], text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        array = tensors[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,276 @@
+"""Each activation equals its definition in naive.py: values, positions and gradients."""
+
+import naive
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from san.activations import extrema, extrema_pool, identity, relu, top_k_absolutes
+
+SPARSE = {
+    "top_k_absolutes": (top_k_absolutes, naive.top_k_absolutes),
+    "extrema_pool": (extrema_pool, naive.extrema_pool),
+    "extrema": (extrema, naive.extrema),
+}
+
+
+def per_map(oracle, s, parameter):
+    """Apply an oracle for one map to each map of a batch."""
+    out = np.zeros_like(s)
+    for n, c in np.ndindex(s.shape[:2]):
+        out[n, c] = oracle(s[n, c], parameter)
+    return out
+
+
+def check_selection(name, s, parameter):
+    """Values, positions and gradients of a batch s (a torch tensor) against the oracle."""
+    function, oracle = SPARSE[name]
+    axes = s.dim() - 2
+    ref = per_map(
+        oracle, s.detach().numpy(), parameter if name == "top_k_absolutes" else (parameter,) * axes
+    )
+    s = s.detach().requires_grad_()
+    out = function(s, parameter)
+    assert out.dtype == s.dtype and out.shape == s.shape
+    np.testing.assert_array_equal(out.detach().numpy(), ref)
+    slope = torch.arange(1, s.numel() + 1, dtype=s.dtype).reshape(s.shape) / s.numel()
+    (gradient,) = torch.autograd.grad(out, s, slope)
+    np.testing.assert_array_equal(gradient.numpy(), np.where(ref != 0, slope.numpy(), 0))
+
+
+# Few distinct values make ties, plateaus and zeros; floats make everything else.
+LEVELS = st.sampled_from([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0])
+
+
+def maps(dtype, shape):
+    floats = hnp.from_dtype(np.dtype(dtype), allow_nan=False, allow_subnormal=True)
+    return hnp.arrays(dtype, shape, elements=LEVELS) | hnp.arrays(dtype, shape, elements=floats)
+
+
+SHAPES_1D = st.tuples(st.integers(1, 2), st.integers(1, 2), st.integers(1, 40))
+SHAPES_2D = st.tuples(st.integers(1, 2), st.just(1), st.integers(1, 9), st.integers(1, 9))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64], ids=lambda t: t.__name__)
+@pytest.mark.parametrize("shapes", [SHAPES_1D, SHAPES_2D], ids=["1d", "2d"])
+@pytest.mark.parametrize("name", SPARSE)
+@given(data=st.data())
+def test_equals_its_definition(name, shapes, dtype, data):
+    s = data.draw(shapes.flatmap(lambda shape: maps(dtype, shape)))
+    parameter = data.draw(st.integers(0 if name == "extrema" else 1, 50))
+    check_selection(name, torch.from_numpy(s), parameter)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (2, 3, 2), (3, 1, 63), (1, 2, 500), (1, 1, 1001)], ids=str
+)
+@pytest.mark.parametrize("parameter", [1, 3, 10, 63, 5000])
+@pytest.mark.parametrize("kind", ["noise", "integers", "smooth", "zeros", "constant"])
+@pytest.mark.parametrize("name", SPARSE)
+def test_signals(name, kind, parameter, shape):
+    check_selection(name, signal(kind, shape), parameter)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1, 1), (1, 2, 1, 17), (2, 1, 28, 28), (1, 1, 33, 5)], ids=str
+)
+@pytest.mark.parametrize("parameter", [1, 2, 4, 40])
+@pytest.mark.parametrize("kind", ["noise", "integers", "smooth", "zeros", "constant"])
+@pytest.mark.parametrize("name", SPARSE)
+def test_images(name, kind, parameter, shape):
+    check_selection(name, signal(kind, shape), parameter)
+
+
+def signal(kind, shape):
+    rng = np.random.default_rng(7)
+    noise = rng.standard_normal(shape).astype(np.float32)
+    integers = rng.integers(-3, 4, shape).astype(np.float32)
+    smooth = np.cumsum(noise, axis=-1)
+    zeros, constant = np.zeros(shape, np.float32), np.full(shape, -1.5, np.float32)
+    kinds = dict(noise=noise, integers=integers, smooth=smooth, zeros=zeros, constant=constant)
+    return torch.from_numpy(kinds[kind])
+
+
+CHAINS = {
+    "growing": lambda t: t * (t % 2),
+    "falling": lambda t: (len(t) - t) * (t % 2),
+    "sawtooth": lambda t: (t % 20) * (t % 2),
+    "alternating": lambda t: (t + 1) * (-1.0) ** t,
+    "equal": lambda t: (-1.0) ** t,
+    "rise-plateau-rise": lambda t: np.array([0, 2, 2, 4, 0])[t.astype(int) % 5],
+}
+
+
+@pytest.mark.parametrize("parameter", [0, 1, 2, 3, 7, 19, 100])
+@pytest.mark.parametrize("chain", CHAINS)
+def test_adversarial_chains(chain, parameter):
+    s = CHAINS[chain](np.arange(160.0)).astype(np.float32)
+    check_selection("extrema", torch.from_numpy(s)[None, None], parameter)
+
+
+@pytest.mark.parametrize("parameter", [1, 2, 5])
+def test_adversarial_images_reach_the_sort(parameter):
+    rows, columns = np.mgrid[:24, :24].astype(np.float32)
+    s = (24 * rows + columns) * (rows % 2) * (columns % 2)  # each candidate waits for the next
+    check_selection("extrema", torch.from_numpy(s)[None, None], parameter)
+
+
+# The authors' own test vectors (pbizopoulos/sparse_activation_functions_pytorch).
+AUTHORS = [0.0, 1.1, 0.0, 2.7, 3.2]
+
+
+@pytest.mark.parametrize(
+    "function, parameter, expected",
+    [
+        (extrema, 3, [0, 0, 0, 0, 3.2]),
+        (extrema_pool, 3, [0, 1.1, 0, 0, 0]),
+        (top_k_absolutes, 2, [0, 0, 0, 2.7, 3.2]),
+    ],
+    ids=["extrema", "extrema_pool", "top_k_absolutes"],
+)
+def test_vectors_of_the_authors(function, parameter, expected):
+    out = function(torch.tensor([[AUTHORS]]), parameter)
+    assert out.flatten().tolist() == torch.tensor(expected).tolist()
+
+
+@pytest.mark.parametrize(
+    "s, expected",
+    [
+        ([5, 1, 0, 1, 0], [0, 0, 0, 1, 0]),
+        ([0, 1, 0, 1, 5], [0, 1, 0, 0, 5]),
+        ([1, 0, -1, -5], [0, 0, 0, 0]),
+        ([0, 2, 2, 4, 0], [0, 2, 0, 4, 0]),
+        ([0, 3, 3, 3, 0], [0, 3, 0, 0, 0]),
+        ([0, -3, -3, -3, 0], [0, 0, 0, -3, 0]),
+    ],
+    ids=[
+        "first peak",
+        "last peak",
+        "last valley",
+        "two plateaus",
+        "peak plateau",
+        "valley plateau",
+    ],
+)
+def test_borders_and_plateaus(s, expected):
+    assert extrema(torch.tensor([[s]]).float(), 1).flatten().tolist() == expected
+
+
+def test_identity_and_relu():
+    s = torch.tensor([[[-1.0, 0.0, 2.0]]], requires_grad=True)
+    np.testing.assert_array_equal(
+        identity(s).detach().numpy()[0, 0], naive.identity(s.detach().numpy()[0, 0])
+    )
+    np.testing.assert_array_equal(
+        relu(s).detach().numpy()[0, 0], naive.relu(s.detach().numpy()[0, 0])
+    )
+    assert torch.autograd.grad(relu(s).sum(), s)[0].flatten().tolist() == [0, 0, 1]
+    assert torch.autograd.grad(identity(s).sum(), s)[0].flatten().tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("name", SPARSE)
+@pytest.mark.parametrize("axes", [1, 2], ids=["1d", "2d"])
+def test_not_contiguous(name, axes):
+    whole = signal("smooth", (4, 3, *(26, 30)[:axes]))
+    for view in (
+        whole[..., ::2],
+        whole.transpose(-1, -2) if axes == 2 else whole[::2],
+        whole.flip(0),
+    ):
+        assert torch.equal(SPARSE[name][0](view, 3), SPARSE[name][0](view.contiguous(), 3))
+
+
+@pytest.mark.parametrize("name", SPARSE)
+@pytest.mark.parametrize("kind", [torch.tensor, np.array], ids=["tensor", "array"])
+def test_a_parameter_for_each_channel(name, kind):
+    s = signal("noise", (2, 3, 50))
+    function = SPARSE[name][0]
+    out = function(s, kind([1, 4, 9]))
+    for channel, parameter in enumerate([1, 4, 9]):
+        alone = function(s[:, channel : channel + 1], parameter)
+        assert torch.equal(out[:, channel : channel + 1], alone)
+
+
+@pytest.mark.parametrize("name", ["extrema", "extrema_pool"])
+def test_a_parameter_for_each_axis(name):
+    s = signal("noise", (2, 2, 12, 10))
+    function, oracle = SPARSE[name]
+    ref = per_map(oracle, s.numpy(), (3, 2))
+    np.testing.assert_array_equal(function(s, (3, 2)).numpy(), ref)
+    np.testing.assert_array_equal(function(s, torch.tensor([[3, 2], [3, 2]])).numpy(), ref)
+
+
+@pytest.mark.parametrize("name", SPARSE)
+@pytest.mark.parametrize("shape", [(0, 1, 5), (1, 0, 5), (2, 1, 0), (1, 1, 0, 4)], ids=str)
+def test_empty(name, shape):
+    assert SPARSE[name][0](torch.zeros(shape), 3).shape == shape
+
+
+def test_bfloat16():
+    s = signal("noise", (1, 1, 64)).bfloat16()
+    assert torch.equal(extrema(s, 3), extrema(s.float(), 3).bfloat16())
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_infinities_are_the_largest(name):
+    s = torch.tensor([[[0.0, 1.0, float("inf"), 2.0, -float("inf"), 3.0, 0.0, 0.0]]])
+    check_selection(name, s, 1)
+    check_selection(name, s, 3)
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 9), (1, 2, 3, 5)], ids=["1d", "2d"])
+@pytest.mark.parametrize("name", ["identity", "relu", *SPARSE])
+def test_nan_is_refused_with_its_place(name, shape):
+    s = torch.zeros(shape)
+    s[(0, 1, *[2] * (len(shape) - 2))] = float("nan")
+    arguments = [] if name in ("identity", "relu") else [2]
+    functions = dict(identity=identity, relu=relu, **{n: pair[0] for n, pair in SPARSE.items()})
+    with pytest.raises(ValueError, match=r"must not hold NaN, got one at index \(0, 1, 2"):
+        functions[name](s, *arguments)
+
+
+@pytest.mark.parametrize(
+    "call, error, words",
+    [
+        (lambda: extrema([1.0], 3), TypeError, "torch tensor, got list"),
+        (lambda: extrema(torch.zeros(1, 1, 3).int(), 3), TypeError, "float type, got torch.int32"),
+        (lambda: extrema(torch.zeros(3), 3), ValueError, r"\(N, C, H, W\), got \(3,\)"),
+        (lambda: extrema(torch.zeros(1, 1, 3), -1), ValueError, "at least 0, got -1"),
+        (lambda: extrema_pool(torch.zeros(1, 1, 3), 0), ValueError, "at least 1, got 0"),
+        (
+            lambda: top_k_absolutes(torch.zeros(1, 1, 3), 0),
+            ValueError,
+            "k must be at least 1, got 0",
+        ),
+        (
+            lambda: extrema(torch.zeros(1, 1, 3), 1.5),
+            TypeError,
+            "whole number, or several, got 1.5",
+        ),
+        (lambda: extrema(torch.zeros(1, 1, 3), (1, 2)), ValueError, r"got \(1, 2\)"),
+        (lambda: extrema(torch.zeros(1, 2, 3), torch.ones(3).int()), ValueError, r"shape \(2,\)"),
+    ],
+    ids=["list", "integers", "shape", "negative", "pool", "k", "fraction", "axes", "channels"],
+)
+def test_wrong_use(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_selecting_twice_changes_nothing(name):
+    s = signal("noise", (2, 2, 200))
+    once = SPARSE[name][0](s, 5)
+    assert torch.equal(SPARSE[name][0](once, 5), once)
+
+
+@pytest.mark.parametrize("name", SPARSE)
+@pytest.mark.parametrize("shape", [(1, 2, 12), (1, 1, 5, 6)], ids=["1d", "2d"])
+def test_gradient_by_finite_differences(name, shape):
+    generator = torch.Generator().manual_seed(3)
+    s = torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda s: SPARSE[name][0](s, 2) ** 2, s, eps=1e-7)
+    assert torch.autograd.gradgradcheck(lambda s: SPARSE[name][0](s, 2) ** 2, s)
