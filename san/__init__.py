@@ -1,0 +1,89 @@
+"""Sparsely Activated Networks: the public names, loaded when they are first used.
+
+`import san` loads neither torch nor numba, scipy or wfdb.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from san import datasets, metrics, report, signals
+    from san.activations import extrema, extrema_pool, identity, relu, top_k_absolutes
+    from san.convolution import reconstruction, similarity
+    from san.metrics import (
+        inverse_compression_ratio,
+        max_abs_error,
+        normalized_loss,
+        phi,
+        prd,
+        prdn,
+        snr,
+    )
+    from san.model import SAN, Events, Output, SAN1d, SAN2d, sparsity_of
+    from san.train import Settings, Training, evaluate
+
+_HOMES = {
+    "activations": ["extrema", "extrema_pool", "identity", "relu", "top_k_absolutes"],
+    "convolution": ["reconstruction", "similarity"],
+    "metrics": [
+        "inverse_compression_ratio",
+        "max_abs_error",
+        "normalized_loss",
+        "phi",
+        "prd",
+        "prdn",
+        "snr",
+    ],
+    "model": ["SAN", "Events", "Output", "SAN1d", "SAN2d", "sparsity_of"],
+    "train": ["Settings", "Training", "evaluate"],
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULES = ("datasets", "metrics", "report", "signals")
+
+__all__ = [
+    "SAN",
+    "Events",
+    "Output",
+    "SAN1d",
+    "SAN2d",
+    "Settings",
+    "Training",
+    "datasets",
+    "evaluate",
+    "extrema",
+    "extrema_pool",
+    "identity",
+    "inverse_compression_ratio",
+    "max_abs_error",
+    "metrics",
+    "normalized_loss",
+    "phi",
+    "prd",
+    "prdn",
+    "reconstruction",
+    "relu",
+    "report",
+    "signals",
+    "similarity",
+    "snr",
+    "sparsity_of",
+    "top_k_absolutes",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"san.{name}")
+    if name in _HOME_OF:
+        value = getattr(import_module(f"san.{_HOME_OF[name]}"), name)
+        globals()[name] = value
+        return value
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("sparsely-activated-networks")
+    raise AttributeError(f"module 'san' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -23,8 +23,8 @@ def main() -> None:
     """Run the command line; the entry point `san`."""
     try:
         code = app(standalone_mode=False)
-    except KeyboardInterrupt as error:
-        _fail(str(error) or "interrupted", 130)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
     except (ValueError, TypeError, OSError) as error:
         _fail(" ".join(str(error).split()), 2)
     except Exception as error:

@@ -90,10 +90,12 @@ def _finish(run: runs.Run) -> Result:
         with bar:
             return runs.finish(run, on_step, on_epoch)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"stopped after epoch {training.epoch} of {settings.epochs}; "
-            f"continue with: san train --resume {run.folder}"
-        ) from None
+        print(
+            f"san: stopped after epoch {training.epoch} of {settings.epochs}; "
+            f"continue with: san train --resume {run.folder}",
+            file=sys.stderr,
+        )
+        sys.exit(130)
 
 
 def _best_phi(history: Sequence[Row]) -> str:

@@ -41,8 +41,9 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], description: An
 
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     text = json.dumps(description, sort_keys=True)
-    metadata = {"description": text, "sha256": _digest(arrays, text)}
-    write(path, save(arrays, metadata))
+    # One entry: safetensors writes several in a random order.
+    envelope = json.dumps({"sha256": _digest(arrays, text), "description": text})
+    write(path, save(arrays, {"san": envelope}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], Any]:
@@ -63,12 +64,12 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], Any]:
         raise ValueError(f"{path} has {path.stat().st_size} bytes, more than {LARGEST}")
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
+            envelope = dict(json.loads((file.metadata() or {}).get("san", "{}")))
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, TypeError, KeyError, ValueError) as error:
         raise ValueError(f"{path} is corrupt: {error}") from error
-    text = metadata.get("description", "")
-    if metadata.get("sha256") != _digest(tensors, text):
+    text = str(envelope.get("description"))
+    if envelope.get("sha256") != _digest(tensors, text):
         raise ValueError(f"{path} is corrupt: its content does not agree with its SHA-256")
     return tensors, json.loads(text)
 

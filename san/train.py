@@ -241,15 +241,15 @@ class Training:
         return min(rows, key=lambda row: row.phi)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Everything that the next epoch depends on, as arrays and a description for JSON."""
+        """Copy everything that the next epoch depends on: arrays and a description for JSON."""
         arrays = {}
         for i, (w, best) in enumerate(zip(self._weights, self._best, strict=True)):
-            arrays[f"weight_{i}"] = w.detach().cpu().numpy()
-            arrays[f"best_{i}"] = best.cpu().numpy()
+            arrays[f"weight_{i}"] = w.detach().cpu().numpy().copy()
+            arrays[f"best_{i}"] = best.cpu().numpy().copy()
             for moment in _MOMENTS:
                 value = self._optimizer.state[w].get(moment)
                 if value is not None:
-                    arrays[f"{moment}_{i}"] = value.cpu().numpy()
+                    arrays[f"{moment}_{i}"] = value.cpu().numpy().copy()
         return arrays, {"epoch": self.epoch, "history": [list(row) for row in self.history]}
 
     def restore(self, arrays: dict[str, np.ndarray], description: dict[str, Any]) -> None:

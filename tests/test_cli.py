@@ -1,0 +1,194 @@
+"""The command line as a user meets it: exit codes, one clear line, and what is left behind."""
+
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from san import cli
+
+QUICK = ["--kernel-sizes", "60", "--epochs", "1", "--kernels", "1"]
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def san(monkeypatch, capsys):
+    """Run `san` in this process: exit code, standard output, standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["san", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        captured = capsys.readouterr()
+        return stopped.value.code, captured.out, captured.err
+
+    return run
+
+
+def test_training_ends_in_a_small_table(san):
+    code, out, err = san("train", "--dataset", "physionet", "--activation", "extrema", *QUICK)
+    assert code == 0 and err == ""
+    assert "CR⁻¹" in out and "φ" in out and "bundled" in out
+    assert "runs/physionet-bundled-extrema" in out
+    assert pathlib.Path("runs/physionet-bundled-extrema/metrics.json").is_file()
+
+
+def test_published_numbers_stand_beside_ours(san, recordings):
+    record = ["--record", "mitdb/100", "--data-dir", recordings]
+    code, out, _ = san("train", *record, *QUICK)
+    assert code == 0
+    rows = [line.split() for line in out.splitlines() if "published" in line]
+    assert rows == [["published", "229", "0.24", "0.38", "0.45"]]
+
+
+@pytest.mark.parametrize("name", ["top-k-absolutes", "top_k_absolutes", "extrema-pool", "relu"])
+def test_activations_have_the_names_people_type(name, san):
+    code, out, _ = san("train", "--activation", name, *QUICK, "--output", "here")
+    assert code == 0 and "model, metrics and figures are in here" in out
+
+
+def test_settings_come_from_a_file_and_options_come_first(san, tmp_path):
+    (tmp_path / "my.toml").write_text(
+        'activation = "relu"\nkernel_sizes = [60]\nepochs = 1\nseed = 4\n'
+    )
+    code, _, _ = san("train", "--settings", "my.toml", "--seed", "5", "--output", "here")
+    assert code == 0
+    written = (tmp_path / "here" / "settings.toml").read_text()
+    assert 'activation = "relu"' in written and "seed = 5" in written
+
+
+def test_resume_takes_no_other_settings(san):
+    assert san("train", *QUICK, "--output", "here")[0] == 0
+    code, out, _ = san("train", "--resume", "here")
+    assert code == 0 and "bundled" in out
+    code, _, err = san("train", "--resume", "here", "--epochs", "3")
+    assert code == 2 and "--resume takes its settings from the run folder" in err
+
+
+def test_the_list_of_data_sets(san):
+    code, out, _ = san("datasets")
+    assert code == 0
+    assert "bundled" in out and "mnist" in out and "ODC-By 1.0" in out
+
+
+def test_help_and_version(san):
+    code, out, _ = san("--help")
+    assert code == 0 and "train" in out and "datasets" in out
+    code, out, _ = san("train", "--help")
+    assert code == 0 and "--kernel-sizes" in out and "Default" in out
+    code, out, _ = san("--version")
+    assert code == 0 and out.startswith("san ")
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ("train --nonsense", "No such option: --nonsense"),
+        ("nonsense", "No such command 'nonsense'"),
+        ("train --epochs many", "Invalid value for '--epochs'"),
+        ("train --epochs 0", "epochs"),
+        ("train --dataset cifar", "dataset must be one of"),
+        ("train --record nosuchdb", "got 'nosuchdb'"),
+        ("train --record mitdb/../x", "'database/record'"),
+        ("train --activation sigmoid", "got 'sigmoid'"),
+        ("train --kernel-sizes 5000", "kernel size must be between 1 and"),
+        ("train --kernel-sizes abc", "got 'abc'"),
+        ("train --window 200000", "do not fit"),
+        ("train --start 107000", "do not fit"),
+        ("train --channel 3", "channel must be between 0 and 0"),
+        ("train --data-dir /no/such/folder", "/no/such/folder is not there"),
+        ("train --settings missing.toml", "missing.toml"),
+        ("train --resume nothing", "nothing holds no settings.toml"),
+        ("train --device cuda:99", "device 'cuda:99' is not there"),
+        ("train --dataset mnist --record mitdb", "record is an option of physionet"),
+        ("train --output taken", "taken is there and not empty"),
+        ("train --output file/run", "file"),
+        ("train --settings bad.toml", "bad.toml is not TOML"),
+        ("train --settings unknown.toml", "there is no setting 'epoch'"),
+    ],
+)
+def test_wrong_use_is_one_line_and_code_2(arguments, words, san, tmp_path):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "x").write_text("x")
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "bad.toml").write_text("epochs = = 3")
+    (tmp_path / "unknown.toml").write_text("epoch = 3")
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = san(*arguments.split())
+    assert code == 2
+    assert words in err
+    assert len(err.strip().splitlines()) == 1 and "Traceback" not in err
+    assert out == ""
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_no_arguments_show_the_help(san):
+    code, out, err = san()
+    assert code == 2 and "Usage" in out + err
+
+
+def test_a_corrupt_record_is_one_line(san, recordings, tmp_path, monkeypatch):
+    folder = tmp_path / "data" / "emgdb"
+    folder.mkdir(parents=True)
+    for name in ("emg_healthy.hea", "emg_healthy.dat"):
+        (folder / name).write_bytes((recordings / "emgdb" / name).read_bytes())
+    content = bytearray((folder / "emg_healthy.dat").read_bytes())
+    content[500] ^= 1
+    (folder / "emg_healthy.dat").write_bytes(content)
+    code, _, err = san("train", "--record", "emgdb", "--data-dir", tmp_path / "data")
+    assert code == 2 and "emg_healthy.dat is corrupt" in err and len(err.splitlines()) == 1
+
+
+def test_a_full_disk_is_one_line(san, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    code, _, err = san("train", *QUICK)
+    assert code == 2 and "No space left on device" in err and len(err.splitlines()) == 1
+    assert not [path for path in pathlib.Path("runs").rglob("*") if path.is_file()]
+
+
+def test_an_interrupt_stops_cleanly_and_says_how_to_continue(tmp_path):
+    command = [sys.executable, "-c", "from san.cli import main; main()"]
+    options = ["train", "--kernel-sizes", "40,60", "--epochs", "100000", "--output", "here"]
+    process = subprocess.Popen(
+        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    end = time.monotonic() + 60
+    while not (tmp_path / "here" / "history.csv").is_file() and time.monotonic() < end:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "continue with: san train --resume here" in err and "Traceback" not in err
+    assert out == ""
+    assert not list((tmp_path / "here").glob(".*"))
+
+
+def test_progress_is_shown_on_a_terminal_only(san, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    code, _, err = san("train", "--kernel-sizes", "60", "--epochs", "5")
+    assert code == 0
+    assert "epoch" in err and "loss" in err and "best φ" in err
+
+
+def test_a_gap_is_one_line(san, tmp_path, monkeypatch):
+    from san import datasets, signals
+
+    data = np.full((12_000, 1), np.nan)
+    recording = signals.Recording(data, 360.0, ("mV",), ("a",))
+    monkeypatch.setattr(signals, "read_wfdb", lambda path: recording)
+    assert datasets.BUNDLED == "bundled"
+    code, _, err = san("train", "--start", "0")
+    assert code == 2 and "has a gap between samples 0 and 1000" in err

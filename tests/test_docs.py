@@ -1,0 +1,75 @@
+"""What the documentation shows is run: the examples of every docstring, README and notebooks."""
+
+import doctest
+import importlib
+import pathlib
+import pkgutil
+import re
+import tomllib
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+import san
+
+ROOT = pathlib.Path(__file__).parents[1]
+ROOMS = [
+    room.name for room in pkgutil.iter_modules(san.__path__, "san.") if "_cpu" not in room.name
+]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_examples_of_docstrings(room, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    module = importlib.import_module(room)
+    results = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+    assert results.failed == 0
+
+
+def test_every_public_function_has_an_example():
+    for name in san.__all__:
+        thing = getattr(san, name)
+        if callable(thing) and thing.__module__ != "san.model" and name not in ("Settings",):
+            assert ">>>" in thing.__doc__, name
+
+
+def test_readme_shows_the_two_commands():
+    readme = (ROOT / "README.md").read_text()
+    assert "pip install . && san train --dataset physionet --activation extrema" in readme
+    assert "pip install '.[test]' && pytest" in readme
+
+
+def test_readme_python_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
+
+
+def test_readme_links_lead_somewhere():
+    readme = (ROOT / "README.md").read_text()
+    for target in re.findall(r"\]\(([^)#]+)\)", readme):
+        if not target.startswith("http"):
+            assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_notebooks_run(path):
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}
+    )
+    client.execute()
+
+
+def test_ci_runs_the_readmes_commands():
+    script = (ROOT / ".ci" / "run").read_text()
+    assert "pip install '.[test]' && pytest" in script
+    assert "san train --dataset physionet --activation extrema" in script
+
+
+def test_version_is_in_the_changelog():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
