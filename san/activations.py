@@ -10,8 +10,9 @@ The compiled selections are in `activations_cpu`; tensors on other devices and o
 types are selected there as well.
 """
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -214,6 +215,8 @@ def _check_similarity(s: Tensor) -> None:
 
 
 def _refuse_nan(s: Tensor) -> None:
+    if torch.isfinite(s.detach().sum()):  # one pass; a NaN would be in the sum
+        return
     nan = torch.isnan(s.detach())
     if nan.any():
         where = tuple(nan.nonzero()[0].tolist())
@@ -225,22 +228,40 @@ def _per_map(
 ) -> np.ndarray:
     """The parameter of every map as integers, shape (N C, axes), or (N C,) without axes."""
     batch, channels, *size = s.shape
-    array = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
-    per_channel = isinstance(array, np.ndarray) and array.ndim > 0
-    numbers = np.asarray(array)
+    if type(value) is int or type(value) is tuple:
+        return _same_for_all(name, value, batch * channels, tuple(size), minimum, per_axis)
+    array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+    if array.ndim == 0 or not isinstance(value, Tensor | np.ndarray):
+        plain = array.tolist()
+        plain = tuple(plain) if isinstance(plain, list) else plain
+        return _same_for_all(name, plain, batch * channels, tuple(size), minimum, per_axis)
+    shapes = [(channels,), (channels, len(size))]
+    one_signal = _checked(name, value, array, shapes[: 1 + per_axis], minimum, size)
+    if per_axis and one_signal.ndim == 1:
+        one_signal = np.repeat(one_signal[:, None], len(size), axis=1)
+    return np.tile(one_signal, (batch, 1) if per_axis else batch)
+
+
+@functools.lru_cache(maxsize=64)
+def _same_for_all(
+    name: str, value: Any, maps: int, size: tuple[int, ...], minimum: int, per_axis: bool
+) -> np.ndarray:
+    shapes = [(), (len(size),)]
+    numbers = _checked(name, value, np.asarray(value), shapes[: 1 + per_axis], minimum, size)
+    return np.tile(numbers, (maps, 1 if numbers.ndim else len(size)) if per_axis else maps)
+
+
+def _checked(
+    name: str, value: Any, numbers: np.ndarray, shapes: Sequence[Any], minimum: int, size: Any
+) -> np.ndarray:
     if not np.issubdtype(numbers.dtype, np.integer):
         raise TypeError(f"{name} must be a whole number, or several, got {value!r}")
-    shapes = [(channels,), (channels, len(size))] if per_channel else [(), (len(size),)]
-    if numbers.shape not in shapes[: 1 + per_axis]:
-        expected = " or ".join(str(shape) for shape in shapes[: 1 + per_axis])
+    if numbers.shape not in shapes:
+        expected = " or ".join(str(shape) for shape in shapes)
         raise ValueError(f"{name} must have shape {expected} here, got {value!r}")
     if numbers.size and numbers.min() < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
-    if per_axis and per_channel and numbers.ndim == 1:
-        numbers = numbers[:, None]
-    numbers = np.minimum(numbers, math.prod(size) + 1).astype(np.int64)  # larger changes nothing
-    one_signal = np.broadcast_to(numbers, (channels, len(size)) if per_axis else (channels,))
-    return np.tile(one_signal, (batch, 1) if per_axis else batch)
+    return np.minimum(numbers, math.prod(size) + 1).astype(np.int64)  # larger changes nothing
 
 
 class _Selection(torch.autograd.Function):
@@ -248,14 +269,7 @@ class _Selection(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, s: Tensor, select: Backend, parameter: np.ndarray) -> Tensor:
-        maps = s.detach().cpu().contiguous()
-        if maps.dtype not in (torch.float32, torch.float64):
-            maps = maps.float()
-        alpha = torch.empty_like(maps)
-        flat = (-1, *maps.shape[2:])
-        if not select(maps.numpy().reshape(flat), parameter, alpha.numpy().reshape(flat)):
-            _refuse_nan(s)
-        alpha = alpha.to(s)
+        alpha = _activate(s, select, parameter)
         ctx.save_for_backward(alpha)
         return alpha
 
@@ -266,7 +280,27 @@ class _Selection(torch.autograd.Function):
 
 
 def _select(s: Tensor, select: Backend, parameter: np.ndarray) -> Tensor:
-    return _Selection.apply(s, select, parameter) if s.numel() else s
+    if s.numel() == 0:
+        return s
+    if s.requires_grad and torch.is_grad_enabled():
+        return _Selection.apply(s, select, parameter)
+    return _activate(s, select, parameter)
+
+
+def _activate(s: Tensor, select: Backend, parameter: np.ndarray) -> Tensor:
+    """Select on the CPU, in float32 or float64, and return α where and as s is."""
+    maps = s.detach()
+    if maps.dtype not in _COMPILED or maps.device.type != "cpu":
+        maps = maps.to("cpu", maps.dtype if maps.dtype in _COMPILED else torch.float32)
+    maps = maps.contiguous()
+    alpha = torch.empty_like(maps)
+    flat = (-1, *maps.shape[2:])
+    if not select(maps.numpy().reshape(flat), parameter, alpha.numpy().reshape(flat)):
+        _refuse_nan(s)
+    return alpha if alpha.dtype == s.dtype and s.device.type == "cpu" else alpha.to(s)
+
+
+_COMPILED = (torch.float32, torch.float64)
 
 
 def _extrema(maps: np.ndarray, min_distance: np.ndarray, alpha: np.ndarray) -> bool:
@@ -280,9 +314,8 @@ def _extrema(maps: np.ndarray, min_distance: np.ndarray, alpha: np.ndarray) -> b
 def _extrema_pool(maps: np.ndarray, pool_size: np.ndarray, alpha: np.ndarray) -> bool:
     from san import activations_cpu
 
-    if maps.ndim == 2:
+    if maps.ndim == 2:  # an image of one row
         maps, alpha = maps[:, None], alpha[:, None]
-        pool_size = np.insert(pool_size, 0, 1, axis=1)
     return activations_cpu.extrema_pool(maps, pool_size, alpha)
 
 

@@ -1,0 +1,222 @@
+"""Time the sparse activations beside what people use today, on one thread.
+
+    python benchmarks/activations.py                 the paper's size, (64, 1, 1000)
+    python benchmarks/activations.py --all           every size
+    python benchmarks/activations.py --output F      also write the rows as JSON
+
+Each row is a median over interleaved repeats of thread CPU time, beside a plain copy of the same
+array and the ratio to each rival. Nothing is printed before the tests of the activations pass.
+scipy's and skimage's peaks are not the same set (there peaks and valleys do not suppress each
+other): they are yardsticks for time, not for values.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+import san
+
+ROOT = Path(__file__).parents[1]
+SIZES = [(64, 1, 1000), (128, 2, 178), (64, 1, 28, 28), (1, 1, 650_000), (4096, 8, 8192)]
+PARAMETERS = {
+    "extrema": [3, 10, 50, 230],
+    "extrema_pool": [3, 10, 50, 230],
+    "top_k_absolutes": [4, 20, 100, 300],
+}
+SMALLEST = 2e-3  # seconds that one measurement takes at least
+
+
+def noise(shape: tuple[int, ...]) -> torch.Tensor:
+    """White noise."""
+    return torch.from_numpy(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
+
+
+def similarity_maps(shape: tuple[int, ...]) -> torch.Tensor:
+    """An ECG's similarity to one of its heartbeats; of images, a smooth field to a Gaussian."""
+    if len(shape) == 4:
+        grid = torch.linspace(-1, 1, 5)
+        kernel = torch.exp(-2 * (grid[:, None] ** 2 + grid**2))[None]
+        return torch.stack([san.similarity(image[:, None], kernel) for image in noise(shape)])
+    recording = san.signals.read_wfdb(ROOT / "datasets/sample/mitdb_208").data[84_000:, 0]
+    ecg = (recording - recording.mean()).astype(np.float32)
+    peak = int(np.abs(ecg[500:-500]).argmax()) + 500
+    kernel = torch.from_numpy(ecg[peak - 90 : peak + 90].copy())
+    samples = int(np.prod(shape))
+    whole = torch.from_numpy(np.resize(ecg, samples))[None, None]
+    return san.similarity(whole, (kernel / kernel.norm())[None]).reshape(shape)
+
+
+def pooled(s: torch.Tensor, p: int) -> torch.Tensor:
+    """torch's max pooling, gather and scatter."""
+    pool = F.max_pool1d if s.dim() == 3 else F.max_pool2d
+    flat = s.flatten(2)
+    index = pool(s.abs(), p, p, return_indices=True)[1].flatten(2)
+    return torch.zeros_like(flat).scatter_(2, index, flat.gather(2, index)).reshape(s.shape)
+
+
+def topped(s: torch.Tensor, k: int) -> torch.Tensor:
+    """torch's topk and scatter."""
+    flat = s.flatten(2)
+    index = flat.abs().topk(k, dim=2).indices
+    return torch.zeros_like(flat).scatter_(2, index, flat.gather(2, index)).reshape(s.shape)
+
+
+def peaks_and_valleys(s: torch.Tensor, d: int) -> None:
+    """scipy's find_peaks on every map and on its negative."""
+    from scipy.signal import find_peaks
+
+    for row in s.numpy().reshape(-1, s.shape[-1]):
+        find_peaks(row, distance=d + 1)
+        find_peaks(-row, distance=d + 1)
+
+
+def peaks_of_magnitude(s: torch.Tensor, d: int) -> None:
+    """scipy's find_peaks on the magnitude of every map."""
+    from scipy.signal import find_peaks
+
+    for row in np.abs(s.numpy().reshape(-1, s.shape[-1])):
+        find_peaks(row, distance=d + 1)
+
+
+def local_maxima(s: torch.Tensor, d: int) -> None:
+    """skimage's peak_local_max on the magnitude of every image."""
+    from skimage.feature import peak_local_max
+
+    for image in np.abs(s.numpy().reshape(-1, *s.shape[-2:])):
+        peak_local_max(image, min_distance=d, exclude_border=False)
+
+
+Rival = Callable[[torch.Tensor, int], object]
+
+
+def rivals(operation: str, dimensions: int) -> dict[str, Rival]:
+    """What each activation is compared with."""
+    if operation == "extrema_pool":
+        return {"max_pool + gather + scatter": pooled}
+    if operation == "top_k_absolutes":
+        return {"topk + scatter": topped}
+    if dimensions == 2:
+        return {"skimage peak_local_max": local_maxima}
+    return {
+        "scipy find_peaks, both signs": peaks_and_valleys,
+        "scipy find_peaks of |s|": peaks_of_magnitude,
+    }
+
+
+def seconds(calls: list[Callable[[], object]], repeats: int) -> list[float]:
+    """Median thread CPU time of one call of each, measured in turn."""
+    loops = []
+    for call in calls:
+        call()
+        begin = time.thread_time()
+        call()
+        loops.append(max(1, int(SMALLEST / max(time.thread_time() - begin, 1e-7))))
+    times: list[list[float]] = [[] for _ in calls]
+    for _ in range(repeats):
+        for call, loop, kept in zip(calls, loops, times, strict=True):
+            begin = time.thread_time()
+            for _ in range(loop):
+                call()
+            kept.append((time.thread_time() - begin) / loop)
+    return [float(np.median(kept)) for kept in times]
+
+
+def rows(sizes: list[tuple[int, ...]], repeats: int) -> list[dict]:
+    """Measure every activation at every size and parameter."""
+    found = []
+    for shape in sizes:
+        for kind, make in (("similarity", similarity_maps), ("noise", noise)):
+            s = make(shape)
+            for operation, parameters in PARAMETERS.items():
+                for parameter in parameters:
+                    limit = (
+                        s[0, 0].numel() if operation == "top_k_absolutes" else min(shape[2:]) // 2
+                    )
+                    if parameter <= limit:
+                        found.append(row(s, kind, operation, parameter, repeats))
+                        print(text(found[-1]), flush=True)
+    return found
+
+
+def row(s: torch.Tensor, kind: str, operation: str, parameter: int, repeats: int) -> dict:
+    """Measure one activation, its rivals and a copy, in nanoseconds per sample."""
+    ours = getattr(san, operation)
+    against = rivals(operation, s.dim() - 2)
+    target = torch.empty_like(s)
+    calls: list[Callable[[], object]] = [
+        lambda: ours(s, parameter),
+        lambda: target.copy_(s),
+        *(lambda rival=rival: rival(s, parameter) for rival in against.values()),
+    ]
+    times = [1e9 * t / s.numel() for t in seconds(calls, repeats)]
+    return {
+        "operation": operation,
+        "shape": list(s.shape),
+        "input": kind,
+        "parameter": parameter,
+        "san_ns_per_sample": times[0],
+        "copy_ns_per_sample": times[1],
+        "rivals_ns_per_sample": dict(zip(against, times[2:], strict=True)),
+    }
+
+
+def text(row: dict) -> str:
+    """A row as a line of the table."""
+    shape = "x".join(map(str, row["shape"]))
+    own = row["san_ns_per_sample"]
+    against = "   ".join(
+        f"{name} {other:.1f} ({other / own:.1f} times)"
+        for name, other in row["rivals_ns_per_sample"].items()
+    )
+    head = f"{row['operation']:16}{shape:14}{row['input']:11}{row['parameter']:4}"
+    return f"{head}  san {own:6.2f}  copy {row['copy_ns_per_sample']:5.2f}  {against}"
+
+
+def provenance() -> dict[str, str]:
+    """What the numbers depend on."""
+    import importlib.metadata
+
+    git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude", "*"]
+    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
+    model = [
+        line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
+    packages = ("torch", "numpy", "numba", "scipy", "scikit-image")
+    return {
+        "commit": commit,
+        "device": model[0].partition(":")[2].strip() if model else platform.processor(),
+        "python": platform.python_version(),
+        **{package: importlib.metadata.version(package) for package in packages},
+    }
+
+
+def main() -> None:
+    """Check, measure, print, and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--all", action="store_true", help="every size, the largest of 1 GB")
+    parser.add_argument("--repeats", type=int, default=7, help="of each measurement (default: 7)")
+    parser.add_argument("--output", type=Path, help="JSON file for the rows")
+    options = parser.parse_args()
+    tests = [sys.executable, "-m", "pytest", "-q", "-x", str(ROOT / "tests/test_activations.py")]
+    if subprocess.run(tests, cwd=ROOT, stdout=subprocess.DEVNULL).returncode != 0:
+        sys.exit("the tests of the activations fail: nothing is measured")
+    torch.set_num_threads(1)
+    print("nanoseconds per sample, one thread; in brackets, how many times longer than san")
+    with torch.no_grad():
+        found = rows(SIZES if options.all else SIZES[:1], options.repeats)
+    if options.output:
+        content = {"provenance": provenance(), "rows": found}
+        options.output.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
