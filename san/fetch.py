@@ -38,9 +38,9 @@ def folders(data_dir: str | Path | None = None) -> list[Path]:
 
 def cache() -> Path:
     """Return the folder that downloads go to, in the user's cache."""
-    import pooch
+    import platformdirs
 
-    return Path(pooch.os_cache("sparsely-activated-networks"))
+    return Path(platformdirs.user_cache_dir("sparsely-activated-networks"))
 
 
 def locate(paths: Sequence[str], places: Sequence[Path]) -> Path | None:

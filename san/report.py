@@ -86,9 +86,11 @@ def plot_activations(
     for i, a in enumerate(activations):
         where = np.flatnonzero(a)
         times, colour = _time(len(a), sampling_rate)[where], _kernel_colour(i)
-        ax.vlines(times, 0, a[where], color=colour, linewidth=1)
         label = f"activations $α_{{{i + 1}}}$: {len(where)} of {len(a)}"
-        ax.plot(times, a[where], "o", markersize=3, color=colour, label=label)
+        sparse = len(where) * 8 < len(a)
+        ax.vlines(times, 0, a[where], color=colour, linewidth=1, label=None if sparse else label)
+        if sparse:
+            ax.plot(times, a[where], "o", markersize=3, color=colour, label=label)
     ax.axhline(0, color="0.6", linewidth=0.6)
     ax.set_xlim(0, (activations.shape[1] - 1) / (sampling_rate or 1))
     _finish(ax, sampling_rate, "activation")
