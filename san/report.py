@@ -88,7 +88,9 @@ def plot_activations(
         times, colour = _time(len(a), sampling_rate)[where], _kernel_colour(i)
         label = f"activations $α_{{{i + 1}}}$: {len(where)} of {len(a)}"
         sparse = len(where) * 8 < len(a)
-        ax.vlines(times, 0, a[where], color=colour, linewidth=1, label=None if sparse else label)
+        ax.vlines(
+            times, 0, a[where], color=colour, linewidth=1, label="_stems" if sparse else label
+        )
         if sparse:
             ax.plot(times, a[where], "o", markersize=3, color=colour, label=label)
     ax.axhline(0, color="0.6", linewidth=0.6)
