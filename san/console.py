@@ -46,14 +46,13 @@ def show_result(run: runs.Run, result: Result) -> None:
 
 
 def show_datasets(entries: Sequence[datasets.Entry]) -> None:
-    """Print the list of data sets."""
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("data set", "record", "here", "licence", "what"):
-        table.add_column(heading)
-    for entry in entries:
-        name, _, record = entry.name.partition(" ")
-        table.add_row(name, record, "yes" if entry.here else "no", entry.licence, entry.title)
-    Console().print(table)
+    """Print the list of data sets, a line each."""
+    lines = [("data set", "here", "licence", "what")]
+    lines += [(e.name, "yes" if e.here else "no", e.licence, e.title) for e in entries]
+    widths = [max(len(line[column]) for line in lines) for column in range(3)]
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
+        print("  ".join([*cells, line[3]]))
 
 
 def _finish(run: runs.Run) -> Result:

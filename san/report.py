@@ -36,7 +36,7 @@ def plot_signal(
     """Plot a signal (L,) against time, or an image (H, W)."""
     ax = ax or new_axes()
     if x.ndim == 2:
-        _show_image(ax, x, label)
+        _show_images(ax, [x], label)
     else:
         ax.plot(_time(len(x), sampling_rate), x, color=colour, linewidth=0.9, label=label)
         _finish(ax, sampling_rate, scale)
@@ -46,10 +46,10 @@ def plot_signal(
 def plot_kernels(
     kernels: Sequence[np.ndarray], sampling_rate: float | None = None, ax: Axes | None = None
 ) -> Figure:
-    """Plot kernels, each (m,), in one panel; of images, each (m, m), the first."""
+    """Plot kernels, each (m,), in one panel; of images, each (m, m), side by side."""
     ax = ax or new_axes(4.0, 2.6)
     if kernels[0].ndim == 2:
-        _show_image(ax, kernels[0], "kernel $w$")
+        _show_images(ax, kernels, "kernel $w$")
         return _figure(ax)
     for i, w in enumerate(kernels):
         label = f"kernel $w_{{{i + 1}}}$, m = {len(w)}"
@@ -61,10 +61,10 @@ def plot_kernels(
 def plot_similarities(
     similarities: np.ndarray, sampling_rate: float | None = None, ax: Axes | None = None
 ) -> Figure:
-    """Plot the similarity maps (q, L) of one signal; of an image, the first of (q, H, W)."""
+    """Plot the similarity maps (q, L) of one signal; of an image, (q, H, W), side by side."""
     ax = ax or new_axes()
     if similarities.ndim == 3:
-        _show_image(ax, similarities[0], "similarity $s$")
+        _show_images(ax, similarities, "similarity $s$")
         return _figure(ax)
     for i, s in enumerate(similarities):
         label = f"similarity $s_{{{i + 1}}}$"
@@ -78,10 +78,10 @@ def plot_similarities(
 def plot_activations(
     activations: np.ndarray, sampling_rate: float | None = None, ax: Axes | None = None
 ) -> Figure:
-    """Plot the non-zeros of activation maps (q, L) as stems; of an image, the first map."""
+    """Plot the non-zeros of activation maps (q, L) as stems; of an image, maps side by side."""
     ax = ax or new_axes()
     if activations.ndim == 3:
-        _show_image(ax, activations[0], "activations $α$")
+        _show_images(ax, activations, "activations $α$")
         return _figure(ax)
     for i, a in enumerate(activations):
         where = np.flatnonzero(a)
@@ -109,7 +109,7 @@ def plot_reconstruction(
     """Plot a reconstruction (L,) over its signal; of an image (H, W), the reconstruction."""
     ax = ax or new_axes()
     if x.ndim == 2:
-        _show_image(ax, x_hat, r"reconstruction $\hat{x}$")
+        _show_images(ax, [x_hat], r"reconstruction $\hat{x}$")
         return _figure(ax)
     plot_signal(x, sampling_rate, scale, ax)
     label, colour = r"reconstruction $\hat{x}$", COLOURS["reconstruction"]
@@ -128,8 +128,9 @@ def plot_overview(
 ) -> Figure:
     """Plot a signal's way through a model: kernels, signal, similarity, activations, result."""
     if x.ndim == 2:
-        figure = Figure(figsize=(12, 2.9), layout="constrained")
-        axes = list(figure.subplots(1, 5))
+        wide = 1 + 0.8 * (len(kernels) - 1)
+        figure = Figure(figsize=(2.6 * (2 + 3 * wide), 2.9), layout="constrained")
+        axes = list(figure.subplots(1, 5, width_ratios=[1, wide, wide, wide, 1]))
     else:
         figure = Figure(figsize=(9, 10), layout="constrained")
         axes = list(figure.subplots(5, 1))
@@ -164,6 +165,7 @@ def plot_sweep(
         m, value = published["kernel_size"], published["phi"]
         ax.plot(m, value, "d", color=COLOURS["published"], label=f"published test, m = {m:.0f}")
     ax.set_xlabel("kernel size m (samples)")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_ylabel("mean φ")
     _legend(ax)
     return _figure(ax)
@@ -209,11 +211,14 @@ def _time(samples: int, sampling_rate: float | None) -> np.ndarray:
     return np.arange(samples) / (sampling_rate or 1)
 
 
-def _show_image(ax: Axes, values: np.ndarray, title: str) -> None:
-    largest = float(np.abs(values).max()) or 1.0
-    signed = bool((values < 0).any())
+def _show_images(ax: Axes, images: Sequence[np.ndarray] | np.ndarray, title: str) -> None:
+    """Show images of one size side by side, with one colour scale."""
+    largest = max(float(np.abs(image).max()) for image in images) or 1.0
+    signed = any(bool((image < 0).any()) for image in images)
+    gap = np.full((images[0].shape[0], max(1, images[0].shape[1] // 10)), np.nan)
+    row = [part for image in images for part in (gap, image)][1:]
     shown = ax.imshow(
-        values,
+        np.concatenate(row, axis=1),
         cmap="RdBu_r" if signed else "Greys",
         vmin=-largest if signed else 0,
         vmax=largest,
