@@ -304,11 +304,11 @@ _COMPILED = (torch.float32, torch.float64)
 
 
 def _extrema(maps: np.ndarray, min_distance: np.ndarray, alpha: np.ndarray) -> bool:
-    from san import activations_cpu
+    from san import activations_cpu, activations_cpu_2d
 
     if maps.ndim == 2:
         return activations_cpu.extrema_1d(maps, min_distance[:, 0], alpha)
-    return activations_cpu.extrema_2d(maps, min_distance, alpha)
+    return activations_cpu_2d.extrema_2d(maps, min_distance, alpha)
 
 
 def _extrema_pool(maps: np.ndarray, pool_size: np.ndarray, alpha: np.ndarray) -> bool:

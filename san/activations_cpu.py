@@ -23,35 +23,29 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic, overload
 
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 _reassociating = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc"})
 
 _SPARSE = 8  # samples per candidate from where a list of candidates pays
+_CHUNK = 4096  # samples that are looked at while they are in the nearest cache
 _FEW = 8  # samples that are searched faster one by one than as vectors
-_ROUNDS = 6  # of suppression in two dimensions, after which a sort finishes the map
 
 
 def extrema_1d(maps, min_distance, alpha):
     """Keep the extrema of each map (rows of `maps`, shape (M, L)); `min_distance` (M,)."""
-    bits, mask, _ = _as_integers(maps)
+    bits, mask, _ = as_integers(maps)
     return _extrema_1d(maps, bits, mask, min_distance, alpha)
-
-
-def extrema_2d(maps, min_distance, alpha):
-    """Keep the extrema of each image (`maps`, shape (M, H, W)); `min_distance` (M, 2)."""
-    bits, mask, _ = _as_integers(maps)
-    return _extrema_2d(maps, bits, mask, min_distance, alpha)
 
 
 def extrema_pool(maps, pool_size, alpha):
     """Keep the largest magnitude of each window of each image (M, H, W); `pool_size` (M, 2)."""
-    bits, mask, infinity = _as_integers(maps)
+    bits, mask, infinity = as_integers(maps)
     return _extrema_pool(maps, bits, mask, infinity, pool_size, alpha)
 
 
 def top_k_absolutes(maps, k, alpha):
     """Keep the k largest magnitudes of each map (rows of `maps`, shape (M, L)); `k` (M,)."""
-    bits, mask, infinity = _as_integers(maps)
+    bits, mask, infinity = as_integers(maps)
     number = np.zeros(1, maps.dtype)
     convert = (number, number.view(bits.dtype))
     return _top_k_absolutes(maps, bits, mask, infinity, convert, k, alpha)
@@ -63,7 +57,7 @@ _INTEGERS = {  # of the same size as a float: the type, clear sign bit, infinity
 }
 
 
-def _as_integers(maps):
+def as_integers(maps):
     """The maps as integers, the integer that clears the sign, and that of infinity."""
     integer, mask, infinity = _INTEGERS[maps.dtype]
     return maps.view(integer), mask, infinity
@@ -80,15 +74,15 @@ def _trailing_zeros(typing_context, word):
     return types.uint64(types.uint64), generate
 
 
-@_compiled
-def _has_nan(s):
+@compiled
+def has_nan(s):
     found = False
     for t in range(s.size):
         found |= s[t] != s[t]
     return found
 
 
-@_compiled
+@compiled
 def _magnitudes(bits, mask, magnitudes):
     """Clear the signs; return the largest."""
     for t in range(bits.size):
@@ -100,7 +94,7 @@ def _magnitudes(bits, mask, magnitudes):
     return largest
 
 
-@_compiled
+@compiled
 def _first_of_few(magnitudes, start, stop):
     """The index of the largest of magnitudes[start:stop], the first of equals."""
     # Unsigned indices: signed ones are looked at for being negative, which slows every loop.
@@ -129,15 +123,17 @@ def _compiled_first_of_many(magnitudes, start, stop):
     return packed if magnitudes.dtype.bitwidth == 32 else _first_of_few.py_func
 
 
-@_compiled
-def _list_flags(flags, positions):
-    """List the indices of non-zero flags; eight are looked at as one word, most are empty."""
+@compiled
+def list_flags(flags, base, positions, count):
+    """Append base + the indices of non-zero flags to a list that has `count`; the new count.
+
+    Eight flags are looked at as one word, and most words are empty.
+    """
     words = flags.view(np.uint64)
-    count = 0
     for i in range(words.size):
         word = words[i]
         while word != 0:
-            positions[count] = 8 * i + np.int64(_trailing_zeros(word) >> np.uint64(3))
+            positions[count] = base + 8 * i + np.int64(_trailing_zeros(word) >> np.uint64(3))
             count += 1
             word &= word - np.uint64(1)
     return count
@@ -146,49 +142,70 @@ def _list_flags(flags, positions):
 # Extrema, one dimension
 
 
-@_compiled
+@compiled
 def _extrema_1d(maps, bits, mask, min_distance, alpha):
     samples = maps.shape[1]
-    padded = (samples + 7) // 8 * 8  # so that flags are whole words
-    flags, zero = np.zeros(padded, np.uint8), bits.dtype.type(0)
-    magnitudes, candidates = np.empty(padded, bits.dtype), np.empty(padded, np.int64)
-    waiting, limits = np.empty(padded + 1, np.int64), np.empty(padded + 1, np.int64)
+    flags = np.zeros(_CHUNK, np.uint8)
+    candidates = np.empty(samples // _SPARSE + _CHUNK, np.int64)
+    waiting, limits = np.empty(samples + 1, np.int64), np.empty(samples + 1, np.int64)
+    heights, magnitudes = np.empty(candidates.size, bits.dtype), np.empty(samples, bits.dtype)
     for i in range(maps.shape[0]):
         s, a = maps[i], alpha[i]
-        if _has_nan(s):
-            return False
-        a[:] = 0
-        found = _mark_candidates(s, flags)
-        if found * _SPARSE < samples:
-            _list_flags(flags, candidates)
+        found, sparse = 0, True
+        for begin in range(0, samples, _CHUNK):
+            stop = min(begin + _CHUNK, samples)
+            if has_nan(s[begin:stop]):
+                return False
+            a[begin:stop] = 0
+            _mark_candidates(s, begin, stop, flags)
+            if sparse:
+                found = list_flags(flags, begin, candidates, found)
+                sparse = found * _SPARSE < samples
+                if not sparse:  # the list has become too long: lay it out
+                    magnitudes[:stop] = 0
+                    for j in range(found):
+                        magnitudes[candidates[j]] = bits[i, candidates[j]] & mask
+            else:
+                _lay_out(bits[i, begin:stop], mask, flags, magnitudes[begin:stop])
+        if sparse:
             for j in range(found):
-                magnitudes[j] = bits[i, candidates[j]] & mask
-            _climb_list(s, candidates, magnitudes, found, min_distance[i], waiting, limits, a)
+                heights[j] = bits[i, candidates[j]] & mask
+            _climb_list(s, candidates, heights, found, min_distance[i], waiting, limits, a)
         else:
-            for t in range(samples):
-                magnitudes[t] = bits[i, t] & (mask if flags[t] else zero)
             _climb_map(s, magnitudes, min_distance[i], waiting, limits, a)
     return True
 
 
-@_compiled
-def _mark_candidates(s, flags):
-    """Flag peaks above zero (left edge of a plateau) and valleys below it (right edge)."""
+@compiled
+def _mark_candidates(s, begin, stop, flags):
+    """Flag peaks above zero (left edge of a plateau) and valleys below it (right edge).
+
+    flags[0] is that of s[begin]; those after s[stop - 1] are cleared.
+    """
     last = s.size - 1
-    for t in range(1, last):
-        here = s[t]
-        rises, will_rise = here > s[t - 1], s[t + 1] > here
-        flags[t] = (rises ^ will_rise) & ((here > 0) == rises) & (here != 0)
-    if last > 0:  # beyond a border nothing changes: no peak at the start, no valley at the end
+    first, end = max(begin, 1), min(stop, last)
+    flags[0] = 0
+    flags[stop - begin - 1 :] = 0
+    marked, here = flags[first - begin :], s[first:end]
+    before, after = s[first - 1 :], s[first + 1 :]
+    for t in range(here.size):
+        rises, will_rise = here[t] > before[t], after[t] > here[t]
+        marked[t] = (rises ^ will_rise) & ((here[t] > 0) == rises) & (here[t] != 0)
+    # Beyond a border nothing changes: no peak at the start, no valley at the end.
+    if begin == 0 and last > 0:
         flags[0] = (s[1] > s[0]) & (s[0] < 0)
-        flags[last] = (s[last] > s[last - 1]) & (s[last] > 0)
-    found = np.int32(0)
-    for t in range(s.size):
-        found = np.int32(found + flags[t])
-    return np.int64(found)
+    if stop == s.size and last > 0:
+        flags[last - begin] = (s[last] > s[last - 1]) & (s[last] > 0)
 
 
-@_compiled
+@compiled
+def _lay_out(bits, mask, flags, magnitudes):
+    zero = mask & 0
+    for t in range(magnitudes.size):
+        magnitudes[t] = bits[t] & (mask if flags[t] else zero)
+
+
+@compiled
 def _climb_list(s, candidates, magnitudes, found, distance, waiting, limits, a):
     """Climb from candidate to candidate; limits are indices into the list of candidates."""
     start, limit, top = 0, found, -1
@@ -221,7 +238,7 @@ def _climb_list(s, candidates, magnitudes, found, distance, waiting, limits, a):
             top -= 1
 
 
-@_compiled
+@compiled
 def _climb_map(s, magnitudes, distance, waiting, limits, a):
     """Climb from sample to sample; what is no candidate has magnitude zero."""
     start, limit, top = 0, s.size, -1
@@ -251,176 +268,72 @@ def _climb_map(s, magnitudes, distance, waiting, limits, a):
             top -= 1
 
 
-# Extrema, two dimensions
-
-
-@_compiled
-def _extrema_2d(maps, bits, mask, min_distance, alpha):
-    """Rounds over the whole image: keep what is largest in its own box, clear its box, repeat.
-
-    The image lies in flat memory with zeros between its rows and around it, so that what is
-    largest in each box is found by sliding along the rows and then along the columns.
-    """
-    height, width = maps.shape[1:]
-    room = 1
-    for i in range(maps.shape[0]):
-        tall, wide = _reach(min_distance[i], height, width)
-        room = max(room, (height + 2 * tall) * (width + wide) + 2 * wide)
-    magnitudes, work = np.empty(room, bits.dtype), np.empty((3, room), bits.dtype)
-    zero = bits.dtype.type(0)
-    wins, near = np.zeros(room, np.uint8), np.empty((4, room), np.uint8)
-    flags = np.zeros(width, np.uint8)
-    for i in range(maps.shape[0]):
-        for y in range(height):
-            if _has_nan(maps[i, y]):
-                return False
-        tall, wide = _reach(min_distance[i], height, width)
-        pitch = width + wide
-        origin = tall * pitch + wide
-        size = (height + 2 * tall) * pitch + 2 * wide
-        magnitudes[:size] = 0
-        left = 0
-        for y in range(height):
-            left += _mark_candidates_of_row(maps[i], y, flags)
-            row = magnitudes[origin + y * pitch :]
-            for x in range(width):
-                row[x] = bits[i, y, x] & (mask if flags[x] else zero)
-        alpha[i] = 0
-        rounds = 0
-        while left > 0 and rounds < _ROUNDS:
-            _mark_winners(magnitudes[:size], tall, wide, pitch, wins, work)
-            for y in range(height):
-                won = wins[origin + y * pitch :]
-                for x in range(width):
-                    alpha[i, y, x] = maps[i, y, x] if won[x] else alpha[i, y, x]
-            left = _clear_boxes(magnitudes[:size], tall, wide, pitch, wins, near)
-            rounds += 1
-        if left > 0:
-            _finish_by_sort(maps[i], magnitudes[:size], tall, wide, pitch, alpha[i])
-    return True
-
-
-@_compiled
-def _reach(min_distance, height, width):
-    return min(min_distance[0], height), min(min_distance[1], width)
-
-
-@_compiled
-def _mark_candidates_of_row(s, y, flags):
-    """Flag the samples of a row that are peaks (or valleys) along both axes."""
-    here = s[y]
-    if _mark_candidates(here, flags) == 0:
-        return 0
-    up, down = s[max(y - 1, 0)], s[min(y + 1, s.shape[0] - 1)]
-    found = np.int32(0)
-    for x in range(here.size):
-        peak = (here[x] > up[x]) & (down[x] <= here[x]) & (here[x] > 0)
-        valley = (down[x] > here[x]) & (here[x] <= up[x]) & (here[x] < 0)
-        flags[x] &= peak | valley
-        found = np.int32(found + flags[x])
-    return np.int64(found)
-
-
-@_compiled
-def _mark_winners(magnitudes, tall, wide, pitch, wins, work):
-    """Mark what is larger than all before it in its box and not smaller than all after it."""
-    size = magnitudes.size
-    beside = _slide(magnitudes, 1, wide, work[0], work[1])
-    rows = work[2]
-    rows[:wide] = 0
-    rows[size - wide - 1 : size] = 0
-    for t in range(wide, size - wide - 1):
-        here, left, right = magnitudes[t], beside[t - wide], beside[t + 1]
-        larger = left if left > right else right
-        rows[t] = here if here > larger else larger
-        wins[t] = (here > left) & (here >= right)
-    across = _slide(rows[:size], pitch, tall, work[0], work[1])
-    for t in range(wide + tall * pitch, size - wide - tall * pitch):
-        here = magnitudes[t]
-        wins[t] &= (here > across[t - tall * pitch]) & (here >= across[t + pitch])
-
-
-@_compiled
-def _clear_boxes(magnitudes, tall, wide, pitch, wins, near):
-    """Clear the boxes around the winners; return how many candidates are left."""
-    size, origin, zero = magnitudes.size, tall * pitch + wide, magnitudes.dtype.type(0)
-    wins[:origin] = 0
-    wins[size - origin : size] = 0
-    beside = _slide(wins[:size], 1, 2 * wide + 1, near[0], near[1])
-    boxes = _slide(beside[:size], pitch, 2 * tall + 1, near[2], near[3])
-    left = np.int32(0)
-    for t in range(origin, size - origin):
-        magnitudes[t] = zero if boxes[t - origin] else magnitudes[t]
-        left = np.int32(left + np.int32(magnitudes[t] > 0))
-    return np.int64(left)
-
-
-@_compiled
-def _slide(values, step, length, out, spare):
-    """The largest of values[t], values[t + step] and so on, `length` of them, at each t."""
-    size, done, source = values.size, 1, values
-    if length == 0:
-        out[:size] = 0
-        return out
-    while done < length:
-        more = min(done, length - done)
-        size -= step * more
-        shifted = source[step * more :]
-        for t in range(size):
-            out[t] = source[t] if source[t] > shifted[t] else shifted[t]
-        source, out, spare = out, spare, out
-        done += more
-    return source
-
-
-@_compiled
-def _finish_by_sort(s, magnitudes, tall, wide, pitch, a):
-    """Finish an adversarial image: greedily, in order of falling magnitude."""
-    origin = tall * pitch + wide
-    left = np.flatnonzero(magnitudes)
-    for t in left[np.argsort(-magnitudes[left], kind="mergesort")]:
-        if magnitudes[t] != 0:
-            y, x = (t - origin) // pitch, (t - origin) % pitch
-            a[y, x] = s[y, x]
-            for row in range(-tall, tall + 1):
-                begin = t + row * pitch - wide
-                magnitudes[begin : begin + 2 * wide + 1] = 0
-
-
 # Extrema-Pool and top-k
 
 
-@_compiled
+@compiled
 def _extrema_pool(maps, bits, mask, infinity, pool_size, alpha):
+    """An image is walked through in strips of a window's height, a row in chunks of windows."""
     height, width = maps.shape[1:]
-    magnitudes = np.empty(height * width, bits.dtype)
+    room = _CHUNK
     for i in range(maps.shape[0]):
-        s, a = maps[i].reshape(-1), alpha[i].reshape(-1)
-        if _magnitudes(bits[i].reshape(-1), mask, magnitudes) > infinity:
-            return False
-        a[:] = 0
-        tall, wide = pool_size[i, 0] if pool_size.shape[1] > 1 else 1, pool_size[i, -1]
-        for top in range(0, height - tall + 1, tall):
-            begin, end = top * width, top * width + width - wide + 1
-            if tall > 1:
-                for start in range(begin, end, wide):
-                    best = _first_of_few(magnitudes, start, start + wide)
-                    for row in range(start + width, start + tall * width, width):
-                        other = _first_of_few(magnitudes, row, row + wide)
-                        best = other if magnitudes[other] > magnitudes[best] else best
-                    a[best] = s[best]
-            elif wide < _FEW:
-                for start in range(begin, end, wide):
-                    best = _first_of_few(magnitudes, start, start + wide)
-                    a[best] = s[best]
-            else:
-                for start in range(begin, end, wide):
-                    best = _first_of_many(magnitudes, start, start + wide)
-                    a[best] = s[best]
+        tall, wide = _window(pool_size[i])
+        room = max(room, wide if tall == 1 else min(tall, height) * width)
+    magnitudes = np.empty(room, bits.dtype)
+    for i in range(maps.shape[0]):
+        tall, wide = _window(pool_size[i])
+        s, a, b = maps[i].reshape(-1), alpha[i].reshape(-1), bits[i].reshape(-1)
+        if tall > 1:
+            ends = height // tall * tall * width
+            for begin in range(0, ends, tall * width):
+                end = begin + tall * width
+                if _magnitudes(b[begin:end], mask, magnitudes) > infinity:
+                    return False
+                a[begin:end] = 0
+                _pool_strip(s[begin:end], magnitudes, tall, wide, width, a[begin:end])
+            if ends < s.size and has_nan(s[ends:]):
+                return False
+            a[ends:] = 0
+            continue
+        step = max(_CHUNK // wide, 1) * wide
+        for row in range(0, s.size, width):
+            for begin in range(row, row + width, step):
+                end = min(begin + step, row + width)
+                if _magnitudes(b[begin:end], mask, magnitudes) > infinity:
+                    return False
+                a[begin:end] = 0
+                _pool_chunk(s[begin:end], magnitudes, wide, a[begin:end])
     return True
 
 
-@_compiled
+@compiled
+def _window(pool_size):
+    return (pool_size[0] if pool_size.size > 1 else 1), pool_size[-1]
+
+
+@compiled
+def _pool_chunk(s, magnitudes, wide, a):
+    if wide < _FEW:
+        for start in range(0, s.size - wide + 1, wide):
+            best = _first_of_few(magnitudes, start, start + wide)
+            a[best] = s[best]
+    else:
+        for start in range(0, s.size - wide + 1, wide):
+            best = _first_of_many(magnitudes, start, start + wide)
+            a[best] = s[best]
+
+
+@compiled
+def _pool_strip(s, magnitudes, tall, wide, width, a):
+    for start in range(0, width - wide + 1, wide):
+        best = _first_of_few(magnitudes, start, start + wide)
+        for row in range(start + width, start + tall * width, width):
+            other = _first_of_few(magnitudes, row, row + wide)
+            best = other if magnitudes[other] > magnitudes[best] else best
+        a[best] = s[best]
+
+
+@compiled
 def _top_k_absolutes(maps, bits, mask, infinity, convert, k, alpha):
     samples, zero = maps.shape[1], maps.dtype.type(0)
     magnitudes = np.empty(samples, bits.dtype)
@@ -443,7 +356,7 @@ def _top_k_absolutes(maps, bits, mask, infinity, convert, k, alpha):
     return True
 
 
-@_compiled
+@compiled
 def _threshold(s, magnitudes, largest, k, convert):
     """What the k largest are above, and how many that are equal to it belong to them as well.
 
@@ -492,7 +405,7 @@ def _mean_magnitude(s):
     return total / s.size
 
 
-@_compiled
+@compiled
 def _count_from(magnitudes, threshold):
     count = np.int32(0)
     for t in range(magnitudes.size):
