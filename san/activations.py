@@ -303,24 +303,27 @@ def _activate(s: Tensor, select: Backend, parameter: np.ndarray) -> Tensor:
 _COMPILED = (torch.float32, torch.float64)
 
 
-def _extrema(maps: np.ndarray, min_distance: np.ndarray, alpha: np.ndarray) -> bool:
+@functools.cache
+def _compiled() -> tuple[Any, Any]:
+    """The compiled selections, imported when they are first needed."""
     from san import activations_cpu, activations_cpu_2d
 
+    return activations_cpu, activations_cpu_2d
+
+
+def _extrema(maps: np.ndarray, min_distance: np.ndarray, alpha: np.ndarray) -> bool:
+    one, two = _compiled()
     if maps.ndim == 2:
-        return activations_cpu.extrema_1d(maps, min_distance[:, 0], alpha)
-    return activations_cpu_2d.extrema_2d(maps, min_distance, alpha)
+        return one.extrema_1d(maps, min_distance[:, 0], alpha)
+    return two.extrema_2d(maps, min_distance, alpha)
 
 
 def _extrema_pool(maps: np.ndarray, pool_size: np.ndarray, alpha: np.ndarray) -> bool:
-    from san import activations_cpu
-
     if maps.ndim == 2:  # an image of one row
         maps, alpha = maps[:, None], alpha[:, None]
-    return activations_cpu.extrema_pool(maps, pool_size, alpha)
+    return _compiled()[0].extrema_pool(maps, pool_size, alpha)
 
 
 def _top_k_absolutes(maps: np.ndarray, k: np.ndarray, alpha: np.ndarray) -> bool:
-    from san import activations_cpu
-
     rows = (len(maps), -1)
-    return activations_cpu.top_k_absolutes(maps.reshape(rows), k, alpha.reshape(rows))
+    return _compiled()[0].top_k_absolutes(maps.reshape(rows), k, alpha.reshape(rows))

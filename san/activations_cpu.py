@@ -74,66 +74,81 @@ def _trailing_zeros(typing_context, word):
     return types.uint64(types.uint64), generate
 
 
+# Loops over a part of an array use unsigned indices: signed ones are looked at for being
+# negative, which keeps a loop from being made of vectors, and views of the part cost as much as a
+# short loop.
+
+
 @compiled
-def has_nan(s):
-    found = False
-    for t in range(s.size):
-        found |= s[t] != s[t]
+def has_nan(s, begin, stop):
+    """Say whether one of s[begin:stop] is a NaN."""
+    first, found = np.uint64(begin), False
+    for t in range(np.uint64(stop - begin)):
+        found |= s[first + t] != s[first + t]
     return found
 
 
 @compiled
-def _magnitudes(bits, mask, magnitudes):
-    """Clear the signs; return the largest."""
-    for t in range(bits.size):
-        magnitudes[t] = bits[t] & mask
+def _clear(a, begin, stop):
+    first, zero = np.uint64(begin), a.dtype.type(0)
+    for t in range(np.uint64(stop - begin)):
+        a[first + t] = zero
+
+
+@compiled
+def _magnitudes(bits, begin, stop, mask, magnitudes):
+    """Clear the signs of bits[begin:stop]; return the largest."""
+    first, size = np.uint64(begin), np.uint64(stop - begin)
+    for t in range(size):
+        magnitudes[t] = bits[first + t] & mask
     largest = magnitudes[0]
-    for t in range(bits.size):
-        magnitude = magnitudes[t]
-        largest = magnitude if magnitude > largest else largest
+    for t in range(size):
+        largest = magnitudes[t] if magnitudes[t] > largest else largest
     return largest
 
 
 @compiled
-def _first_of_few(magnitudes, start, stop):
-    """The index of the largest of magnitudes[start:stop], the first of equals."""
-    # Unsigned indices: signed ones are looked at for being negative, which slows every loop.
-    best, largest = np.uint64(start), magnitudes[np.uint64(start)]
+def _first_of_few(bits, mask, start, stop):
+    """The index of the largest magnitude of bits[start:stop], the first of equals."""
+    best, largest = np.uint64(start), bits[np.uint64(start)] & mask
     for t in range(np.uint64(start + 1), np.uint64(stop)):
-        larger = magnitudes[t] > largest
+        larger = (bits[t] & mask) > largest
         best = t if larger else best
-        largest = magnitudes[t] if larger else largest
+        largest = bits[t] & mask if larger else largest
     return np.int64(best)
 
 
-def _first_of_many(magnitudes, start, stop):
+def _first_of_many(bits, mask, start, stop):
     """The same, as vectors where magnitude and place fit into one number."""
-    return start + int(np.argmax(magnitudes[start:stop]))
+    return start + int(np.argmax(bits[start:stop] & mask))
 
 
 @overload(_first_of_many)
-def _compiled_first_of_many(magnitudes, start, stop):
-    def packed(magnitudes, start, stop):
+def _compiled_first_of_many(bits, mask, start, stop):
+    def packed(bits, mask, start, stop):
         begin, key = np.uint64(start), np.int64(0)
         for t in range(np.uint64(stop - start)):
-            magnitude = np.int64(magnitudes[begin + t]) << np.int64(32)
+            magnitude = np.int64(bits[begin + t] & mask) << np.int64(32)
             key = max(key, magnitude | np.int64(0x7FFFFFFF - np.int64(t)))
         return start + 0x7FFFFFFF - (key & 0x7FFFFFFF)
 
-    return packed if magnitudes.dtype.bitwidth == 32 else _first_of_few.py_func
+    return packed if bits.dtype.bitwidth == 32 else _first_of_few.py_func
 
 
 @compiled
-def list_flags(flags, base, positions, count):
+def list_flags(flags, size, base, positions, count):
     """Append base + the indices of non-zero flags to a list that has `count`; the new count.
 
-    Eight flags are looked at as one word, and most words are empty.
+    Eight flags are looked at as one word, and most words are empty; flags after `size` are zero
+    up to a whole word.
     """
     words = flags.view(np.uint64)
-    for i in range(words.size):
+    for i in range(np.uint64((size + 7) // 8)):
         word = words[i]
         while word != 0:
-            positions[count] = base + 8 * i + np.int64(_trailing_zeros(word) >> np.uint64(3))
+            positions[count] = (
+                base + 8 * np.int64(i) + np.int64(_trailing_zeros(word) >> np.uint64(3))
+            )
             count += 1
             word &= word - np.uint64(1)
     return count
@@ -145,7 +160,7 @@ def list_flags(flags, base, positions, count):
 @compiled
 def _extrema_1d(maps, bits, mask, min_distance, alpha):
     samples = maps.shape[1]
-    flags = np.zeros(_CHUNK, np.uint8)
+    flags = np.zeros(_CHUNK + 8, np.uint8)
     candidates = np.empty(samples // _SPARSE + _CHUNK, np.int64)
     waiting, limits = np.empty(samples + 1, np.int64), np.empty(samples + 1, np.int64)
     heights, magnitudes = np.empty(candidates.size, bits.dtype), np.empty(samples, bits.dtype)
@@ -154,25 +169,25 @@ def _extrema_1d(maps, bits, mask, min_distance, alpha):
         found, sparse = 0, True
         for begin in range(0, samples, _CHUNK):
             stop = min(begin + _CHUNK, samples)
-            if has_nan(s[begin:stop]):
+            if has_nan(s, begin, stop):
                 return False
-            a[begin:stop] = 0
-            _mark_candidates(s, begin, stop, flags)
+            _clear(a, begin, stop)
+            marked = _mark_candidates(s, begin, stop, flags)
+            if sparse and (found + marked) * _SPARSE >= samples:
+                sparse = False  # lay out what the list has so far
+                _clear(magnitudes, 0, begin)
+                for j in range(found):
+                    magnitudes[candidates[j]] = bits[i, candidates[j]] & mask
             if sparse:
-                found = list_flags(flags, begin, candidates, found)
-                sparse = found * _SPARSE < samples
-                if not sparse:  # the list has become too long: lay it out
-                    magnitudes[:stop] = 0
-                    for j in range(found):
-                        magnitudes[candidates[j]] = bits[i, candidates[j]] & mask
+                found = list_flags(flags, stop - begin, begin, candidates, found)
             else:
-                _lay_out(bits[i, begin:stop], mask, flags, magnitudes[begin:stop])
+                _lay_out(bits[i], begin, stop, mask, flags, magnitudes)
         if sparse:
             for j in range(found):
                 heights[j] = bits[i, candidates[j]] & mask
             _climb_list(s, candidates, heights, found, min_distance[i], waiting, limits, a)
         else:
-            _climb_map(s, magnitudes, min_distance[i], waiting, limits, a)
+            _climb_map(s, magnitudes, mask, min_distance[i], waiting, limits, a)
     return True
 
 
@@ -180,29 +195,34 @@ def _extrema_1d(maps, bits, mask, min_distance, alpha):
 def _mark_candidates(s, begin, stop, flags):
     """Flag peaks above zero (left edge of a plateau) and valleys below it (right edge).
 
-    flags[0] is that of s[begin]; those after s[stop - 1] are cleared.
+    flags[0] is that of s[begin]; after that of s[stop - 1] a word is cleared. Returns their
+    number.
     """
     last = s.size - 1
     first, end = max(begin, 1), min(stop, last)
     flags[0] = 0
-    flags[stop - begin - 1 :] = 0
-    marked, here = flags[first - begin :], s[first:end]
-    before, after = s[first - 1 :], s[first + 1 :]
-    for t in range(here.size):
-        rises, will_rise = here[t] > before[t], after[t] > here[t]
-        marked[t] = (rises ^ will_rise) & ((here[t] > 0) == rises) & (here[t] != 0)
+    _clear(flags, max(end - begin, 0), stop - begin + 8)
+    here, place = np.uint64(first), np.uint64(first - begin)
+    for t in range(np.uint64(max(end - first, 0))):
+        value = s[here + t]
+        rises, will_rise = value > s[here + t - np.uint64(1)], s[here + t + np.uint64(1)] > value
+        flags[place + t] = (rises ^ will_rise) & ((value > 0) == rises) & (value != 0)
     # Beyond a border nothing changes: no peak at the start, no valley at the end.
     if begin == 0 and last > 0:
         flags[0] = (s[1] > s[0]) & (s[0] < 0)
     if stop == s.size and last > 0:
         flags[last - begin] = (s[last] > s[last - 1]) & (s[last] > 0)
+    marked = np.int32(0)
+    for t in range(np.uint64(stop - begin)):
+        marked = np.int32(marked + flags[t])
+    return np.int64(marked)
 
 
 @compiled
-def _lay_out(bits, mask, flags, magnitudes):
-    zero = mask & 0
-    for t in range(magnitudes.size):
-        magnitudes[t] = bits[t] & (mask if flags[t] else zero)
+def _lay_out(bits, begin, stop, mask, flags, magnitudes):
+    first, zero = np.uint64(begin), mask & 0
+    for t in range(np.uint64(stop - begin)):
+        magnitudes[first + t] = bits[first + t] & (mask if flags[t] else zero)
 
 
 @compiled
@@ -239,15 +259,15 @@ def _climb_list(s, candidates, magnitudes, found, distance, waiting, limits, a):
 
 
 @compiled
-def _climb_map(s, magnitudes, distance, waiting, limits, a):
+def _climb_map(s, magnitudes, mask, distance, waiting, limits, a):
     """Climb from sample to sample; what is no candidate has magnitude zero."""
     start, limit, top = 0, s.size, -1
     while start < limit:
         stop = min(limit, start + distance + 1)
         if distance < _FEW:
-            summit = _first_of_few(magnitudes, start, stop)
+            summit = _first_of_few(magnitudes, mask, start, stop)
         else:
-            summit = _first_of_many(magnitudes, start, stop)
+            summit = _first_of_many(magnitudes, mask, start, stop)
         if magnitudes[summit] == 0:
             start = stop
         elif summit != start:
@@ -273,64 +293,63 @@ def _climb_map(s, magnitudes, distance, waiting, limits, a):
 
 @compiled
 def _extrema_pool(maps, bits, mask, infinity, pool_size, alpha):
-    """An image is walked through in strips of a window's height, a row in chunks of windows."""
     height, width = maps.shape[1:]
-    room = _CHUNK
     for i in range(maps.shape[0]):
-        tall, wide = _window(pool_size[i])
-        room = max(room, wide if tall == 1 else min(tall, height) * width)
-    magnitudes = np.empty(room, bits.dtype)
-    for i in range(maps.shape[0]):
-        tall, wide = _window(pool_size[i])
         s, a, b = maps[i].reshape(-1), alpha[i].reshape(-1), bits[i].reshape(-1)
-        if tall > 1:
-            ends = height // tall * tall * width
-            for begin in range(0, ends, tall * width):
-                end = begin + tall * width
-                if _magnitudes(b[begin:end], mask, magnitudes) > infinity:
-                    return False
-                a[begin:end] = 0
-                _pool_strip(s[begin:end], magnitudes, tall, wide, width, a[begin:end])
-            if ends < s.size and has_nan(s[ends:]):
+        _clear(a, 0, a.size)
+        tall = pool_size[i, 0] if pool_size.shape[1] > 1 else 1
+        wide = pool_size[i, -1]
+        rows, rest = height // tall * tall, width // wide * wide  # of whole windows
+        for row in range(0, rows, tall):
+            begin = row * width
+            if tall > 1:
+                largest = _pool_strip(s, b, mask, begin, begin + rest, tall, wide, width, a)
+            elif wide < _FEW:
+                largest = _pool_few(s, b, mask, begin, begin + rest, wide, a)
+            else:
+                largest = _pool_many(s, b, mask, begin, begin + rest, wide, a)
+            if largest > infinity:
                 return False
-            a[ends:] = 0
-            continue
-        step = max(_CHUNK // wide, 1) * wide
-        for row in range(0, s.size, width):
-            for begin in range(row, row + width, step):
-                end = min(begin + step, row + width)
-                if _magnitudes(b[begin:end], mask, magnitudes) > infinity:
-                    return False
-                a[begin:end] = 0
-                _pool_chunk(s[begin:end], magnitudes, wide, a[begin:end])
+        for row in range(rows):
+            if has_nan(s, row * width + rest, row * width + width):
+                return False
+        if has_nan(s, rows * width, s.size):
+            return False
     return True
 
 
 @compiled
-def _window(pool_size):
-    return (pool_size[0] if pool_size.size > 1 else 1), pool_size[-1]
-
-
-@compiled
-def _pool_chunk(s, magnitudes, wide, a):
-    if wide < _FEW:
-        for start in range(0, s.size - wide + 1, wide):
-            best = _first_of_few(magnitudes, start, start + wide)
-            a[best] = s[best]
-    else:
-        for start in range(0, s.size - wide + 1, wide):
-            best = _first_of_many(magnitudes, start, start + wide)
-            a[best] = s[best]
-
-
-@compiled
-def _pool_strip(s, magnitudes, tall, wide, width, a):
-    for start in range(0, width - wide + 1, wide):
-        best = _first_of_few(magnitudes, start, start + wide)
-        for row in range(start + width, start + tall * width, width):
-            other = _first_of_few(magnitudes, row, row + wide)
-            best = other if magnitudes[other] > magnitudes[best] else best
+def _pool_few(s, bits, mask, begin, end, wide, a):
+    """Keep the largest of each window of bits[begin:end]; return the largest of all."""
+    largest = mask & 0
+    for start in range(begin, end, wide):
+        best = _first_of_few(bits, mask, start, start + wide)
         a[best] = s[best]
+        largest = max(largest, bits[best] & mask)
+    return largest
+
+
+@compiled
+def _pool_many(s, bits, mask, begin, end, wide, a):
+    largest = mask & 0
+    for start in range(begin, end, wide):
+        best = _first_of_many(bits, mask, start, start + wide)
+        a[best] = s[best]
+        largest = max(largest, bits[best] & mask)
+    return largest
+
+
+@compiled
+def _pool_strip(s, bits, mask, begin, end, tall, wide, width, a):
+    largest = mask & 0
+    for start in range(begin, end, wide):
+        best = _first_of_few(bits, mask, start, start + wide)
+        for row in range(start + width, start + tall * width, width):
+            other = _first_of_few(bits, mask, row, row + wide)
+            best = other if (bits[other] & mask) > (bits[best] & mask) else best
+        a[best] = s[best]
+        largest = max(largest, bits[best] & mask)
+    return largest
 
 
 @compiled
@@ -339,7 +358,7 @@ def _top_k_absolutes(maps, bits, mask, infinity, convert, k, alpha):
     magnitudes = np.empty(samples, bits.dtype)
     for i in range(maps.shape[0]):
         s, a = maps[i], alpha[i]
-        largest = _magnitudes(bits[i], mask, magnitudes)
+        largest = _magnitudes(bits[i], 0, samples, mask, magnitudes)
         if largest > infinity:
             return False
         below, ties = _threshold(s, magnitudes, largest, min(k[i], samples), convert)

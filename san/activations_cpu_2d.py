@@ -35,7 +35,7 @@ def _extrema_2d(maps, bits, mask, min_distance, alpha):
     listed = np.empty(room, np.int64)
     for i in range(maps.shape[0]):
         s = maps[i]
-        if has_nan(s.reshape(-1)):
+        if has_nan(s.reshape(-1), 0, s.size):
             return False
         layout = _layout(min_distance[i], height, width)
         _, _, pitch, origin, size = layout
@@ -50,7 +50,7 @@ def _extrema_2d(maps, bits, mask, min_distance, alpha):
             rounds += 1
         if left > 0:
             _flag_positive(magnitudes[origin : size - origin], alive[origin:])
-            found = list_flags(alive, 0, listed, 0)
+            found = list_flags(alive, size, 0, listed, 0)
             candidates = listed[:found]
             if found > _FEW:
                 candidates = candidates[np.argsort(-magnitudes[candidates], kind="mergesort")]
