@@ -19,7 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Backend = Callable[[np.ndarray, np.ndarray, np.ndarray], bool]  # maps, parameter, alpha
+Size = Sequence[int]  # spatial size of a map
+# Flat maps (M, samples), their spatial size, the parameter of each, and α to be written.
+Backend = Callable[[np.ndarray, Size, np.ndarray, np.ndarray], bool]
 Parameter = int | tuple[int, ...] | Tensor | np.ndarray
 
 
@@ -289,18 +291,20 @@ def _select(s: Tensor, select: Backend, parameter: np.ndarray) -> Tensor:
 
 def _activate(s: Tensor, select: Backend, parameter: np.ndarray) -> Tensor:
     """Select on the CPU, in float32 or float64, and return α where and as s is."""
-    maps = s.detach()
-    if maps.dtype not in _COMPILED or maps.device.type != "cpu":
-        maps = maps.to("cpu", maps.dtype if maps.dtype in _COMPILED else torch.float32)
-    maps = maps.contiguous()
+    maps = s.detach() if s.requires_grad else s
+    plain = maps.dtype in _FLOATS and maps.device.type == "cpu"
+    if not plain:
+        maps = maps.to("cpu", maps.dtype if maps.dtype in _FLOATS else torch.float32)
+    if not maps.is_contiguous():
+        maps = maps.contiguous()
     alpha = torch.empty_like(maps)
-    flat = (-1, *maps.shape[2:])
-    if not select(maps.numpy().reshape(flat), parameter, alpha.numpy().reshape(flat)):
+    flat = (s.shape[0] * s.shape[1], -1)
+    if not select(maps.numpy().reshape(flat), s.shape[2:], parameter, alpha.numpy().reshape(flat)):
         _refuse_nan(s)
-    return alpha if alpha.dtype == s.dtype and s.device.type == "cpu" else alpha.to(s)
+    return alpha if plain else alpha.to(s)
 
 
-_COMPILED = (torch.float32, torch.float64)
+_FLOATS = (torch.float32, torch.float64)
 
 
 @functools.cache
@@ -311,19 +315,17 @@ def _compiled() -> tuple[Any, Any]:
     return activations_cpu, activations_cpu_2d
 
 
-def _extrema(maps: np.ndarray, min_distance: np.ndarray, alpha: np.ndarray) -> bool:
+def _extrema(maps: np.ndarray, size: Size, distance: np.ndarray, alpha: np.ndarray) -> bool:
     one, two = _compiled()
-    if maps.ndim == 2:
-        return one.extrema_1d(maps, min_distance[:, 0], alpha)
-    return two.extrema_2d(maps, min_distance, alpha)
+    if len(size) == 1:
+        return one.extrema_1d(maps, distance[:, 0], alpha)
+    images = (len(maps), *size)
+    return two.extrema_2d(maps.reshape(images), distance, alpha.reshape(images))
 
 
-def _extrema_pool(maps: np.ndarray, pool_size: np.ndarray, alpha: np.ndarray) -> bool:
-    if maps.ndim == 2:  # an image of one row
-        maps, alpha = maps[:, None], alpha[:, None]
-    return _compiled()[0].extrema_pool(maps, pool_size, alpha)
+def _extrema_pool(maps: np.ndarray, size: Size, pool: np.ndarray, alpha: np.ndarray) -> bool:
+    return _compiled()[0].extrema_pool(maps, size[-1], pool, alpha)
 
 
-def _top_k_absolutes(maps: np.ndarray, k: np.ndarray, alpha: np.ndarray) -> bool:
-    rows = (len(maps), -1)
-    return _compiled()[0].top_k_absolutes(maps.reshape(rows), k, alpha.reshape(rows))
+def _top_k_absolutes(maps: np.ndarray, size: Size, k: np.ndarray, alpha: np.ndarray) -> bool:
+    return _compiled()[0].top_k_absolutes(maps, k, alpha)

@@ -37,10 +37,13 @@ def extrema_1d(maps, min_distance, alpha):
     return _extrema_1d(maps, bits, mask, min_distance, alpha)
 
 
-def extrema_pool(maps, pool_size, alpha):
-    """Keep the largest magnitude of each window of each image (M, H, W); `pool_size` (M, 2)."""
+def extrema_pool(maps, width, pool_size, alpha):
+    """Keep the largest magnitude of each window of each map.
+
+    Maps are flat, shape (M, H * width), with H = 1 for vectors; `pool_size` (M, 1) or (M, 2).
+    """
     bits, mask, infinity = as_integers(maps)
-    return _extrema_pool(maps, bits, mask, infinity, pool_size, alpha)
+    return _extrema_pool(maps, bits, width, mask, infinity, pool_size, alpha)
 
 
 def top_k_absolutes(maps, k, alpha):
@@ -292,10 +295,10 @@ def _climb_map(s, magnitudes, mask, distance, waiting, limits, a):
 
 
 @compiled
-def _extrema_pool(maps, bits, mask, infinity, pool_size, alpha):
-    height, width = maps.shape[1:]
+def _extrema_pool(maps, bits, width, mask, infinity, pool_size, alpha):
+    height = maps.shape[1] // width
     for i in range(maps.shape[0]):
-        s, a, b = maps[i].reshape(-1), alpha[i].reshape(-1), bits[i].reshape(-1)
+        s, a, b = maps[i], alpha[i], bits[i]
         _clear(a, 0, a.size)
         tall = pool_size[i, 0] if pool_size.shape[1] > 1 else 1
         wide = pool_size[i, -1]
