@@ -24,9 +24,10 @@ from numba import types
 from numba.extending import intrinsic, overload
 
 compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
-_reassociating = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc"})
 
 _SPARSE = 8  # samples per candidate from where a list of candidates pays
+_LONG = 50_000  # samples of a map whose top k are looked for between bounds from a sample
+_SAMPLED = 4096  # samples of that sample, about
 _CHUNK = 4096  # samples that are looked at while they are in the nearest cache
 _FEW = 8  # samples that are searched faster one by one than as vectors
 
@@ -96,18 +97,6 @@ def _clear(a, begin, stop):
     first, zero = np.uint64(begin), a.dtype.type(0)
     for t in range(np.uint64(stop - begin)):
         a[first + t] = zero
-
-
-@compiled
-def _magnitudes(bits, begin, stop, mask, magnitudes):
-    """Clear the signs of bits[begin:stop]; return the largest."""
-    first, size = np.uint64(begin), np.uint64(stop - begin)
-    for t in range(size):
-        magnitudes[t] = bits[first + t] & mask
-    largest = magnitudes[0]
-    for t in range(size):
-        largest = magnitudes[t] if magnitudes[t] > largest else largest
-    return largest
 
 
 @compiled
@@ -357,14 +346,21 @@ def _pool_strip(s, bits, mask, begin, end, tall, wide, width, a):
 
 @compiled
 def _top_k_absolutes(maps, bits, mask, infinity, convert, k, alpha):
-    samples, zero = maps.shape[1], maps.dtype.type(0)
+    samples, zero, none = maps.shape[1], maps.dtype.type(0), np.int64(0)
     magnitudes = np.empty(samples, bits.dtype)
+    share = 0.5  # of the largest magnitude: where the threshold of the map before was
     for i in range(maps.shape[0]):
         s, a = maps[i], alpha[i]
-        largest = _magnitudes(bits[i], 0, samples, mask, magnitudes)
+        largest = _magnitudes(bits[i], mask, magnitudes)
         if largest > infinity:
             return False
-        below, ties = _threshold(s, magnitudes, largest, min(k[i], samples), convert)
+        height, wanted = _as_float(largest, convert), min(k[i], samples)
+        if samples < _LONG:
+            guess = share * height
+            below, ties = _threshold(magnitudes, samples, none, largest + 1, guess, wanted, convert)
+        else:
+            below, ties = _threshold_of_long(magnitudes, largest, wanted, convert)
+        share = _as_float(below, convert) / height if height > 0 else share
         convert[1][0] = below
         threshold = convert[1][0]  # of the type of the magnitudes
         for t in range(samples):
@@ -379,57 +375,111 @@ def _top_k_absolutes(maps, bits, mask, infinity, convert, k, alpha):
 
 
 @compiled
-def _threshold(s, magnitudes, largest, k, convert):
-    """What the k largest are above, and how many that are equal to it belong to them as well.
-
-    The number of samples from a magnitude on falls about exponentially: the search interpolates
-    its logarithm between the bounds (Illinois), beginning with an exponential's guess from the
-    mean, and every fourth step bisects the integers, which bounds the steps for any input. What
-    is returned is exact; the floats only choose where to look.
-    """
-    number, number_bits = convert
-    low, high, above = largest & 0, largest + 1, 0  # count from low >= k > count from high = above
-    if k == 0:
-        return largest, 0
-    number_bits[0] = largest
-    value_low, value_high = 0.0, float(number[0])
-    excess_low, excess_high = math.log(magnitudes.size / k), math.log(0.5 / k)
-    guess = float(_mean_magnitude(s)) * excess_low
-    step = side = 0
-    while high - low > 1:
-        middle = low + (high - low) // 2
-        if step % 4 < 3 and value_low < guess < value_high:
-            number[0] = guess
-            middle = min(max(number_bits[0], low + 1), high - 1)
-        step += 1
-        number_bits[0] = middle
-        count = _count_from(magnitudes, number_bits[0])
-        if count == k:
-            return middle - 1, 0
-        excess = math.log(max(count, 0.5) / k)
-        if count > k:
-            low, value_low, excess_low = middle, float(number[0]), excess
-            excess_high *= 0.5 if side > 0 else 1.0
-            side = 1
-        else:
-            high, value_high, excess_high, above = middle, float(number[0]), excess, count
-            excess_low *= 0.5 if side < 0 else 1.0
-            side = -1
-        guess = value_low + (value_high - value_low) * excess_low / (excess_low - excess_high)
-    return low, k - above
-
-
-@_reassociating
-def _mean_magnitude(s):
-    total = s[0] * 0
-    for t in range(s.size):
-        total += abs(s[t])
-    return total / s.size
+def _magnitudes(bits, mask, magnitudes):
+    """Clear the signs; return the largest."""
+    for t in range(bits.size):
+        magnitudes[t] = bits[t] & mask
+    largest = magnitudes[0]
+    for t in range(bits.size):
+        largest = magnitudes[t] if magnitudes[t] > largest else largest
+    return largest
 
 
 @compiled
-def _count_from(magnitudes, threshold):
+def _as_float(magnitude, convert):
+    number, number_bits = convert
+    number_bits[0] = magnitude
+    return float(number[0])
+
+
+@compiled
+def _threshold(magnitudes, size, low, high, guess, k, convert):
+    """What the k largest are above, and how many that are equal to it belong to them as well.
+
+    low <= magnitudes[:size] < high, and 1 <= k <= size. The number of samples from a magnitude on
+    falls about exponentially: the search interpolates its logarithm between the bounds (Illinois),
+    and every fourth step bisects the integers, which bounds the steps for any input. What is
+    returned is exact; the floats only choose where to look.
+    """
+    from_low, from_high = size, 0  # the numbers of samples from the bounds on
+    value_low, value_high = _as_float(low, convert), _as_float(high - 1, convert)
+    excess_low, excess_high = _logarithm(size / k, convert), _logarithm(0.5 / k, convert)
+    step = side = 0
+    while from_low > k and high - low > 1:
+        middle = low + (high - low) // 2
+        if step % 4 < 3 and value_low < guess < value_high:
+            convert[0][0] = guess
+            middle = min(max(convert[1][0], low + 1), high - 1)
+        step += 1
+        value = _as_float(middle, convert)
+        count = _count_from(magnitudes, size, convert[1][0])
+        excess = _logarithm(max(count, 0.5) / k, convert)
+        if count >= k:
+            low, from_low, value_low, excess_low = middle, count, value, excess
+            excess_high *= 0.5 if side > 0 else 1.0
+            side = 1
+        else:
+            high, from_high, value_high, excess_high = middle, count, value, excess
+            excess_low *= 0.5 if side < 0 else 1.0
+            side = -1
+        guess = value_low + (value_high - value_low) * excess_low / (excess_low - excess_high)
+    return (low - 1, 0) if from_low == k else (low, k - from_high)
+
+
+@compiled
+def _logarithm(ratio, convert):
+    """About proportional to the logarithm: a float's bits, read as an integer, are."""
+    number, number_bits = convert
+    number[0] = 1
+    one = number_bits[0]
+    number[0] = ratio
+    return float(number_bits[0] - one)
+
+
+@compiled
+def _count_from(magnitudes, size, threshold):
     count = np.int32(0)
-    for t in range(magnitudes.size):
+    for t in range(np.uint64(size)):
         count = np.int32(count + np.int32(magnitudes[t] >= threshold))
     return np.int64(count)
+
+
+@compiled
+def _threshold_of_long(magnitudes, largest, k, convert):
+    """The same for a long map: a sample gives bounds, one pass lists what is between them."""
+    sample = np.sort(magnitudes[:: magnitudes.size // _SAMPLED])
+    rank = k * sample.size // magnitudes.size
+    margin = 4 + 4 * int(math.sqrt(rank))
+    first, last = sample.size - 1 - rank - margin, sample.size - 1 - rank + margin
+    low = sample[first] if first >= 0 else sample[0] * 0
+    high = sample[last] if last < sample.size else largest
+    between = np.empty(_SAMPLED, magnitudes.dtype)
+    flags, listed = np.zeros(_CHUNK + 8, np.uint8), np.empty(_CHUNK, np.int64)
+    above = size = 0
+    for begin in range(0, magnitudes.size, _CHUNK):
+        stop = min(begin + _CHUNK, magnitudes.size)
+        above += _flag_between(magnitudes, begin, stop, low, high, flags)
+        found = list_flags(flags, stop - begin, begin, listed, 0)
+        if size + found > between.size:
+            between = np.concatenate((between, np.empty(between.size + found, between.dtype)))
+        for j in range(found):
+            between[size + j] = magnitudes[listed[j]]
+        size += found
+    if above < k <= above + size:
+        guess = _as_float((low + high) // 2, convert)
+        return _threshold(between, size, np.int64(low), high + 1, guess, k - above, convert)
+    guess = 0.5 * _as_float(largest, convert)
+    none = np.int64(0)
+    return _threshold(magnitudes, magnitudes.size, none, largest + 1, guess, k, convert)
+
+
+@compiled
+def _flag_between(magnitudes, begin, stop, low, high, flags):
+    """Flag low <= magnitude <= high; count what is larger than high."""
+    first, above = np.uint64(begin), np.int32(0)
+    _clear(flags, stop - begin, stop - begin + 8)
+    for t in range(np.uint64(stop - begin)):
+        magnitude = magnitudes[first + t]
+        flags[t] = (magnitude >= low) & (magnitude <= high)
+        above = np.int32(above + np.int32(magnitude > high))
+    return np.int64(above)
