@@ -7,12 +7,14 @@ s, shape (N, C, L) or (N, C, H, W), is treated alone. Where two magnitudes are e
 s at the activations and is zero elsewhere.
 
 The compiled selections are in `activations_cpu`; tensors on other devices and of other float
-types are selected there as well.
+types are selected there as well. Many maps are shared among threads, as many as
+`torch.get_num_threads()` says.
 """
 
 import functools
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -299,12 +301,21 @@ def _activate(s: Tensor, select: Backend, parameter: np.ndarray) -> Tensor:
         maps = maps.contiguous()
     alpha = torch.empty_like(maps)
     flat = (s.shape[0] * s.shape[1], -1)
-    if not select(maps.numpy().reshape(flat), s.shape[2:], parameter, alpha.numpy().reshape(flat)):
+    rows, out = maps.numpy().reshape(flat), alpha.numpy().reshape(flat)
+    threads = min(torch.get_num_threads(), len(rows), rows.size // _SAMPLES_PER_THREAD)
+    if threads < 2:
+        done = select(rows, s.shape[2:], parameter, out)
+    else:
+        shares = [np.array_split(array, threads) for array in (rows, parameter, out)]
+        with ThreadPoolExecutor(threads) as pool:
+            done = all(list(pool.map(lambda x, p, a: select(x, s.shape[2:], p, a), *shares)))
+    if not done:
         _refuse_nan(s)
     return alpha if plain else alpha.to(s)
 
 
 _FLOATS = (torch.float32, torch.float64)
+_SAMPLES_PER_THREAD = 1 << 18  # fewer are done sooner than a thread is started
 
 
 @functools.cache

@@ -346,41 +346,51 @@ def _pool_strip(s, bits, mask, begin, end, tall, wide, width, a):
 
 @compiled
 def _top_k_absolutes(maps, bits, mask, infinity, convert, k, alpha):
-    samples, zero, none = maps.shape[1], maps.dtype.type(0), np.int64(0)
-    magnitudes = np.empty(samples, bits.dtype)
+    samples = maps.shape[1]
+    magnitudes = np.empty(min(samples, _LONG), bits.dtype)
     share = 0.5  # of the largest magnitude: where the threshold of the map before was
     for i in range(maps.shape[0]):
-        s, a = maps[i], alpha[i]
-        largest = _magnitudes(bits[i], mask, magnitudes)
+        wanted = min(k[i], samples)
+        if samples > _LONG:
+            largest, below, ties = _threshold_of_long(bits[i], mask, infinity, wanted, convert)
+        else:
+            largest = _magnitudes(bits[i], 0, samples, mask, magnitudes)
+            below, ties = 0, 0
+            if largest <= infinity:
+                height, none = _as_float(largest, convert), np.int64(0)
+                below, ties = _threshold(
+                    magnitudes, samples, none, largest + 1, share * height, wanted, convert
+                )
+                share = _as_float(below, convert) / height if height > 0 else share
         if largest > infinity:
             return False
-        height, wanted = _as_float(largest, convert), min(k[i], samples)
-        if samples < _LONG:
-            guess = share * height
-            below, ties = _threshold(magnitudes, samples, none, largest + 1, guess, wanted, convert)
-        else:
-            below, ties = _threshold_of_long(magnitudes, largest, wanted, convert)
-        share = _as_float(below, convert) / height if height > 0 else share
-        convert[1][0] = below
-        threshold = convert[1][0]  # of the type of the magnitudes
-        for t in range(samples):
-            a[t] = s[t] if magnitudes[t] > threshold else zero
-        t = 0
-        while ties > 0:
-            if magnitudes[t] == threshold:
-                a[t] = s[t]
-                ties -= 1
-            t += 1
+        _keep_above(maps[i], bits[i], mask, below, ties, convert, alpha[i])
     return True
 
 
 @compiled
-def _magnitudes(bits, mask, magnitudes):
-    """Clear the signs; return the largest."""
-    for t in range(bits.size):
-        magnitudes[t] = bits[t] & mask
+def _keep_above(s, bits, mask, below, ties, convert, a):
+    """Keep what is above a threshold, and the first `ties` samples that are equal to it."""
+    convert[1][0] = below
+    threshold, zero = convert[1][0], s.dtype.type(0)  # of the type of the magnitudes
+    for t in range(s.size):
+        a[t] = s[t] if (bits[t] & mask) > threshold else zero
+    t = 0
+    while ties > 0:
+        if (bits[t] & mask) == threshold:
+            a[t] = s[t]
+            ties -= 1
+        t += 1
+
+
+@compiled
+def _magnitudes(bits, begin, stop, mask, magnitudes):
+    """Clear the signs of bits[begin:stop]; return the largest."""
+    first, size = np.uint64(begin), np.uint64(stop - begin)
+    for t in range(size):
+        magnitudes[t] = bits[first + t] & mask
     largest = magnitudes[0]
-    for t in range(bits.size):
+    for t in range(size):
         largest = magnitudes[t] if magnitudes[t] > largest else largest
     return largest
 
@@ -445,41 +455,62 @@ def _count_from(magnitudes, size, threshold):
 
 
 @compiled
-def _threshold_of_long(magnitudes, largest, k, convert):
-    """The same for a long map: a sample gives bounds, one pass lists what is between them."""
-    sample = np.sort(magnitudes[:: magnitudes.size // _SAMPLED])
-    rank = k * sample.size // magnitudes.size
+def _threshold_of_long(bits, mask, infinity, k, convert):
+    """The same for a long map, after its largest magnitude.
+
+    A sample gives bounds, and one pass lists the magnitudes between them; where the threshold is
+    not among them, all are looked at.
+    """
+    sample = np.empty(_SAMPLED, bits.dtype)
+    for t in range(_SAMPLED):
+        sample[t] = bits[t * (bits.size // _SAMPLED)] & mask
+    sample.sort()
+    rank = k * _SAMPLED // bits.size
     margin = 4 + 4 * int(math.sqrt(rank))
-    first, last = sample.size - 1 - rank - margin, sample.size - 1 - rank + margin
-    low = sample[first] if first >= 0 else sample[0] * 0
-    high = sample[last] if last < sample.size else largest
-    between = np.empty(_SAMPLED, magnitudes.dtype)
+    first, last = _SAMPLED - 1 - rank - margin, _SAMPLED - 1 - rank + margin
+    low = np.int64(sample[first]) if first >= 0 else 0
+    high = np.int64(sample[last]) if last < _SAMPLED else np.int64(infinity)
+    largest, above, between, size = _list_between(bits, mask, low, high, convert)
+    if largest > infinity:
+        return largest, np.int64(0), 0
+    if not above < k <= above + size:
+        low, high, above, size = np.int64(0), np.int64(infinity), 0, bits.size
+        between = bits & mask
+    guess = _as_float((low + high) // 2, convert)
+    below, ties = _threshold(between, size, low, high + 1, guess, k - above, convert)
+    return largest, below, ties
+
+
+@compiled
+def _list_between(bits, mask, low, high, convert):
+    """The largest magnitude, how many are above `high`, and those from `low` to `high`."""
     flags, listed = np.zeros(_CHUNK + 8, np.uint8), np.empty(_CHUNK, np.int64)
+    magnitudes, between = np.empty(_CHUNK, bits.dtype), np.empty(_CHUNK, bits.dtype)
+    number_bits = convert[1]
+    number_bits[0] = low
+    lower = number_bits[0]  # of the type of the magnitudes
+    number_bits[0] = high
+    upper, largest = number_bits[0], number_bits[0] & 0
     above = size = 0
-    for begin in range(0, magnitudes.size, _CHUNK):
-        stop = min(begin + _CHUNK, magnitudes.size)
-        above += _flag_between(magnitudes, begin, stop, low, high, flags)
-        found = list_flags(flags, stop - begin, begin, listed, 0)
+    for begin in range(0, bits.size, _CHUNK):
+        count = min(_CHUNK, bits.size - begin)
+        largest = max(largest, _magnitudes(bits, begin, begin + count, mask, magnitudes))
+        above += count - _count_up_to(magnitudes, count, upper)
+        _clear(flags, count, count + 8)
+        for t in range(np.uint64(count)):
+            flags[t] = (magnitudes[t] >= lower) & (magnitudes[t] <= upper)
+        found = list_flags(flags, count, 0, listed, 0)
         if size + found > between.size:
             between = np.concatenate((between, np.empty(between.size + found, between.dtype)))
         for j in range(found):
             between[size + j] = magnitudes[listed[j]]
         size += found
-    if above < k <= above + size:
-        guess = _as_float((low + high) // 2, convert)
-        return _threshold(between, size, np.int64(low), high + 1, guess, k - above, convert)
-    guess = 0.5 * _as_float(largest, convert)
-    none = np.int64(0)
-    return _threshold(magnitudes, magnitudes.size, none, largest + 1, guess, k, convert)
+    return largest, above, between, size
 
 
 @compiled
-def _flag_between(magnitudes, begin, stop, low, high, flags):
-    """Flag low <= magnitude <= high; count what is larger than high."""
-    first, above = np.uint64(begin), np.int32(0)
-    _clear(flags, stop - begin, stop - begin + 8)
-    for t in range(np.uint64(stop - begin)):
-        magnitude = magnitudes[first + t]
-        flags[t] = (magnitude >= low) & (magnitude <= high)
-        above = np.int32(above + np.int32(magnitude > high))
-    return np.int64(above)
+def _count_up_to(magnitudes, size, threshold):
+    count = np.int32(0)
+    for t in range(np.uint64(size)):
+        count = np.int32(count + np.int32(magnitudes[t] <= threshold))
+    return np.int64(count)

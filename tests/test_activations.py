@@ -118,6 +118,60 @@ def test_adversarial_images_reach_the_sort(parameter):
     check_selection("extrema", torch.from_numpy(s)[None, None], parameter)
 
 
+BOUNDARY = 4096  # samples that are looked at together
+
+
+@pytest.mark.parametrize("samples", [BOUNDARY - 1, BOUNDARY, BOUNDARY + 1, 2 * BOUNDARY + 1])
+@pytest.mark.parametrize("kind", ["smooth", "integers", "smooth then noise", "noise then smooth"])
+@pytest.mark.parametrize("name", SPARSE)
+def test_maps_of_several_chunks(name, kind, samples):
+    s = signal("integers" if kind == "integers" else "smooth", (1, 1, samples))
+    s = s + (signal("noise", (1, 1, samples)) if kind == "smooth" else 0)
+    if "then" in kind:
+        s = torch.nn.functional.avg_pool1d(signal("noise", (1, 1, samples + 20)), 21, 1)
+        half = (
+            slice(None, samples // 2) if kind == "noise then smooth" else slice(samples // 2, None)
+        )
+        s[..., half] += signal("noise", (1, 1, samples))[..., half]
+    for parameter in (9, 800):
+        check_selection(name, s, parameter)
+
+
+@pytest.mark.parametrize("k", [1, 5, 300, 20_000, 59_999, 60_000, 70_000])
+@pytest.mark.parametrize("kind", ["noise", "integers", "steps", "zeros", "sampled"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda t: t.__name__)
+def test_top_k_of_long_maps(dtype, kind, k):
+    rng = np.random.default_rng(3)
+    s = {
+        "noise": rng.standard_normal(60_000),
+        "integers": rng.integers(-3, 4, 60_000),
+        "steps": np.repeat(rng.standard_normal(6), 10_000),
+        "zeros": np.zeros(60_000),
+        "sampled": np.where(np.arange(60_000) % 14 == 0, 0, rng.standard_normal(60_000)),
+    }[kind]  # a sample of every 14th is a bad one of the last kind
+    check_selection("top_k_absolutes", torch.from_numpy(s.astype(dtype))[None, None], k)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(7, 3, 50), (5, 2, 9, 11), (1, 1, 400)], ids=str)
+@pytest.mark.parametrize("name", SPARSE)
+def test_threads_change_nothing(name, shape, threads, monkeypatch):
+    from san import activations
+
+    before = torch.get_num_threads()
+    alone = SPARSE[name][0](signal("noise", shape), 4)
+    monkeypatch.setattr(activations, "_SAMPLES_PER_THREAD", 10)
+    torch.set_num_threads(threads)
+    try:
+        assert torch.equal(SPARSE[name][0](signal("noise", shape), 4), alone)
+        bad = signal("noise", shape)
+        bad[-1, -1, -1] = float("nan")
+        with pytest.raises(ValueError, match="must not hold NaN"):
+            SPARSE[name][0](bad, 4)
+    finally:
+        torch.set_num_threads(before)
+
+
 # The authors' own test vectors (pbizopoulos/sparse_activation_functions_pytorch).
 AUTHORS = [0.0, 1.1, 0.0, 2.7, 3.2]
 
