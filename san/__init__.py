@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from san import datasets, metrics, report, signals
-    from san.activations import extrema, extrema_pool, identity, relu, top_k_absolutes
+    from san.activations import events, extrema, extrema_pool, identity, relu, top_k_absolutes
     from san.convolution import reconstruction, similarity
     from san.metrics import (
         inverse_compression_ratio,
@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from san.train import Settings, Training, evaluate
 
 _HOMES = {
-    "activations": ["extrema", "extrema_pool", "identity", "relu", "top_k_absolutes"],
+    "activations": [
+        "events",
+        "extrema",
+        "extrema_pool",
+        "identity",
+        "relu",
+        "top_k_absolutes",
+    ],
     "convolution": ["reconstruction", "similarity"],
     "metrics": [
         "inverse_compression_ratio",
@@ -50,6 +57,7 @@ __all__ = [
     "Training",
     "datasets",
     "evaluate",
+    "events",
     "extrema",
     "extrema_pool",
     "identity",

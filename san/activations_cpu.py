@@ -1,8 +1,9 @@
 """The three sparse selections on NumPy arrays, compiled: the hot path of the project.
 
-Each public function takes contiguous maps and one parameter per map and writes the activation
-map: the kept values at their positions, zeros elsewhere. It returns False where it met a NaN.
-Maps are independent and no function holds the GIL. Definitions: `san.activations`.
+Each public function takes flat, contiguous maps (M, samples), their spatial size and one parameter
+per map, (M, axes) or (M,), and writes the activation maps: the kept values at their positions,
+zeros elsewhere. It returns False where it met a NaN. Maps are independent and no function holds
+the GIL. Definitions: `san.activations`.
 
 Magnitudes are compared as integers: without their sign bit, floats are ordered as the integers
 with the same bits are.
@@ -32,23 +33,20 @@ _CHUNK = 4096  # samples that are looked at while they are in the nearest cache
 _FEW = 8  # samples that are searched faster one by one than as vectors
 
 
-def extrema_1d(maps, min_distance, alpha):
-    """Keep the extrema of each map (rows of `maps`, shape (M, L)); `min_distance` (M,)."""
+def extrema(maps, size, min_distance, alpha):
+    """Keep the extrema of each map that no larger one suppresses."""
     bits, mask, _ = as_integers(maps)
-    return _extrema_1d(maps, bits, mask, min_distance, alpha)
+    return _extrema(maps, bits, mask, min_distance, alpha)
 
 
-def extrema_pool(maps, width, pool_size, alpha):
-    """Keep the largest magnitude of each window of each map.
-
-    Maps are flat, shape (M, H * width), with H = 1 for vectors; `pool_size` (M, 1) or (M, 2).
-    """
+def extrema_pool(maps, size, pool_size, alpha):
+    """Keep the largest magnitude of each window of each map."""
     bits, mask, infinity = as_integers(maps)
-    return _extrema_pool(maps, bits, width, mask, infinity, pool_size, alpha)
+    return _extrema_pool(maps, bits, size[-1], mask, infinity, pool_size, alpha)
 
 
-def top_k_absolutes(maps, k, alpha):
-    """Keep the k largest magnitudes of each map (rows of `maps`, shape (M, L)); `k` (M,)."""
+def top_k_absolutes(maps, size, k, alpha):
+    """Keep the k largest magnitudes of each map."""
     bits, mask, infinity = as_integers(maps)
     number = np.zeros(1, maps.dtype)
     convert = (number, number.view(bits.dtype))
@@ -146,11 +144,28 @@ def list_flags(flags, size, base, positions, count):
     return count
 
 
+@compiled
+def nonzeros(alpha):
+    """The indices of the non-zeros of a flat array."""
+    count = np.int64(0)
+    for t in range(alpha.size):
+        count += alpha[t] != 0
+    places, flags = np.empty(count, np.int64), np.zeros(_CHUNK + 8, np.uint8)
+    found = 0
+    for begin in range(0, alpha.size, _CHUNK):
+        size, first = min(_CHUNK, alpha.size - begin), np.uint64(begin)
+        _clear(flags, size, size + 8)
+        for t in range(np.uint64(size)):
+            flags[t] = alpha[first + t] != 0
+        found = list_flags(flags, size, begin, places, found)
+    return places
+
+
 # Extrema, one dimension
 
 
 @compiled
-def _extrema_1d(maps, bits, mask, min_distance, alpha):
+def _extrema(maps, bits, mask, min_distance, alpha):
     samples = maps.shape[1]
     flags = np.zeros(_CHUNK + 8, np.uint8)
     candidates = np.empty(samples // _SPARSE + _CHUNK, np.int64)
@@ -177,9 +192,9 @@ def _extrema_1d(maps, bits, mask, min_distance, alpha):
         if sparse:
             for j in range(found):
                 heights[j] = bits[i, candidates[j]] & mask
-            _climb_list(s, candidates, heights, found, min_distance[i], waiting, limits, a)
+            _climb_list(s, candidates, heights, found, min_distance[i, 0], waiting, limits, a)
         else:
-            _climb_map(s, magnitudes, mask, min_distance[i], waiting, limits, a)
+            _climb_map(s, magnitudes, mask, min_distance[i, 0], waiting, limits, a)
     return True
 
 

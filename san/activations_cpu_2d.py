@@ -16,14 +16,17 @@ _SPARSE = 128  # samples per candidate from where a list of candidates pays
 _FEW = 24  # candidates in a list that is not worth sorting
 
 
-def extrema_2d(maps, min_distance, alpha):
-    """Keep the extrema of each image (`maps`, shape (M, H, W)); `min_distance` (M, 2)."""
+def extrema(maps, size, min_distance, alpha):
+    """Keep the extrema of each image, flat in `maps`; as `activations_cpu.extrema`."""
+    images = (len(maps), *size)
     bits, mask, _ = as_integers(maps)
-    return _extrema_2d(maps, bits, mask, min_distance, alpha)
+    return _extrema(
+        maps.reshape(images), bits.reshape(images), mask, min_distance, alpha.reshape(images)
+    )
 
 
 @compiled
-def _extrema_2d(maps, bits, mask, min_distance, alpha):
+def _extrema(maps, bits, mask, min_distance, alpha):
     height, width = maps.shape[1:]
     room = 8
     for i in range(maps.shape[0]):

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from san.selection import transforms_are_active
+
 DECODERS = ("adjoint", "paper")
 
 
@@ -117,7 +119,9 @@ def reconstruction(alpha: Tensor, kernel: Tensor, decoder: str = "adjoint") -> T
 
 
 def _is_compiled(tensor: Tensor) -> bool:
-    return tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
+    """Whether the compiled sums are used; torch's own under torch.compile and torch.func."""
+    eager = not (torch.compiler.is_compiling() or transforms_are_active())
+    return eager and tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
 
 
 def _padding(kernel: Tensor, before: list[int]) -> list[int]:

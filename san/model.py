@@ -229,12 +229,12 @@ class SAN(nn.Module):
         True
         """
         maps = self(x).activations
-        where = maps.nonzero()
+        where, amplitude = functions.events(maps)
         return Events(
             signal=where[:, 0],
             kernel=where[:, 1],
             position=where[:, 2:],
-            amplitude=maps[tuple(where.T)],
+            amplitude=amplitude,
             signals=len(maps),
             size=tuple(maps.shape[2:]),
         )
@@ -267,7 +267,7 @@ class SAN(nn.Module):
             "dimensions": self.dimensions,
             "kernel_sizes": self.kernel_sizes,
             "activation": self.activation,
-            "sparsity": None if self.sparsity is None else self.sparsity.tolist(),
+            "sparsity": self.sparsity,
             "channels": self.channels,
             "decoder": self.decoder,
             "notes": notes,
@@ -311,17 +311,19 @@ class SAN(nn.Module):
             f"channels={self.channels}, decoder={self.decoder!r}"
         )
 
-    def _check_sparsity(self, sparsity: Sequence[Size | None] | None) -> np.ndarray | None:
-        """The parameter of each kernel, shape (q,) or (q, dimensions)."""
+    def _check_sparsity(
+        self, sparsity: Sequence[Size | None] | None
+    ) -> tuple[tuple[int, ...], ...] | None:
+        """The parameter of each kernel, a row for each."""
         if self.activation in ("identity", "relu"):
             return None
-        given = [] if sparsity is None else list(sparsity)
-        if len(given) != len(self.kernel_sizes) or None in given:
+        given = [d for d in sparsity or () if d is not None]
+        if len(given) != len(self.kernel_sizes):
             raise ValueError(
                 f"{self.activation} needs one sparsity parameter for each of the "
                 f"{len(self.kernel_sizes)} kernels, got {sparsity}"
             )
-        return np.array(given)
+        return tuple((d,) if isinstance(d, int) else tuple(d) for d in given)
 
 
 class SAN1d(SAN):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from san.activations import extrema, extrema_pool, identity, relu, top_k_absolutes
+from san.activations import events, extrema, extrema_pool, identity, relu, top_k_absolutes
 
 SPARSE = {
     "top_k_absolutes": (top_k_absolutes, naive.top_k_absolutes),
@@ -156,11 +156,11 @@ def test_top_k_of_long_maps(dtype, kind, k):
 @pytest.mark.parametrize("shape", [(7, 3, 50), (5, 2, 9, 11), (1, 1, 400)], ids=str)
 @pytest.mark.parametrize("name", SPARSE)
 def test_threads_change_nothing(name, shape, threads, monkeypatch):
-    from san import activations
+    from san import selection
 
     before = torch.get_num_threads()
     alone = SPARSE[name][0](signal("noise", shape), 4)
-    monkeypatch.setattr(activations, "_SAMPLES_PER_THREAD", 10)
+    monkeypatch.setattr(selection, "SAMPLES_PER_THREAD", 10)
     torch.set_num_threads(threads)
     try:
         assert torch.equal(SPARSE[name][0](signal("noise", shape), 4), alone)
@@ -305,9 +305,31 @@ def test_nan_is_refused_with_its_place(name, shape):
             "whole number, or several, got 1.5",
         ),
         (lambda: extrema(torch.zeros(1, 1, 3), (1, 2)), ValueError, r"got \(1, 2\)"),
-        (lambda: extrema(torch.zeros(1, 2, 3), torch.ones(3).int()), ValueError, r"shape \(2,\)"),
+        (lambda: extrema(torch.zeros(1, 2, 3), torch.ones(3).int()), ValueError, "2 channels"),
+        (
+            lambda: extrema(torch.zeros(1, 1, 3), True),
+            TypeError,
+            "whole number, or several, got True",
+        ),
+        (
+            lambda: extrema(torch.zeros(1, 1, 3), "3"),
+            TypeError,
+            "whole number, or several, got '3'",
+        ),
     ],
-    ids=["list", "integers", "shape", "negative", "pool", "k", "fraction", "axes", "channels"],
+    ids=[
+        "list",
+        "integers",
+        "shape",
+        "negative",
+        "pool",
+        "k",
+        "fraction",
+        "axes",
+        "channels",
+        "bool",
+        "text",
+    ],
 )
 def test_wrong_use(call, error, words):
     with pytest.raises(error, match=words):
@@ -319,6 +341,64 @@ def test_selecting_twice_changes_nothing(name):
     s = signal("noise", (2, 2, 200))
     once = SPARSE[name][0](s, 5)
     assert torch.equal(SPARSE[name][0](once, 5), once)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 50), (2, 1, 9, 11), (1, 1, 9000), (0, 1, 5)], ids=str)
+def test_events_are_the_nonzeros(shape):
+    alpha = extrema(signal("noise", shape), 2)
+    indices, values = events(alpha)
+    assert torch.equal(indices, alpha.nonzero())
+    assert torch.equal(values, alpha[alpha != 0])
+    strided = alpha.transpose(0, 1)
+    assert torch.equal(events(strided)[0], strided.nonzero())
+
+
+def test_events_pass_the_gradient():
+    s = signal("noise", (1, 2, 40)).requires_grad_()
+    alpha = extrema(s, 2)
+    (gradient,) = torch.autograd.grad(events(alpha)[1].sum(), s)
+    assert torch.equal(gradient, (alpha != 0).float())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("name", ["identity", "relu", *SPARSE])
+@pytest.mark.parametrize("shape", [(2, 3, 40), (1, 2, 8, 9)], ids=["1d", "2d"])
+def test_torch_compile_gives_the_same_values_and_gradients(name, shape):
+    functions = dict(identity=identity, relu=relu, **{n: pair[0] for n, pair in SPARSE.items()})
+    arguments = [] if name in ("identity", "relu") else [2]
+
+    def loss(s):
+        return (functions[name](2 * s, *arguments) ** 2).sum()
+
+    s = signal("noise", shape).requires_grad_()
+    torch.compiler.reset()
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    assert torch.equal(loss(s), compiled(s))
+    ours, theirs = (torch.autograd.grad(f(s), s)[0] for f in (loss, compiled))
+    assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["identity", "relu", *SPARSE])
+@pytest.mark.parametrize("shape", [(4, 2, 3, 40), (4, 1, 2, 8, 9)], ids=["1d", "2d"])
+def test_torch_func(name, shape):
+    functions = dict(identity=identity, relu=relu, **{n: pair[0] for n, pair in SPARSE.items()})
+    arguments = [] if name in ("identity", "relu") else [2]
+
+    def activate(s):
+        return functions[name](s, *arguments)
+
+    def loss(s):
+        return (activate(s) ** 2).sum()
+
+    s = signal("noise", shape)
+    mapped = torch.func.vmap(activate)(s)
+    assert torch.equal(mapped, torch.stack([activate(x) for x in s]))
+    last = torch.func.vmap(activate, in_dims=1, out_dims=1)(s)
+    assert torch.equal(last, torch.stack([activate(x) for x in s.unbind(1)], 1))
+    gradients = torch.func.vmap(torch.func.grad(loss))(s)
+    for x, gradient in zip(s, gradients, strict=True):
+        x = x.clone().requires_grad_()
+        assert torch.equal(gradient, torch.autograd.grad(loss(x), x)[0])
 
 
 @pytest.mark.parametrize("name", SPARSE)

@@ -94,6 +94,37 @@ def test_gradient_is_that_of_torch(monkeypatch):
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_torch_compile_gives_the_same_gradient():
+    model = make("extrema", [9, 4], channels=2)
+    x = signals(2, 2, 60)
+
+    def loss(x):
+        return (model(x).x_hat - x).abs().mean()
+
+    torch.compiler.reset()
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(loss(x), compiled(x))
+    ours, theirs = (torch.autograd.grad(f(x), list(model.kernels)) for f in (loss, compiled))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_torch_func_over_signals_and_weights():
+    model = make("extrema", [9, 4])
+    weights = dict(model.named_parameters())
+    x = signals(3, 1, 60)
+
+    def loss(weights, x):
+        return (torch.func.functional_call(model, weights, (x[None],)).x_hat - x).abs().mean()
+
+    gradients = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(weights, x)
+    for n in range(3):
+        alone = torch.autograd.grad(loss(weights, x[n]), list(weights.values()))
+        for name, gradient in zip(weights, alone, strict=True):
+            torch.testing.assert_close(gradients[name][n], gradient)
+
+
 def test_normal_start_is_seeded_and_leaves_global_state_alone():
     before = torch.get_rng_state()
     one, same, other = (make("extrema", [200, 200], seed=seed) for seed in (3, 3, 4))

@@ -1,0 +1,236 @@
+"""How a selection of samples becomes a torch operation: parameters, backend, gradient, transforms.
+
+`select` is the one door. On the CPU the compiled selections work in float32 and float64 (other
+float types are selected as float32, which holds them exactly), and many maps are shared among
+threads, as many as `torch.get_num_threads()` says. The gradient of α passes to s where α is not
+zero. Under torch.compile a selection is one opaque operation, under torch.func.vmap the mapped
+axis joins the batch.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Rows = tuple[tuple[int, ...], ...]  # a row for all channels, or one for each
+
+SAMPLES_PER_THREAD = 1 << 18  # fewer are done sooner than a thread is started
+_FLOATS = (torch.float32, torch.float64)
+
+
+def select(activation: str, s: Tensor, rows: Rows) -> Tensor:
+    """Apply top_k_absolutes, extrema_pool or extrema to maps; see `san.activations`.
+
+    Parameters
+    ----------
+    activation : str
+        Its name.
+    s : Tensor, shape (N, C, L) or (N, C, H, W), any float type
+        Similarity maps.
+    rows : tuple of tuples of ints
+        The sparsity parameter, as `parameter_rows` gives it.
+
+    Returns
+    -------
+    Tensor, same shape and type
+        Activation maps.
+    """
+    if torch.compiler.is_compiling():
+        numbers = [number for row in rows for number in row]
+        return _select_opaquely(s, activation, numbers, len(rows[0]))
+    if s.numel() == 0:
+        return s
+    if (s.requires_grad and torch.is_grad_enabled()) or transforms_are_active():
+        return _Selection.apply(s, activation, rows)
+    return _activate(s, activation, rows)
+
+
+def parameter_rows(name: str, value: Any, s: Tensor, *, minimum: int, per_axis: bool) -> Rows:
+    """Check a sparsity parameter and bring it into the form that `select` takes.
+
+    Parameters
+    ----------
+    name : str
+        What errors call it.
+    value : int, sequence of ints, sequence of sequences, or integer tensor or array
+        One number; one per axis (a sequence); one row per channel (a sequence of sequences, or a
+        tensor or array of shape (C,) or (C, axes)).
+    s : Tensor
+        The maps it is for.
+    minimum : int
+        The smallest number that makes sense.
+    per_axis : bool
+        Whether there can be a number for each axis.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not made of whole numbers, has another shape, or a number is too small.
+    """
+    if type(value) is int:
+        rows: Rows = ((value,),)
+    elif isinstance(value, Tensor | np.ndarray | np.generic):
+        array = value.tolist()
+        table = array if isinstance(array, list) else [array]
+        per_channel = isinstance(array, list)
+        rows = tuple(tuple(r) if isinstance(r, list) else (r,) for r in table)
+        if per_channel and len(rows) != s.shape[1]:
+            raise ValueError(
+                f"{name} must have a row for each of {s.shape[1]} channels, got {value!r}"
+            )
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        nested = any(isinstance(entry, Sequence) for entry in value)
+        rows = tuple(tuple(row) for row in value) if nested else (tuple(value),)
+    else:
+        raise TypeError(f"{name} must be a whole number, or several, got {value!r}")
+    _check_rows(name, value, rows, s, minimum, per_axis)
+    return rows
+
+
+def _check_rows(name: str, value: Any, rows: Rows, s: Tensor, minimum: int, per_axis: bool) -> None:
+    numbers = [number for row in rows for number in row]
+    if not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
+        raise TypeError(f"{name} must be a whole number, or several, got {value!r}")
+    columns = {len(row) for row in rows}
+    axes = (1, s.dim() - 2) if per_axis else (1,)
+    if len(rows) not in (1, s.shape[1]) or len(columns) != 1 or not columns <= set(axes):
+        raise ValueError(
+            f"{name} must be one number{', or one per axis,' if per_axis else ''} for all channels "
+            f"or for each of {s.shape[1]}, with {s.dim() - 2} axes, got {value!r}"
+        )
+    if min(numbers) < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
+
+
+def refuse_nan(s: Tensor) -> None:
+    """Raise ValueError with the place of a NaN. Says nothing under torch.compile and torch.func."""
+    if torch.compiler.is_compiling() or transforms_are_active():
+        return
+    if torch.isfinite(s.detach().sum()):  # one pass; a NaN would be in the sum
+        return
+    nan = torch.isnan(s.detach())
+    if nan.any():
+        where = tuple(nan.nonzero()[0].tolist())
+        raise ValueError(f"s must not hold NaN, got one at index {where}")
+
+
+def transforms_are_active() -> bool:
+    """Say whether a function of torch.func (vmap, grad and so on) is running."""
+    return torch._C._are_functorch_transforms_active()
+
+
+class _Selection(torch.autograd.Function):
+    """α equals s where it is not zero, and there alone the gradient passes."""
+
+    @staticmethod
+    def forward(s: Tensor, activation: str, rows: Rows) -> Tensor:
+        return _activate(s, activation, rows)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (alpha,) = ctx.saved_tensors
+        return torch.where(alpha != 0, gradients[0], 0), None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, s: Tensor, activation: str, rows: Rows) -> tuple[Tensor, int]:
+        batches = s.movedim(in_dims[0], 0)
+        alpha = select(activation, batches.flatten(0, 1), rows)
+        return alpha.unflatten(0, batches.shape[:2]), 0
+
+
+@torch.library.custom_op("san::select", mutates_args=())
+def _select_opaquely(s: Tensor, activation: str, numbers: Sequence[int], columns: int) -> Tensor:
+    rows = tuple(tuple(numbers[i : i + columns]) for i in range(0, len(numbers), columns))
+    return _activate(s, activation, rows) if s.numel() else s.clone()
+
+
+@_select_opaquely.register_fake
+def _shape_of_selection(s: Tensor, activation: str, numbers: Any, columns: int) -> Tensor:
+    return torch.empty_like(s, memory_format=torch.contiguous_format)
+
+
+def _keep_output(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(output)
+
+
+def _pass_gradient(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+    (alpha,) = ctx.saved_tensors
+    return torch.where(alpha != 0, gradient, 0), None, None, None
+
+
+_select_opaquely.register_autograd(_pass_gradient, setup_context=_keep_output)
+
+
+def _activate(s: Tensor, activation: str, rows: Rows) -> Tensor:
+    """Select on the CPU and return α where and as s is."""
+    maps = s.detach() if s.requires_grad else s
+    plain = maps.dtype in _FLOATS and maps.device.type == "cpu"
+    if not plain:
+        maps = maps.to("cpu", maps.dtype if maps.dtype in _FLOATS else torch.float32)
+    if not maps.is_contiguous():
+        maps = maps.contiguous()
+    batch, channels, *size = s.shape
+    parameter = _per_map(rows, batch, channels, tuple(size), activation == "top_k_absolutes")
+    alpha = torch.empty_like(maps)
+    flat = (batch * channels, -1)
+    if not select_maps(
+        activation, maps.numpy().reshape(flat), size, parameter, alpha.numpy().reshape(flat)
+    ):
+        refuse_nan(s)
+    return alpha if plain else alpha.to(s)
+
+
+@functools.lru_cache(maxsize=64)
+def _per_map(
+    rows: Rows, batch: int, channels: int, size: tuple[int, ...], flat: bool
+) -> np.ndarray:
+    """The parameter of every map, shape (N C, axes), or (N C,) if maps are taken as flat."""
+    largest = math.prod(size) + 1  # anything larger changes nothing
+    table = np.array([[min(number, largest) for number in row] for row in rows], np.int64)
+    one_signal = np.broadcast_to(table, (channels, 1 if flat else len(size)))
+    numbers = np.tile(one_signal, (batch, 1))
+    return numbers[:, 0].copy() if flat else numbers
+
+
+def select_maps(
+    activation: str, maps: np.ndarray, size: Sequence[int], parameter: np.ndarray, alpha: np.ndarray
+) -> bool:
+    """Write the activation maps of flat maps (M, samples); return False where there is a NaN."""
+    threads = min(torch.get_num_threads(), len(maps), maps.size // SAMPLES_PER_THREAD)
+    if threads < 2:
+        return _compiled(activation, len(size))(maps, size, parameter, alpha)
+    backend = _compiled(activation, len(size))
+    shares = [np.array_split(array, threads) for array in (maps, parameter, alpha)]
+    with ThreadPoolExecutor(threads) as pool:
+        done = pool.map(lambda *share: backend(share[0], size, share[1], share[2]), *shares)
+        return all(list(done))
+
+
+def nonzeros(alpha: Tensor) -> Tensor:
+    """The indices of the non-zeros of maps (N, C, *size), ascending, shape (E, 2 + axes), int64."""
+    plain = alpha.device.type == "cpu" and alpha.dtype in _FLOATS and alpha.is_contiguous()
+    if not plain or torch.compiler.is_compiling() or transforms_are_active():
+        return alpha.nonzero()
+    from san import activations_cpu
+
+    places = activations_cpu.nonzeros(alpha.detach().numpy().reshape(-1))
+    return torch.from_numpy(np.stack(np.unravel_index(places, alpha.shape), axis=1))
+
+
+@functools.cache
+def _compiled(activation: str, axes: int) -> Any:
+    """The compiled selection, imported when it is first needed."""
+    from san import activations_cpu, activations_cpu_2d
+
+    if activation == "extrema" and axes == 2:
+        return activations_cpu_2d.extrema
+    return getattr(activations_cpu, activation)
