@@ -19,17 +19,14 @@ most two other climbs, so the time is linear in the samples for every input.
 
 import math
 
-import numba
 import numpy as np
-from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import overload
 
-compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+from san.events_cpu import CHUNK, compiled, list_flags, new_flags
 
 _SPARSE = 8  # samples per candidate from where a list of candidates pays
 _LONG = 50_000  # samples of a map whose top k are looked for between bounds from a sample
 _SAMPLED = 4096  # samples of that sample, about
-_CHUNK = 4096  # samples that are looked at while they are in the nearest cache
 _FEW = 8  # samples that are searched faster one by one than as vectors
 
 
@@ -66,14 +63,6 @@ def as_integers(maps):
 
 
 # What the selections share
-
-
-@intrinsic
-def _trailing_zeros(typing_context, word):
-    def generate(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], context.get_constant(types.boolean, True))
-
-    return types.uint64(types.uint64), generate
 
 
 # Loops over a part of an array use unsigned indices: signed ones are looked at for being
@@ -125,57 +114,21 @@ def _compiled_first_of_many(bits, mask, start, stop):
     return packed if bits.dtype.bitwidth == 32 else _first_of_few.py_func
 
 
-@compiled
-def list_flags(flags, size, base, positions, count):
-    """Append base + the indices of non-zero flags to a list that has `count`; the new count.
-
-    Eight flags are looked at as one word, and most words are empty; flags after `size` are zero
-    up to a whole word.
-    """
-    words = flags.view(np.uint64)
-    for i in range(np.uint64((size + 7) // 8)):
-        word = words[i]
-        while word != 0:
-            positions[count] = (
-                base + 8 * np.int64(i) + np.int64(_trailing_zeros(word) >> np.uint64(3))
-            )
-            count += 1
-            word &= word - np.uint64(1)
-    return count
-
-
-@compiled
-def nonzeros(alpha):
-    """The indices of the non-zeros of a flat array."""
-    count = np.int64(0)
-    for t in range(alpha.size):
-        count += alpha[t] != 0
-    places, flags = np.empty(count, np.int64), np.zeros(_CHUNK + 8, np.uint8)
-    found = 0
-    for begin in range(0, alpha.size, _CHUNK):
-        size, first = min(_CHUNK, alpha.size - begin), np.uint64(begin)
-        _clear(flags, size, size + 8)
-        for t in range(np.uint64(size)):
-            flags[t] = alpha[first + t] != 0
-        found = list_flags(flags, size, begin, places, found)
-    return places
-
-
 # Extrema, one dimension
 
 
 @compiled
 def _extrema(maps, bits, mask, min_distance, alpha):
     samples = maps.shape[1]
-    flags = np.zeros(_CHUNK + 8, np.uint8)
-    candidates = np.empty(samples // _SPARSE + _CHUNK, np.int64)
+    flags = new_flags()
+    candidates = np.empty(samples // _SPARSE + CHUNK, np.int64)
     waiting, limits = np.empty(samples + 1, np.int64), np.empty(samples + 1, np.int64)
     heights, magnitudes = np.empty(candidates.size, bits.dtype), np.empty(samples, bits.dtype)
     for i in range(maps.shape[0]):
         s, a = maps[i], alpha[i]
         found, sparse = 0, True
-        for begin in range(0, samples, _CHUNK):
-            stop = min(begin + _CHUNK, samples)
+        for begin in range(0, samples, CHUNK):
+            stop = min(begin + CHUNK, samples)
             if has_nan(s, begin, stop):
                 return False
             _clear(a, begin, stop)
@@ -499,16 +452,16 @@ def _threshold_of_long(bits, mask, infinity, k, convert):
 @compiled
 def _list_between(bits, mask, low, high, convert):
     """The largest magnitude, how many are above `high`, and those from `low` to `high`."""
-    flags, listed = np.zeros(_CHUNK + 8, np.uint8), np.empty(_CHUNK, np.int64)
-    magnitudes, between = np.empty(_CHUNK, bits.dtype), np.empty(_CHUNK, bits.dtype)
+    flags, listed = new_flags(), np.empty(CHUNK, np.int64)
+    magnitudes, between = np.empty(CHUNK, bits.dtype), np.empty(CHUNK, bits.dtype)
     number_bits = convert[1]
     number_bits[0] = low
     lower = number_bits[0]  # of the type of the magnitudes
     number_bits[0] = high
     upper, largest = number_bits[0], number_bits[0] & 0
     above = size = 0
-    for begin in range(0, bits.size, _CHUNK):
-        count = min(_CHUNK, bits.size - begin)
+    for begin in range(0, bits.size, CHUNK):
+        count = min(CHUNK, bits.size - begin)
         largest = max(largest, _magnitudes(bits, begin, begin + count, mask, magnitudes))
         above += count - _count_up_to(magnitudes, count, upper)
         _clear(flags, count, count + 8)

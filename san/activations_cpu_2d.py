@@ -9,7 +9,8 @@ they do not, a sorted list ends the rounds, so that the time is bounded for ever
 
 import numpy as np
 
-from san.activations_cpu import as_integers, compiled, has_nan, list_flags
+from san.activations_cpu import as_integers, has_nan
+from san.events_cpu import compiled, list_flags
 
 _ROUNDS = 6  # after which a sort finishes the image
 _SPARSE = 128  # samples per candidate from where a list of candidates pays

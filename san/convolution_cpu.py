@@ -12,16 +12,18 @@ this property: on a flat stretch of signal their rounding makes extrema that are
 """
 
 import numba
+import numpy as np
 
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
-_compiled_reassociating = numba.njit(
+from san.events_cpu import CHUNK, compiled, list_events, new_flags
+
+_reassociating = numba.njit(
     nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract"}
 )
 
 _EVENT_COST = 64  # samples of a dense pass that take as long as visiting one event
 
 
-@_compiled
+@compiled
 def correlate(padded, kernel, starts, size, similarity):
     """similarity[n, t] = sum over taps of kernel[r, j] padded[n, starts[r] + t + j]."""
     runs, taps = kernel.shape
@@ -53,57 +55,88 @@ def correlate(padded, kernel, starts, size, similarity):
                 j += 1
 
 
-@_compiled
+@compiled
 def spread(alpha, kernel, starts, size, padded):
     """padded[n, starts[r] + t + j] += alpha[n, t] kernel[r, j]: the adjoint of correlate."""
     runs, taps = kernel.shape
+    places, flags = np.empty(size, np.int64), new_flags()
     for n in range(alpha.shape[0]):
         a, x = alpha[n, :size], padded[n]
         x[:] = 0
-        if _is_sparse(a, taps):
-            for t in range(size):
-                if a[t] != 0:
-                    for r in range(runs):
-                        begin = starts[r] + t
-                        for j in range(taps):
-                            x[begin + j] += a[t] * kernel[r, j]
-        else:
-            for r in range(runs):
+        events = _list(a, taps, flags, places)
+        for r in range(runs):
+            if events < 0:
                 for j in range(taps):
-                    shifted = x[starts[r] + j :]
-                    for t in range(size):
-                        shifted[t] += a[t] * kernel[r, j]
+                    _add(x, starts[r] + j, kernel[r, j], a)
+            else:
+                for i in range(events):
+                    _add(x, starts[r] + places[i], a[places[i]], kernel[r])
 
 
-@_compiled
+@compiled
 def kernel_gradient(alpha, padded, starts, size, gradient):
     """gradient[r, j] = sum over n, t of alpha[n, t] padded[n, starts[r] + t + j]."""
     runs, taps = gradient.shape
+    places, flags = np.empty(size, np.int64), new_flags()
     gradient[:] = 0
     for n in range(alpha.shape[0]):
         a, x = alpha[n, :size], padded[n]
-        if _is_sparse(a, taps):
-            for t in range(size):
-                if a[t] != 0:
-                    for r in range(runs):
-                        begin = starts[r] + t
-                        for j in range(taps):
-                            gradient[r, j] += a[t] * x[begin + j]
-        else:
-            for r in range(runs):
+        events = _list(a, taps, flags, places)
+        for r in range(runs):
+            if events < 0:
                 for j in range(taps):
                     gradient[r, j] += _inner_product(a, x[starts[r] + j :])
+            else:
+                for i in range(events):
+                    begin = starts[r] + places[i]
+                    _add(gradient[r], 0, a[places[i]], x[begin : begin + taps])
 
 
-@_compiled
-def _is_sparse(a, taps):
-    events = 0
+@compiled
+def correlate_at(alpha, padded, kernel, starts, size, similarity):
+    """What `correlate` gives, to the bit, where alpha is not zero; zero elsewhere."""
+    runs, taps = kernel.shape
+    places, flags = np.empty(size, np.int64), new_flags()
+    for n in range(alpha.shape[0]):
+        a, s = alpha[n, :size], similarity[n, :size]
+        events = _list(a, taps, flags, places)
+        if events < 0:
+            correlate(padded[n : n + 1], kernel, starts, size, similarity[n : n + 1])
+            for t in range(size):
+                s[t] = s[t] if a[t] != 0 else s.dtype.type(0)
+            continue
+        s[:] = 0
+        for i in range(events):
+            total = s[places[i]]
+            for r in range(runs):
+                begin = np.uint64(starts[r] + places[i])
+                for j in range(np.uint64(taps)):
+                    total = total + kernel[r, j] * padded[n, begin + j]
+            s[places[i]] = total
+
+
+@compiled
+def _add(x, begin, factor, values):
+    first = np.uint64(begin)  # signed indices would keep the loop from being made of vectors
+    for j in range(np.uint64(values.size)):
+        x[first + j] += factor * values[j]
+
+
+@compiled
+def _list(a, taps, flags, places):
+    """List the events of a map; -1 where they are so many that a dense pass is faster."""
+    events = np.int32(0)
     for t in range(a.size):
-        events += a[t] != 0
-    return events * (taps + _EVENT_COST) < a.size * taps
+        events = np.int32(events + np.int32(a[t] != 0))
+    if np.int64(events) * (taps + _EVENT_COST) >= a.size * taps:
+        return -1
+    found = 0
+    for begin in range(0, a.size, CHUNK):
+        found = list_events(a, begin, min(begin + CHUNK, a.size), flags, places, found)
+    return found
 
 
-@_compiled_reassociating
+@_reassociating
 def _inner_product(a, x):
     total = a[0] * 0
     for t in range(a.size):

@@ -72,8 +72,11 @@ def parameter_rows(name: str, value: Any, s: Tensor, *, minimum: int, per_axis: 
     TypeError, ValueError
         If it is not made of whole numbers, has another shape, or a number is too small.
     """
+    rows: Rows
     if type(value) is int:
-        rows: Rows = ((value,),)
+        if value >= minimum:  # the usual case, without the rest
+            return ((value,),)
+        rows = ((value,),)
     elif isinstance(value, Tensor | np.ndarray | np.generic):
         array = value.tolist()
         table = array if isinstance(array, list) else [array]
@@ -220,9 +223,9 @@ def nonzeros(alpha: Tensor) -> Tensor:
     plain = alpha.device.type == "cpu" and alpha.dtype in _FLOATS and alpha.is_contiguous()
     if not plain or torch.compiler.is_compiling() or transforms_are_active():
         return alpha.nonzero()
-    from san import activations_cpu
+    from san import events_cpu
 
-    places = activations_cpu.nonzeros(alpha.detach().numpy().reshape(-1))
+    places = events_cpu.nonzeros(alpha.detach().numpy().reshape(-1))
     return torch.from_numpy(np.stack(np.unravel_index(places, alpha.shape), axis=1))
 
 

@@ -71,6 +71,7 @@ ORDER = [
     "selection",
     "activations_cpu_2d",
     "activations_cpu",
+    "events_cpu",
     "datasets",
     "datasets_images",
     "datasets_table",
