@@ -82,8 +82,6 @@ def inverse_compression_ratio(
     [0.5]
     """
     maps = np.asarray(activations)
-    if weights not in COUNTED_WEIGHTS:
-        raise ValueError(f"weights must be one of {', '.join(COUNTED_WEIGHTS)}, got {weights!r}")
     if maps.ndim < 3 or maps.shape[1] != len(kernel_sizes):
         raise ValueError(
             f"activations must have shape (N, {len(kernel_sizes)}, *size) for "
@@ -91,10 +89,57 @@ def inverse_compression_ratio(
         )
     dimensions = maps.ndim - 2
     sizes: list[list[int]] = [np.broadcast_to(m, dimensions).tolist() for m in kernel_sizes]
-    per_kernel = [size[0] if weights == "published" else math.prod(size) for size in sizes]
     samples = channels * math.prod(maps.shape[2:])
     events = np.count_nonzero(maps.reshape(len(maps), -1), axis=1)
-    return (channels * sum(per_kernel) + (dimensions + 1) * events) / samples
+    return description_ratio(events, counted_weights(sizes, channels, weights), samples, dimensions)
+
+
+def description_ratio(
+    events: ArrayLike, weights: int, samples: int, dimensions: int = 1
+) -> np.ndarray:
+    """Count the numbers of a description, per sample of the signal, from what it is made of.
+
+    Parameters
+    ----------
+    events : array_like
+        A, the number of events of each signal.
+    weights : int
+        W, the number of weights of the kernels.
+    samples : int
+        n, the number of samples of a signal.
+    dimensions : int
+        Coordinates of an event.
+
+    Returns
+    -------
+    ndarray, the shape of events, float64
+        CR⁻¹ = (W + (dim + 1) A) / n.
+
+    References
+    ----------
+    Bizopoulos & Koutsouris, IEEE TNNLS 2020, section II.
+
+    Examples
+    --------
+    >>> description_ratio([1, 4], weights=2, samples=8).tolist()
+    [0.5, 1.25]
+    """
+    return (weights + (dimensions + 1) * np.asarray(events)) / samples
+
+
+def counted_weights(
+    kernel_sizes: Sequence[Sequence[int]], channels: int = 1, weights: str = "all"
+) -> int:
+    """Count the weights W of kernels; `weights` as in `inverse_compression_ratio`.
+
+    Examples
+    --------
+    >>> counted_weights([(6, 6), (6, 6)]), counted_weights([(6, 6), (6, 6)], weights="published")
+    (72, 12)
+    """
+    if weights not in COUNTED_WEIGHTS:
+        raise ValueError(f"weights must be one of {', '.join(COUNTED_WEIGHTS)}, got {weights!r}")
+    return channels * sum(m[0] if weights == "published" else math.prod(m) for m in kernel_sizes)
 
 
 def normalized_loss(x: ArrayLike, x_hat: ArrayLike) -> Any:
@@ -255,6 +300,17 @@ def _signal_and_error(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarra
         )
     rows = (1, one.size) if one.ndim == 1 else (len(one), math.prod(one.shape[1:]))
     return one.reshape(rows), (other - one).reshape(rows)
+
+
+def loss_ratio(errors: ArrayLike, zero_errors: ArrayLike) -> np.ndarray:
+    """Divide errors by those of a reconstruction of zeros; 0 / 0 is 0, else / 0 infinite.
+
+    Examples
+    --------
+    >>> loss_ratio([1.0, 0.0, 2.0], [4.0, 0.0, 0.0]).tolist()
+    [0.25, 0.0, inf]
+    """
+    return _ratio(np.atleast_1d(errors), np.atleast_1d(zero_errors), 2)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray, dimensions: int) -> Any:

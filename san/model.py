@@ -6,6 +6,7 @@ One N-dimensional `SAN`, with `SAN1d` and `SAN2d` as faces. What sizes and which
 model has is decided by its caller; how it learns, in `train`.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -202,7 +203,7 @@ class SAN(nn.Module):
             )
         similarities = torch.stack([similarity(x, w) for w in self.kernels], dim=1)
         maps = self.activate(similarities)
-        return Output(self.partial_reconstructions(maps).sum(1), maps, similarities)
+        return Output(self.reconstruct(maps), maps, similarities)
 
     def activate(self, similarities: Tensor) -> Tensor:
         """Apply the activation, with each kernel's own parameter, to maps (N, q, *size)."""
@@ -217,6 +218,11 @@ class SAN(nn.Module):
             reconstruction(activations[:, i], w, self.decoder) for i, w in enumerate(self.kernels)
         ]
         return torch.stack(parts, dim=1)
+
+    def reconstruct(self, activations: Tensor) -> Tensor:
+        """Sum what the kernels of maps (N, q, *size) draw, in their order: x̂, (N, C, *size)."""
+        first, *others = self.partial_reconstructions(activations).unbind(1)
+        return functools.reduce(torch.add, others, first)
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Events:
@@ -255,7 +261,7 @@ class SAN(nn.Module):
             raise ValueError(f"events must lie within (signals, kernels, *size) = {shape}")
         maps = events.amplitude.new_zeros(shape)
         maps[tuple(where.T)] = events.amplitude
-        return self.partial_reconstructions(maps).sum(1)
+        return self.reconstruct(maps)
 
     def save(self, path: str | Path, notes: Any = None) -> None:
         """Write the model as a safetensors file that carries its own SHA-256.

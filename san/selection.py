@@ -182,7 +182,7 @@ def _activate(s: Tensor, activation: str, rows: Rows) -> Tensor:
     if not maps.is_contiguous():
         maps = maps.contiguous()
     batch, channels, *size = s.shape
-    parameter = _per_map(rows, batch, channels, tuple(size), activation == "top_k_absolutes")
+    parameter = _parameter(rows, batch, channels, tuple(size), activation)
     alpha = torch.empty_like(maps)
     flat = (batch * channels, -1)
     if not select_maps(
@@ -193,15 +193,20 @@ def _activate(s: Tensor, activation: str, rows: Rows) -> Tensor:
 
 
 @functools.lru_cache(maxsize=64)
-def _per_map(
-    rows: Rows, batch: int, channels: int, size: tuple[int, ...], flat: bool
+def _parameter(
+    rows: Rows, batch: int, channels: int, size: tuple[int, ...], activation: str
 ) -> np.ndarray:
-    """The parameter of every map, shape (N C, axes), or (N C,) if maps are taken as flat."""
+    of_channels = rows * (channels if len(rows) == 1 else 1)
+    return table_per_map(of_channels * batch, size, activation)
+
+
+def table_per_map(rows: Rows, size: Sequence[int], activation: str) -> np.ndarray:
+    """The parameter of every map, a row each, as `select_maps` takes it: (M, axes) or (M,)."""
     largest = math.prod(size) + 1  # anything larger changes nothing
     table = np.array([[min(number, largest) for number in row] for row in rows], np.int64)
-    one_signal = np.broadcast_to(table, (channels, 1 if flat else len(size)))
-    numbers = np.tile(one_signal, (batch, 1))
-    return numbers[:, 0].copy() if flat else numbers
+    if activation == "top_k_absolutes":
+        return table[:, 0].copy()
+    return np.ascontiguousarray(np.broadcast_to(table, (len(table), len(size))))
 
 
 def select_maps(

@@ -1,7 +1,7 @@
 """How a SAN learns: Adam on the mean absolute error, kernel size and epoch chosen by φ.
 
-A sweep trains one model per kernel size, all of them epoch by epoch in the same order of
-signals, so that its state after any epoch is one small set of arrays. Arrays in, models out: no
+A sweep trains one model per kernel size, all of them together in one bank and in the same order
+of signals, so that its state after any epoch is one small set of arrays. Arrays in, models out: no
 data set has a name here and nothing is written.
 """
 
@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from san import metrics
+from san.bank import Bank
 from san.model import SAN, sparsity_of
 
 MOST_SIZES = 100_000
@@ -139,6 +140,8 @@ def evaluate(model: SAN, x: Tensor, counted_weights: str = "all", batch_size: in
 class Training:
     """A sweep over kernel sizes: run its epochs, take or restore its state, choose a model.
 
+    All models of the sweep learn in one bank, see `san.bank`; each learns what it would alone.
+
     Parameters
     ----------
     settings : Settings
@@ -169,140 +172,153 @@ class Training:
         self.validation = self._signals("validation", validation)
         self.epoch = 0
         self.history: list[Row] = []
-        size = self.train.shape[2:]
-        self.models = [
-            SAN(
-                len(size),
-                [m] * settings.kernels,
-                settings.activation,
-                [sparsity_of(settings.activation, m, size, settings.border_tolerance)]
-                * settings.kernels,
-                channels=self.train.shape[1],
-                decoder=settings.decoder,
-                init=settings.init,
-                data=self.train,
-                seed=settings.seed,
-            ).to(self.device)
-            for m in settings.kernel_sizes
-        ]
-        self._weights = [w for model in self.models for w in model.kernels]
-        self._optimizer = torch.optim.Adam(self._weights, lr=settings.learning_rate)
-        self._best = [w.detach().clone() for w in self._weights]
+        size = tuple(self.train.shape[2:])
+        self.models = [self._new_model(m, size) for m in settings.kernel_sizes]
+        self._bank = Bank(self.models, size)
+        self._bank.weights.requires_grad_()
+        self._optimizer = torch.optim.Adam([self._bank.weights], lr=settings.learning_rate)
+        self._best = self._bank.weights.detach().clone()
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches times kernel sizes."""
-        return -(-len(self.train) // self.settings.batch_size) * len(self.models)
+        """The number of batches."""
+        return -(-len(self.train) // self.settings.batch_size)
 
     def run_epoch(self, on_step: Callable[[float], None] | None = None) -> list[Row]:
         """Train every model for one epoch and score it on the validation split.
 
-        `on_step` is called with the loss of each batch of each model. Returns the new rows of the
-        history. Raises ValueError where a loss is no longer finite.
+        `on_step` is called after each batch with the mean loss of the models. Returns the new rows
+        of the history. Raises ValueError where a loss is no longer finite.
         """
         losses = np.zeros(len(self.models))
         batches = self._order().split(self.settings.batch_size)
         for batch in batches:
-            x = self.train[batch]
-            self._optimizer.zero_grad()
-            for i, model in enumerate(self.models):
-                loss = self._backward(model, x)
-                losses[i] += loss / len(batches)
-                if on_step is not None:
-                    on_step(loss)
-            self._optimizer.step()
+            of_batch = self._step(self.train[batch])
+            losses += of_batch / len(batches)
+            if on_step is not None:
+                on_step(float(of_batch.mean()))
         self.epoch += 1
-        rows = [self._score(i, loss) for i, loss in enumerate(losses)]
+        scores = self._score(self.validation)
+        rows = [
+            Row(self.epoch, m, float(loss), *(float(values.mean()) for values in of_model))
+            for m, loss, of_model in zip(self.settings.kernel_sizes, losses, scores, strict=True)
+        ]
+        self._keep_best(rows)
         self.history.extend(rows)
         return rows
 
     def choose(self, test: np.ndarray) -> Result:
         """Choose kernel size and epoch as the protocol says, and score them on the test split."""
         x = self._signals("test", test)
-        published = self.settings.protocol == "published"
-        chosen = {row.kernel_size: row for row in self.history if row.epoch == self.epoch}
-        if not published:
-            chosen = {m: self.best_row(m) for m in self.settings.kernel_sizes}
-        validation = {m: row.phi for m, row in chosen.items()}
-        if published:
-            scores = {m: self._test(i, x, self._weights) for i, m in enumerate(chosen)}
-            test_phi = {m: float(s.phi.mean()) for m, s in scores.items()}
+        sizes = self.settings.kernel_sizes
+        if self.settings.protocol == "published":
+            self._bank.store()
+            chosen = {row.kernel_size: row for row in self.history if row.epoch == self.epoch}
+            scores = dict(zip(sizes, self._score(x), strict=True))
+            test_phi = {m: float(scores[m].phi.mean()) for m in sizes}
             m = min(test_phi, key=lambda m: test_phi[m])
         else:
-            m = min(validation, key=lambda m: validation[m])
-            scores = {m: self._test(self.settings.kernel_sizes.index(m), x, self._best)}
+            self._bank.store(self._best)
+            chosen = {m: self.best_row(m) for m in sizes}
+            m = min(chosen, key=lambda m: chosen[m].phi)
+            model = self.models[sizes.index(m)]
+            scores = {m: evaluate(model, x, self.settings.counted_weights)}
             test_phi = {m: float(scores[m].phi.mean())}
-        model = self.models[self.settings.kernel_sizes.index(m)]
+        validation = {m: row.phi for m, row in chosen.items()}
+        model = self.models[sizes.index(m)]
         return Result(model, m, chosen[m].epoch, scores[m], validation, test_phi)
 
     def best_row(self, kernel_size: int) -> Row:
-        """The row of a kernel size with the lowest validation φ; the first of equals."""
+        """Return a kernel size's row with the lowest validation φ; the first of equals."""
         rows = [row for row in self.history if row.kernel_size == kernel_size]
         return min(rows, key=lambda row: row.phi)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Copy everything that the next epoch depends on: arrays and a description for JSON."""
-        arrays = {}
-        for i, (w, best) in enumerate(zip(self._weights, self._best, strict=True)):
-            arrays[f"weight_{i}"] = w.detach().cpu().numpy().copy()
-            arrays[f"best_{i}"] = best.cpu().numpy().copy()
-            for moment in _MOMENTS:
-                value = self._optimizer.state[w].get(moment)
-                if value is not None:
-                    arrays[f"{moment}_{i}"] = value.cpu().numpy().copy()
-        return arrays, {"epoch": self.epoch, "history": [list(row) for row in self.history]}
+        arrays = {"weights": self._bank.weights.detach(), "best": self._best}
+        for moment in _MOMENTS:
+            if moment in self._optimizer.state[self._bank.weights]:
+                arrays[moment] = self._optimizer.state[self._bank.weights][moment]
+        copies = {name: array.cpu().numpy().copy() for name, array in arrays.items()}
+        return copies, {"epoch": self.epoch, "history": [list(row) for row in self.history]}
 
     def restore(self, arrays: dict[str, np.ndarray], description: dict[str, Any]) -> None:
         """Continue from what `state` returned. Raises ValueError where it is not this sweep's."""
+        weights = self._bank.weights
         try:
-            for i, w in enumerate(self._weights):
-                w.data.copy_(self._tensor(arrays[f"weight_{i}"]))
-                self._best[i] = self._tensor(arrays[f"best_{i}"]).clone()
-                self._optimizer.state[w] = {
-                    moment: torch.from_numpy(arrays[f"{moment}_{i}"]).to(
-                        "cpu" if moment == "step" else self.device
-                    )
-                    for moment in _MOMENTS
-                }
+            weights.data.copy_(self._tensor(arrays["weights"]))
+            self._best = self._best.copy_(self._tensor(arrays["best"]))
+            self._optimizer.state[weights] = {
+                moment: torch.from_numpy(arrays[moment]).to(
+                    "cpu" if moment == "step" else self.device
+                )
+                for moment in _MOMENTS
+            }
             self.epoch = int(description["epoch"])
             self.history = [Row(*row) for row in description["history"]]
         except (KeyError, TypeError, RuntimeError) as error:
             raise ValueError(f"the state does not belong to these settings: {error}") from error
+
+    def _new_model(self, m: int, size: tuple[int, ...]) -> SAN:
+        settings = self.settings
+        sparsity = sparsity_of(settings.activation, m, size, settings.border_tolerance)
+        return SAN(
+            len(size),
+            [m] * settings.kernels,
+            settings.activation,
+            [sparsity] * settings.kernels,
+            channels=self.train.shape[1],
+            decoder=settings.decoder,
+            init=settings.init,
+            data=self.train,
+            seed=settings.seed,
+        ).to(self.device)
 
     def _order(self) -> Tensor:
         """The order of the training signals in this epoch; it depends on seed and epoch alone."""
         generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.epoch)
         return torch.randperm(len(self.train), generator=generator)
 
-    def _backward(self, model: SAN, x: Tensor) -> float:
-        loss = (model(x).x_hat - x).abs().mean()
-        value = float(loss.detach())
-        if not np.isfinite(value):
-            raise ValueError(
-                f"training diverged in epoch {self.epoch + 1} (loss {value}): "
-                f"try a learning rate below {self.settings.learning_rate}"
-            )
-        loss.backward()
-        return value
+    def _step(self, x: Tensor) -> np.ndarray:
+        """Move the weights of every model by one step; return their losses."""
+        try:
+            losses, gradient = self._bank.losses_and_gradient(x)
+        except ValueError as error:
+            raise ValueError(self._divergence(str(error))) from error
+        if not np.isfinite(losses).all():
+            worst = self.settings.kernel_sizes[int(np.argmin(np.isfinite(losses)))]
+            raise ValueError(self._divergence(f"the loss of kernel size {worst} is not finite"))
+        self._bank.weights.grad = gradient
+        self._optimizer.step()
+        return losses
 
-    def _score(self, i: int, loss: float) -> Row:
-        """Score model i on the validation split and copy its weights where they are its best."""
-        m = self.settings.kernel_sizes[i]
-        scores = evaluate(self.models[i], self.validation, self.settings.counted_weights)
-        row = Row(self.epoch, m, float(loss), *(float(values.mean()) for values in scores))
-        former = [r.phi for r in self.history if r.kernel_size == m]
-        if not former or row.phi < min(former):
-            q = self.settings.kernels
-            for j in range(i * q, i * q + q):
-                self._best[j] = self._weights[j].detach().clone()
-        return row
+    def _divergence(self, what: str) -> str:
+        return (
+            f"training diverged in epoch {self.epoch + 1} ({what}): "
+            f"try a learning rate below {self.settings.learning_rate}"
+        )
 
-    def _test(self, i: int, x: Tensor, weights: Sequence[Tensor]) -> Scores:
-        """Score model i on x with its share of the given weights, which it then keeps."""
-        q = self.settings.kernels
-        for w, value in zip(self.models[i].kernels, weights[i * q : i * q + q], strict=True):
-            w.data.copy_(value)
-        return evaluate(self.models[i], x, self.settings.counted_weights)
+    def _score(self, x: Tensor) -> list[Scores]:
+        """Score every model of the bank on signals."""
+        parts = [self._bank.scores(batch) for batch in x.split(256)]
+        events, errors = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+        return [
+            _scores_from_sums(model, x, e, error, self.settings.counted_weights)
+            for model, e, error in zip(self.models, events, errors, strict=True)
+        ]
+
+    def _keep_best(self, rows: Sequence[Row]) -> None:
+        """Copy the weights of the models whose φ is lower than in every epoch before."""
+        former: dict[int, float] = {}
+        for row in self.history:
+            former[row.kernel_size] = min(row.phi, former.get(row.kernel_size, np.inf))
+        counts = [sum(w.numel() for w in model.kernels) for model in self.models]
+        shares = zip(
+            self._bank.weights.detach().split(counts), self._best.split(counts), rows, strict=True
+        )
+        for share, best, row in shares:
+            if row.kernel_size not in former or row.phi < former[row.kernel_size]:
+                best.copy_(share)
 
     def _signals(self, split: str, x: np.ndarray) -> Tensor:
         if not np.isfinite(x).all():
@@ -311,6 +327,18 @@ class Training:
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
+
+
+def _scores_from_sums(
+    model: SAN, x: Tensor, events: np.ndarray, errors: np.ndarray, counted_weights: str
+) -> Scores:
+    """CR⁻¹, loss and φ of signals from the number of their events and the sum of their errors."""
+    weights = metrics.counted_weights(model.kernel_sizes, model.channels, counted_weights)
+    samples = x[0].numel()
+    ratio = metrics.description_ratio(events, weights, samples, model.dimensions)
+    zero_errors = x.double().abs().flatten(1).sum(1).cpu().numpy()
+    loss = metrics.loss_ratio(errors, zero_errors)
+    return Scores(ratio, loss, metrics.phi(ratio, loss))
 
 
 def _device(name: str) -> torch.device:

@@ -64,6 +64,8 @@ ORDER = [
     "runs",
     "report",
     "train",
+    "bank",
+    "bank_cpu",
     "model",
     "activations",
     "convolution",
