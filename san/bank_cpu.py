@@ -6,10 +6,13 @@ and nothing depends on how they are shared. Sums are formed in the order in whic
 forms them, which makes a model learn the same in a bank and alone.
 """
 
+import numba
 import numpy as np
 
-from san.convolution_cpu import correlate, correlate_at, kernel_gradient, spread
+from san.convolution_cpu import correlate, correlate_at, kernel_gradient, list_places, spread
 from san.events_cpu import compiled
+
+_reassociating = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc"})
 
 
 @compiled
@@ -34,43 +37,56 @@ def gradients(layout, weights, drawn, padded, maps, first, last, losses, by_deco
     maps[b, n, position] are the activation maps, `drawn` the weights as the decoder draws them.
     The gradients through decoder and encoder come apart.
     """
-    kernels, encoder, decoder, models, positions, rows, length, inside = layout
+    kernels, encoder, decoder, models, positions, _, length, inside = layout
     batch, width = padded.shape
-    part, slope = np.empty((batch, width), weights.dtype), np.empty((batch, width), weights.dtype)
-    alpha = np.zeros((batch, positions), weights.dtype)
-    at_events = np.empty((batch, positions), weights.dtype)
+    part, x_hat = np.empty((batch, width), weights.dtype), np.empty((batch, width), weights.dtype)
+    slope = np.zeros((batch, width), weights.dtype)
+    grid, places = _room(layout, batch, weights)
+    through = np.empty((batch, positions), weights.dtype)
     for k in range(first, last):
-        _reconstruct(layout, drawn, maps, k, alpha, part, slope)
-        losses[k] = _loss_and_slope(slope, padded, inside, length, part)
+        _reconstruct(layout, drawn, maps, k, grid, places, part, x_hat)
+        losses[k] = _loss_and_slope(x_hat, padded, inside, length, slope)
         for b in range(models[k], models[k + 1]):
-            _put_rows(maps[b], rows, length, alpha)
+            alpha, counts, at = (
+                grid[b - models[k]],
+                places[0][b - models[k]],
+                places[1][b - models[k]],
+            )
             kernel, begins = _kernel(kernels, drawn, b), _begins(kernels, decoder, b)
-            kernel_gradient(alpha, part, begins, positions, _kernel(kernels, by_decoder, b))
-            correlate_at(alpha, part, kernel, begins, positions, at_events)
-            begins = _begins(kernels, encoder, b)
-            kernel_gradient(at_events, padded, begins, positions, _kernel(kernels, by_encoder, b))
+            target = _kernel(kernels, by_decoder, b)
+            kernel_gradient(alpha, counts, at, slope, begins, positions, target)
+            correlate_at(alpha, counts, at, slope, kernel, begins, positions, through)
+            begins, target = _begins(kernels, encoder, b), _kernel(kernels, by_encoder, b)
+            kernel_gradient(through, counts, at, padded, begins, positions, target)
 
 
 @compiled
 def scores(layout, weights, drawn, padded, maps, first, last, events, errors):
     """Count the events of each model and signal, and sum its absolute errors."""
-    _, _, _, models, positions, _, length, inside = layout
+    _, _, _, models, _, _, length, inside = layout
     batch, width = padded.shape
     part, x_hat = np.empty((batch, width), weights.dtype), np.empty((batch, width), weights.dtype)
-    alpha = np.zeros((batch, positions), weights.dtype)
+    grid, places = _room(layout, batch, weights)
     for k in range(first, last):
-        _reconstruct(layout, drawn, maps, k, alpha, part, x_hat)
+        _reconstruct(layout, drawn, maps, k, grid, places, part, x_hat)
         for n in range(batch):
-            total = 0.0
+            errors[k, n] = 0
             for row in inside:
-                for t in range(row, row + length):
-                    total += abs(np.float64(x_hat[n, t]) - np.float64(padded[n, t]))
-            errors[k, n] = total
-            count = 0
+                errors[k, n] += _absolute_errors(x_hat[n], padded[n], row, length)
+            events[k, n] = 0
             for b in range(models[k], models[k + 1]):
-                for t in range(maps.shape[2]):
-                    count += maps[b, n, t] != 0
-            events[k, n] = count
+                events[k, n] += _count(maps[b, n])
+
+
+@compiled
+def _room(layout, batch, weights):
+    """For the maps of one model, laid out as padded signals, and for the places of their events."""
+    models, positions = layout[3], layout[4]
+    most = 1
+    for k in range(models.size - 1):
+        most = max(most, models[k + 1] - models[k])
+    places = np.empty((most, batch), np.int64), np.empty((most, batch, positions), np.int64)
+    return np.zeros((most, batch, positions), weights.dtype), places
 
 
 @compiled
@@ -87,16 +103,19 @@ def _begins(kernels, starts, b):
 
 
 @compiled
-def _reconstruct(layout, drawn, maps, k, alpha, part, x_hat):
+def _reconstruct(layout, drawn, maps, k, grid, places, part, x_hat):
     """The sum of what the kernels of model k draw, one after the other, in the padded layout."""
     kernels, _, decoder, models, positions, rows, length, _ = layout
     for b in range(models[k], models[k + 1]):
-        _put_rows(maps[b], rows, length, alpha)
         kernel, begins = _kernel(kernels, drawn, b), _begins(kernels, decoder, b)
-        if b == models[k]:
-            spread(alpha, kernel, begins, positions, x_hat)
+        i = b - models[k]
+        alpha, counts, at = grid[i], places[0][i], places[1][i]
+        _put_rows(maps[b], rows, length, alpha)
+        list_places(alpha, positions, kernel.shape[1], counts, at)
+        if i == 0:
+            spread(alpha, counts, at, kernel, begins, positions, x_hat)
         else:
-            spread(alpha, kernel, begins, positions, part)
+            spread(alpha, counts, at, kernel, begins, positions, part)
             for n in range(x_hat.shape[0]):
                 for t in range(x_hat.shape[1]):
                     x_hat[n, t] += part[n, t]
@@ -105,17 +124,34 @@ def _reconstruct(layout, drawn, maps, k, alpha, part, x_hat):
 @compiled
 def _loss_and_slope(x_hat, padded, inside, length, slope):
     """The mean absolute error, and its derivative with respect to x_hat."""
-    batch = x_hat.shape[0]
-    each = x_hat.dtype.type(1) / x_hat.dtype.type(batch * inside.size * length)
-    zero, total = x_hat.dtype.type(0), 0.0
-    slope[:] = 0
-    for n in range(batch):
+    number = x_hat.shape[0] * inside.size * length
+    each, zero = x_hat.dtype.type(1) / x_hat.dtype.type(number), x_hat.dtype.type(0)
+    total = 0.0
+    for n in range(x_hat.shape[0]):
+        drawn, signal, target = x_hat[n], padded[n], slope[n]
         for row in inside:
-            for t in range(row, row + length):
-                error = x_hat[n, t] - padded[n, t]
-                total += abs(error)
-                slope[n, t] = each if error > 0 else (-each if error < 0 else zero)
-    return total / (batch * inside.size * length)
+            total += _absolute_errors(drawn, signal, row, length)
+            first = np.uint64(row)
+            for t in range(np.uint64(length)):
+                error = drawn[first + t] - signal[first + t]
+                target[first + t] = (each if error > 0 else zero) - (each if error < 0 else zero)
+    return total / number
+
+
+@_reassociating
+def _absolute_errors(x_hat, signal, begin, length):
+    first, total = np.uint64(begin), 0.0
+    for t in range(np.uint64(length)):
+        total += abs(np.float64(x_hat[first + t]) - np.float64(signal[first + t]))
+    return total
+
+
+@compiled
+def _count(alpha):
+    count = np.int32(0)
+    for t in range(alpha.size):
+        count = np.int32(count + np.int32(alpha[t] != 0))
+    return np.int64(count)
 
 
 @compiled

@@ -215,9 +215,9 @@ def _spread(alpha: Tensor, kernel: Tensor, before: list[int]) -> Tensor:
 
     layout = _layout(tuple(alpha.shape[1:]), tuple(kernel.shape))
     padded = torch.empty(len(alpha), len(kernel), *layout.padded, dtype=alpha.dtype)
-    convolution_cpu.spread(
-        _on_grid(alpha, layout), _runs(kernel), layout.starts, layout.positions, _flat(padded)
-    )
+    grid, kernels = _on_grid(alpha, layout), _runs(kernel)
+    places = _places(grid, layout.positions, kernels.shape[1])
+    convolution_cpu.spread(grid, *places, kernels, layout.starts, layout.positions, _flat(padded))
     return padded[_crop(before, alpha.shape[1:])]
 
 
@@ -227,10 +227,21 @@ def _kernel_gradient(alpha: Tensor, x: Tensor, kernel: Tensor, before: list[int]
     layout = _layout(tuple(x.shape[2:]), tuple(kernel.shape))
     gradient = torch.empty(kernel.shape, dtype=kernel.dtype)
     padded = F.pad(x.detach(), _padding(kernel, before))
+    grid, target = _on_grid(alpha, layout), _runs(gradient)
+    places = _places(grid, layout.positions, target.shape[1])
     convolution_cpu.kernel_gradient(
-        _on_grid(alpha, layout), _flat(padded), layout.starts, layout.positions, _runs(gradient)
+        grid, *places, _flat(padded), layout.starts, layout.positions, target
     )
     return gradient
+
+
+def _places(grid: np.ndarray, positions: int, taps: int) -> tuple[np.ndarray, np.ndarray]:
+    """The events of maps: their number and places; see `convolution_cpu.list_places`."""
+    from san import convolution_cpu
+
+    counts, places = np.empty(len(grid), np.int64), np.empty((len(grid), positions), np.int64)
+    convolution_cpu.list_places(grid, positions, taps, counts, places)
+    return counts, places
 
 
 def _on_grid(alpha: Tensor, layout: _Layout) -> np.ndarray:

@@ -55,64 +55,81 @@ def correlate(padded, kernel, starts, size, similarity):
                 j += 1
 
 
+# What follows visits events where a map is sparse. `Places` of all maps are listed once, by
+# `list_places`, and given to each function that visits them.
+
+
 @compiled
-def spread(alpha, kernel, starts, size, padded):
+def list_places(alpha, size, taps, counts, places):
+    """List the events of each map; a count of -1 where a dense pass is faster."""
+    flags = new_flags()
+    for n in range(alpha.shape[0]):
+        a = alpha[n]
+        events = np.int32(0)
+        for t in range(np.uint64(size)):
+            events = np.int32(events + np.int32(a[t] != 0))
+        counts[n] = -1
+        if np.int64(events) * (taps + _EVENT_COST) < size * taps:
+            counts[n] = 0
+            for begin in range(0, size, CHUNK):
+                stop = min(begin + CHUNK, size)
+                counts[n] = list_events(a, begin, stop, flags, places[n], counts[n])
+
+
+@compiled
+def spread(alpha, counts, places, kernel, starts, size, padded):
     """padded[n, starts[r] + t + j] += alpha[n, t] kernel[r, j]: the adjoint of correlate."""
     runs, taps = kernel.shape
-    places, flags = np.empty(size, np.int64), new_flags()
     for n in range(alpha.shape[0]):
         a, x = alpha[n, :size], padded[n]
         x[:] = 0
-        events = _list(a, taps, flags, places)
         for r in range(runs):
-            if events < 0:
+            if counts[n] < 0:
                 for j in range(taps):
                     _add(x, starts[r] + j, kernel[r, j], a)
             else:
-                for i in range(events):
-                    _add(x, starts[r] + places[i], a[places[i]], kernel[r])
+                for t in places[n, : counts[n]]:
+                    _add(x, starts[r] + t, a[t], kernel[r])
 
 
 @compiled
-def kernel_gradient(alpha, padded, starts, size, gradient):
+def kernel_gradient(alpha, counts, places, padded, starts, size, gradient):
     """gradient[r, j] = sum over n, t of alpha[n, t] padded[n, starts[r] + t + j]."""
     runs, taps = gradient.shape
-    places, flags = np.empty(size, np.int64), new_flags()
     gradient[:] = 0
     for n in range(alpha.shape[0]):
         a, x = alpha[n, :size], padded[n]
-        events = _list(a, taps, flags, places)
         for r in range(runs):
-            if events < 0:
+            if counts[n] < 0:
                 for j in range(taps):
                     gradient[r, j] += _inner_product(a, x[starts[r] + j :])
             else:
-                for i in range(events):
-                    begin = starts[r] + places[i]
-                    _add(gradient[r], 0, a[places[i]], x[begin : begin + taps])
+                for t in places[n, : counts[n]]:
+                    begin = starts[r] + t
+                    _add(gradient[r], 0, a[t], x[begin : begin + taps])
 
 
 @compiled
-def correlate_at(alpha, padded, kernel, starts, size, similarity):
-    """What `correlate` gives, to the bit, where alpha is not zero; zero elsewhere."""
+def correlate_at(alpha, counts, places, padded, kernel, starts, size, similarity):
+    """What `correlate` gives, to the bit, at the places; elsewhere nothing is written.
+
+    Where no places are listed it is given wherever alpha is not zero, with zeros elsewhere.
+    """
     runs, taps = kernel.shape
-    places, flags = np.empty(size, np.int64), new_flags()
     for n in range(alpha.shape[0]):
         a, s = alpha[n, :size], similarity[n, :size]
-        events = _list(a, taps, flags, places)
-        if events < 0:
+        if counts[n] < 0:
             correlate(padded[n : n + 1], kernel, starts, size, similarity[n : n + 1])
             for t in range(size):
                 s[t] = s[t] if a[t] != 0 else s.dtype.type(0)
             continue
-        s[:] = 0
-        for i in range(events):
-            total = s[places[i]]
+        for t in places[n, : counts[n]]:
+            total = s.dtype.type(0)
             for r in range(runs):
-                begin = np.uint64(starts[r] + places[i])
+                begin = np.uint64(starts[r] + t)
                 for j in range(np.uint64(taps)):
                     total = total + kernel[r, j] * padded[n, begin + j]
-            s[places[i]] = total
+            s[t] = total
 
 
 @compiled
@@ -120,20 +137,6 @@ def _add(x, begin, factor, values):
     first = np.uint64(begin)  # signed indices would keep the loop from being made of vectors
     for j in range(np.uint64(values.size)):
         x[first + j] += factor * values[j]
-
-
-@compiled
-def _list(a, taps, flags, places):
-    """List the events of a map; -1 where they are so many that a dense pass is faster."""
-    events = np.int32(0)
-    for t in range(a.size):
-        events = np.int32(events + np.int32(a[t] != 0))
-    if np.int64(events) * (taps + _EVENT_COST) >= a.size * taps:
-        return -1
-    found = 0
-    for begin in range(0, a.size, CHUNK):
-        found = list_events(a, begin, min(begin + CHUNK, a.size), flags, places, found)
-    return found
 
 
 @_reassociating

@@ -95,7 +95,7 @@ def inverse_compression_ratio(
 
 
 def description_ratio(
-    events: ArrayLike, weights: int, samples: int, dimensions: int = 1
+    events: ArrayLike, weights: ArrayLike, samples: int, dimensions: int = 1
 ) -> np.ndarray:
     """Count the numbers of a description, per sample of the signal, from what it is made of.
 
@@ -103,7 +103,7 @@ def description_ratio(
     ----------
     events : array_like
         A, the number of events of each signal.
-    weights : int
+    weights : array_like
         W, the number of weights of the kernels.
     samples : int
         n, the number of samples of a signal.
@@ -124,7 +124,7 @@ def description_ratio(
     >>> description_ratio([1, 4], weights=2, samples=8).tolist()
     [0.5, 1.25]
     """
-    return (weights + (dimensions + 1) * np.asarray(events)) / samples
+    return (np.asarray(weights) + (dimensions + 1) * np.asarray(events)) / samples
 
 
 def counted_weights(

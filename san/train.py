@@ -5,7 +5,7 @@ of signals, so that its state after any epoch is one small set of arrays. Arrays
 data set has a name here and nothing is written.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -177,7 +177,9 @@ class Training:
         self._bank = Bank(self.models, size)
         self._bank.weights.requires_grad_()
         self._optimizer = torch.optim.Adam([self._bank.weights], lr=settings.learning_rate)
+        self._counts = [sum(w.numel() for w in model.kernels) for model in self.models]
         self._best = self._bank.weights.detach().clone()
+        self._best_phi = np.full(len(self.models), np.nan)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -198,12 +200,10 @@ class Training:
             if on_step is not None:
                 on_step(float(of_batch.mean()))
         self.epoch += 1
-        scores = self._score(self.validation)
-        rows = [
-            Row(self.epoch, m, float(loss), *(float(values.mean()) for values in of_model))
-            for m, loss, of_model in zip(self.settings.kernel_sizes, losses, scores, strict=True)
-        ]
-        self._keep_best(rows)
+        means = [values.mean(1).tolist() for values in self._score(self.validation)]
+        sizes = self.settings.kernel_sizes
+        rows = [Row(self.epoch, *row) for row in zip(sizes, losses.tolist(), *means, strict=True)]
+        self._keep_best(np.array([row.phi for row in rows]))
         self.history.extend(rows)
         return rows
 
@@ -214,7 +214,8 @@ class Training:
         if self.settings.protocol == "published":
             self._bank.store()
             chosen = {row.kernel_size: row for row in self.history if row.epoch == self.epoch}
-            scores = dict(zip(sizes, self._score(x), strict=True))
+            of_models = zip(*self._score(x), strict=True)
+            scores = {m: Scores(*values) for m, values in zip(sizes, of_models, strict=True)}
             test_phi = {m: float(scores[m].phi.mean()) for m in sizes}
             m = min(test_phi, key=lambda m: test_phi[m])
         else:
@@ -240,7 +241,8 @@ class Training:
             if moment in self._optimizer.state[self._bank.weights]:
                 arrays[moment] = self._optimizer.state[self._bank.weights][moment]
         copies = {name: array.cpu().numpy().copy() for name, array in arrays.items()}
-        return copies, {"epoch": self.epoch, "history": [list(row) for row in self.history]}
+        copies["history"] = np.array(self.history, np.float64).reshape(-1, len(Row._fields))
+        return copies, {"epoch": self.epoch}
 
     def restore(self, arrays: dict[str, np.ndarray], description: dict[str, Any]) -> None:
         """Continue from what `state` returned. Raises ValueError where it is not this sweep's."""
@@ -255,7 +257,11 @@ class Training:
                 for moment in _MOMENTS
             }
             self.epoch = int(description["epoch"])
-            self.history = [Row(*row) for row in description["history"]]
+            self.history = [Row(int(e), int(m), *row) for e, m, *row in arrays["history"].tolist()]
+            if self.history:
+                self._best_phi = np.array(
+                    [self.best_row(m).phi for m in self.settings.kernel_sizes]
+                )
         except (KeyError, TypeError, RuntimeError) as error:
             raise ValueError(f"the state does not belong to these settings: {error}") from error
 
@@ -298,27 +304,25 @@ class Training:
             f"try a learning rate below {self.settings.learning_rate}"
         )
 
-    def _score(self, x: Tensor) -> list[Scores]:
-        """Score every model of the bank on signals."""
+    def _score(self, x: Tensor) -> Scores:
+        """Score every model of the bank on signals: arrays of shape (K, N)."""
         parts = [self._bank.scores(batch) for batch in x.split(256)]
         events, errors = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
-        return [
-            _scores_from_sums(model, x, e, error, self.settings.counted_weights)
-            for model, e, error in zip(self.models, events, errors, strict=True)
+        weights = [
+            [metrics.counted_weights(m.kernel_sizes, m.channels, self.settings.counted_weights)]
+            for m in self.models
         ]
+        ratio = metrics.description_ratio(events, np.array(weights), x[0].numel(), x.dim() - 2)
+        zero_errors = x.double().abs().flatten(1).sum(1).cpu().numpy()
+        loss = metrics.loss_ratio(errors, np.broadcast_to(zero_errors, errors.shape))
+        return Scores(ratio, loss, metrics.phi(ratio, loss))
 
-    def _keep_best(self, rows: Sequence[Row]) -> None:
+    def _keep_best(self, phi: np.ndarray) -> None:
         """Copy the weights of the models whose φ is lower than in every epoch before."""
-        former: dict[int, float] = {}
-        for row in self.history:
-            former[row.kernel_size] = min(row.phi, former.get(row.kernel_size, np.inf))
-        counts = [sum(w.numel() for w in model.kernels) for model in self.models]
-        shares = zip(
-            self._bank.weights.detach().split(counts), self._best.split(counts), rows, strict=True
-        )
-        for share, best, row in shares:
-            if row.kernel_size not in former or row.phi < former[row.kernel_size]:
-                best.copy_(share)
+        lower = ~(phi >= self._best_phi)  # also where φ is not finite, in the first epoch
+        self._best_phi = np.where(lower, phi, self._best_phi)
+        of_weights = torch.from_numpy(np.repeat(lower, self._counts)).to(self.device)
+        self._best = torch.where(of_weights, self._bank.weights.detach(), self._best)
 
     def _signals(self, split: str, x: np.ndarray) -> Tensor:
         if not np.isfinite(x).all():
@@ -327,18 +331,6 @@ class Training:
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
-
-
-def _scores_from_sums(
-    model: SAN, x: Tensor, events: np.ndarray, errors: np.ndarray, counted_weights: str
-) -> Scores:
-    """CR⁻¹, loss and φ of signals from the number of their events and the sum of their errors."""
-    weights = metrics.counted_weights(model.kernel_sizes, model.channels, counted_weights)
-    samples = x[0].numel()
-    ratio = metrics.description_ratio(events, weights, samples, model.dimensions)
-    zero_errors = x.double().abs().flatten(1).sum(1).cpu().numpy()
-    loss = metrics.loss_ratio(errors, zero_errors)
-    return Scores(ratio, loss, metrics.phi(ratio, loss))
 
 
 def _device(name: str) -> torch.device:
