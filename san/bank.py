@@ -94,20 +94,22 @@ class Bank:
         """
         if self.device.type != "cpu":
             return self._torch_losses_and_gradient(x)
-        padded = self._pad(x)
-        weights, drawn = self._numpy_weights()
-        maps = self._maps(padded, weights)
-        losses = np.empty(len(self.models))
-        through = np.empty((2, len(weights)), np.float32)
         from san import bank_cpu
 
-        self._share(
-            lambda first, last: bank_cpu.gradients(
-                self._layout, weights, drawn, padded, maps, first, last, losses, *through
-            ),
-            self._layout.models,
-            len(x),
-        )
+        padded = self._pad(x)
+        drawn = self._drawn_weights()
+        _, laid_out, x_hat = self._reconstructions(padded, drawn)
+        losses = np.empty(len(self.models))
+        through = np.empty((2, len(drawn)), np.float32)
+
+        def work(first: int, last: int) -> None:
+            layout = self._layout
+            bank_cpu.losses_and_slopes(layout, padded, first, last, x_hat, losses)
+            bank_cpu.gradients(
+                layout, drawn, padded, first, last, *laid_out, x_hat, through[0], through[1]
+            )
+
+        self._share(work, self._layout.models, len(x))
         return losses, torch.from_numpy(through[0][self._drawn] + through[1])
 
     def scores(self, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -117,20 +119,13 @@ class Bank:
         """
         if self.device.type != "cpu":
             return self._torch_scores(x)
-        padded = self._pad(x)
-        weights, drawn = self._numpy_weights()
-        maps = self._maps(padded, weights)
-        events = np.empty((len(self.models), len(x)), np.int64)
-        errors = np.empty((len(self.models), len(x)))
         from san import bank_cpu
 
-        self._share(
-            lambda first, last: bank_cpu.scores(
-                self._layout, weights, drawn, padded, maps, first, last, events, errors
-            ),
-            self._layout.models,
-            len(x),
-        )
+        padded = self._pad(x)
+        maps, _, x_hat = self._reconstructions(padded, self._drawn_weights())
+        events = np.empty((len(self.models), len(x)), np.int64)
+        errors = np.empty((len(self.models), len(x)))
+        bank_cpu.scores(self._layout, padded, maps, 0, len(self.models), x_hat, events, errors)
         return events, errors
 
     # The compiled pass
@@ -194,9 +189,9 @@ class Bank:
             order.append(offset + np.flip(places, tuple(range(1, places.ndim))).ravel())
         return np.concatenate(order)
 
-    def _numpy_weights(self) -> tuple[np.ndarray, np.ndarray]:
-        weights = self.weights.detach().numpy()
-        return weights, np.ascontiguousarray(weights[self._drawn])
+    def _drawn_weights(self) -> np.ndarray:
+        """The weights as the decoder draws them."""
+        return np.ascontiguousarray(self.weights.detach().numpy()[self._drawn])
 
     def _padding(self) -> list[int]:
         sides = zip(self._before.tolist(), self._after.tolist(), strict=True)
@@ -205,10 +200,34 @@ class Bank:
     def _pad(self, x: Tensor) -> np.ndarray:
         return F.pad(x.detach(), self._padding()).numpy().reshape(len(x), -1)
 
-    def _maps(self, padded: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def _reconstructions(
+        self, padded: np.ndarray, drawn: np.ndarray
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...], np.ndarray]:
+        """Activation maps; the same laid out, with counts and places of events; and x̂."""
+        from san import bank_cpu
+
+        maps = self._maps(padded)
+        kernels, signals = maps.shape[:2]
+        grid = (kernels, signals, self._layout.positions)
+        plain = self._layout.positions == maps.shape[2]
+        laid_out = (
+            maps if plain else np.zeros(grid, np.float32),
+            np.empty((kernels, signals), np.int64),
+            np.empty(grid, np.int64),
+        )
+        x_hat = np.empty((len(self.models), *padded.shape), np.float32)
+
+        def work(first: int, last: int) -> None:
+            bank_cpu.reconstructions(self._layout, drawn, maps, first, last, *laid_out, x_hat)
+
+        self._share(work, self._layout.models, signals)
+        return maps, laid_out, x_hat
+
+    def _maps(self, padded: np.ndarray) -> np.ndarray:
         """The activation maps of every kernel and signal, (B, N, samples)."""
         from san import bank_cpu
 
+        weights = self.weights.detach().numpy()
         shape = (len(self._kernels), len(padded), math.prod(self.size))
         similarities = np.empty(shape, np.float32)
         self._share(

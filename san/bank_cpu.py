@@ -20,73 +20,97 @@ def similarities(layout, weights, padded, first, last, maps):
     """Write the similarity maps, maps[b, n, position], of the kernels from `first` to `last`."""
     kernels, encoder, _, _, positions, rows, length, _ = layout
     plain = positions == length  # maps of one row: nothing between them in the padded signals
-    similarity = np.empty((padded.shape[0], 1 if plain else positions), weights.dtype)
+    grid = np.empty((padded.shape[0], 1 if plain else positions), weights.dtype)
     for b in range(first, last):
         kernel, begins = _kernel(kernels, weights, b), _begins(kernels, encoder, b)
-        if plain:
-            correlate(padded, kernel, begins, positions, maps[b])
-        else:
-            correlate(padded, kernel, begins, positions, similarity)
-            _take_rows(similarity, rows, length, maps[b])
+        correlate(padded, kernel, begins, positions, maps[b] if plain else grid)
+        if not plain:
+            _copy_rows(grid, rows, length, maps[b], True)
 
 
 @compiled
-def gradients(layout, weights, drawn, padded, maps, first, last, losses, by_decoder, by_encoder):
-    """Write the loss of each model from `first` to `last`, and the gradient of its weights.
+def reconstructions(layout, drawn, maps, first, last, alpha, counts, places, x_hat):
+    """Write x_hat[k, n] of the models from `first` to `last`, laid out as padded signals.
 
-    maps[b, n, position] are the activation maps, `drawn` the weights as the decoder draws them.
-    The gradients through decoder and encoder come apart.
+    maps[b, n, position] are the activation maps and `drawn` the weights as the decoder draws
+    them. The maps laid out as padded signals, and the places of their events, are written for
+    `gradients`.
     """
-    kernels, encoder, decoder, models, positions, _, length, inside = layout
-    batch, width = padded.shape
-    part, x_hat = np.empty((batch, width), weights.dtype), np.empty((batch, width), weights.dtype)
-    slope = np.zeros((batch, width), weights.dtype)
-    grid, places = _room(layout, batch, weights)
-    through = np.empty((batch, positions), weights.dtype)
+    kernels, _, decoder, models, positions, rows, length, _ = layout
+    part = np.empty(x_hat.shape[1:], drawn.dtype)
     for k in range(first, last):
-        _reconstruct(layout, drawn, maps, k, grid, places, part, x_hat)
-        losses[k] = _loss_and_slope(x_hat, padded, inside, length, slope)
         for b in range(models[k], models[k + 1]):
-            alpha, counts, at = (
-                grid[b - models[k]],
-                places[0][b - models[k]],
-                places[1][b - models[k]],
-            )
+            kernel, begins = _kernel(kernels, drawn, b), _begins(kernels, decoder, b)
+            _copy_rows(alpha[b], rows, length, maps[b], False)
+            list_places(alpha[b], positions, kernel.shape[1], counts[b], places[b])
+            target = x_hat[k] if b == models[k] else part
+            spread(alpha[b], counts[b], places[b], kernel, begins, positions, target)
+            if b > models[k]:
+                for n in range(part.shape[0]):
+                    for t in range(part.shape[1]):
+                        x_hat[k, n, t] += part[n, t]
+
+
+@compiled
+def losses_and_slopes(layout, padded, first, last, x_hat, losses):
+    """Write the mean absolute error of each model, and into x_hat its derivative there."""
+    inside, length = layout[7], layout[6]
+    batch, width = padded.shape
+    number = batch * inside.size * length
+    each, zero = x_hat.dtype.type(1) / x_hat.dtype.type(number), x_hat.dtype.type(0)
+    slope = np.zeros(width, x_hat.dtype)
+    for k in range(first, last):
+        losses[k] = 0
+        for n in range(batch):
+            drawn, signal = x_hat[k, n], padded[n]
+            for row in inside:
+                losses[k] += _absolute_errors(drawn, signal, row, length) / number
+                here = np.uint64(row)
+                for t in range(np.uint64(length)):
+                    error = drawn[here + t] - signal[here + t]
+                    slope[here + t] = (each if error > 0 else zero) - (each if error < 0 else zero)
+            for t in range(width):
+                drawn[t] = slope[t]
+
+
+@compiled
+def gradients(
+    layout, drawn, padded, first, last, alpha, counts, places, slopes, by_decoder, by_encoder
+):
+    """Write the gradient of the weights of the models from `first` to `last`.
+
+    `slopes` is the derivative of the losses with respect to x̂. The gradients through decoder and
+    encoder come apart.
+    """
+    kernels, encoder, decoder, models, positions, _, _, _ = layout
+    through = np.empty((padded.shape[0], positions), drawn.dtype)
+    for k in range(first, last):
+        for b in range(models[k], models[k + 1]):
             kernel, begins = _kernel(kernels, drawn, b), _begins(kernels, decoder, b)
             target = _kernel(kernels, by_decoder, b)
-            kernel_gradient(alpha, counts, at, slope, begins, positions, target)
-            correlate_at(alpha, counts, at, slope, kernel, begins, positions, through)
+            kernel_gradient(alpha[b], counts[b], places[b], slopes[k], begins, positions, target)
+            correlate_at(
+                alpha[b], counts[b], places[b], slopes[k], kernel, begins, positions, through
+            )
             begins, target = _begins(kernels, encoder, b), _kernel(kernels, by_encoder, b)
-            kernel_gradient(through, counts, at, padded, begins, positions, target)
+            kernel_gradient(through, counts[b], places[b], padded, begins, positions, target)
 
 
 @compiled
-def scores(layout, weights, drawn, padded, maps, first, last, events, errors):
+def scores(layout, padded, maps, first, last, x_hat, events, errors):
     """Count the events of each model and signal, and sum its absolute errors."""
-    _, _, _, models, _, _, length, inside = layout
-    batch, width = padded.shape
-    part, x_hat = np.empty((batch, width), weights.dtype), np.empty((batch, width), weights.dtype)
-    grid, places = _room(layout, batch, weights)
+    models, length, inside = layout[3], layout[6], layout[7]
     for k in range(first, last):
-        _reconstruct(layout, drawn, maps, k, grid, places, part, x_hat)
-        for n in range(batch):
+        for n in range(padded.shape[0]):
             errors[k, n] = 0
             for row in inside:
-                errors[k, n] += _absolute_errors(x_hat[n], padded[n], row, length)
-            events[k, n] = 0
+                errors[k, n] += _absolute_errors(x_hat[k, n], padded[n], row, length)
+            count = np.int32(0)
             for b in range(models[k], models[k + 1]):
-                events[k, n] += _count(maps[b, n])
-
-
-@compiled
-def _room(layout, batch, weights):
-    """For the maps of one model, laid out as padded signals, and for the places of their events."""
-    models, positions = layout[3], layout[4]
-    most = 1
-    for k in range(models.size - 1):
-        most = max(most, models[k + 1] - models[k])
-    places = np.empty((most, batch), np.int64), np.empty((most, batch, positions), np.int64)
-    return np.zeros((most, batch, positions), weights.dtype), places
+                a = maps[b, n]
+                for t in range(a.size):
+                    count = np.int32(count + np.int32(a[t] != 0))
+            events[k, n] = count
 
 
 @compiled
@@ -102,42 +126,6 @@ def _begins(kernels, starts, b):
     return starts[run_offset[b] : run_offset[b] + runs[b]]
 
 
-@compiled
-def _reconstruct(layout, drawn, maps, k, grid, places, part, x_hat):
-    """The sum of what the kernels of model k draw, one after the other, in the padded layout."""
-    kernels, _, decoder, models, positions, rows, length, _ = layout
-    for b in range(models[k], models[k + 1]):
-        kernel, begins = _kernel(kernels, drawn, b), _begins(kernels, decoder, b)
-        i = b - models[k]
-        alpha, counts, at = grid[i], places[0][i], places[1][i]
-        _put_rows(maps[b], rows, length, alpha)
-        list_places(alpha, positions, kernel.shape[1], counts, at)
-        if i == 0:
-            spread(alpha, counts, at, kernel, begins, positions, x_hat)
-        else:
-            spread(alpha, counts, at, kernel, begins, positions, part)
-            for n in range(x_hat.shape[0]):
-                for t in range(x_hat.shape[1]):
-                    x_hat[n, t] += part[n, t]
-
-
-@compiled
-def _loss_and_slope(x_hat, padded, inside, length, slope):
-    """The mean absolute error, and its derivative with respect to x_hat."""
-    number = x_hat.shape[0] * inside.size * length
-    each, zero = x_hat.dtype.type(1) / x_hat.dtype.type(number), x_hat.dtype.type(0)
-    total = 0.0
-    for n in range(x_hat.shape[0]):
-        drawn, signal, target = x_hat[n], padded[n], slope[n]
-        for row in inside:
-            total += _absolute_errors(drawn, signal, row, length)
-            first = np.uint64(row)
-            for t in range(np.uint64(length)):
-                error = drawn[first + t] - signal[first + t]
-                target[first + t] = (each if error > 0 else zero) - (each if error < 0 else zero)
-    return total / number
-
-
 @_reassociating
 def _absolute_errors(x_hat, signal, begin, length):
     first, total = np.uint64(begin), 0.0
@@ -147,24 +135,14 @@ def _absolute_errors(x_hat, signal, begin, length):
 
 
 @compiled
-def _count(alpha):
-    count = np.int32(0)
-    for t in range(alpha.size):
-        count = np.int32(count + np.int32(alpha[t] != 0))
-    return np.int64(count)
-
-
-@compiled
-def _take_rows(grid, rows, length, maps):
-    """Copy the rows of maps out of a layout that has room between them."""
+def _copy_rows(grid, rows, length, maps, out):
+    """Copy maps out of a layout with room between their rows, or into it."""
     for n in range(maps.shape[0]):
+        laid, plain = grid[n], maps[n]
         for row in range(rows.size):
-            maps[n, row * length : (row + 1) * length] = grid[n, rows[row] : rows[row] + length]
-
-
-@compiled
-def _put_rows(maps, rows, length, grid):
-    """Copy the rows of maps into a layout that has room between them, which stays zero."""
-    for n in range(maps.shape[0]):
-        for row in range(rows.size):
-            grid[n, rows[row] : rows[row] + length] = maps[n, row * length : (row + 1) * length]
+            here, there = np.uint64(rows[row]), np.uint64(row * length)
+            for t in range(np.uint64(length)):
+                if out:
+                    plain[there + t] = laid[here + t]
+                else:
+                    laid[here + t] = plain[there + t]

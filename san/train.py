@@ -5,6 +5,7 @@ of signals, so that its state after any epoch is one small set of arrays. Arrays
 data set has a name here and nothing is written.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
@@ -20,7 +21,7 @@ from san.bank import Bank
 from san.model import SAN, sparsity_of
 
 MOST_SIZES = 100_000
-_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+_MOMENTS = ("mean", "square")  # of Adam
 
 
 def parse_kernel_sizes(value: Any) -> tuple[int, ...]:
@@ -175,8 +176,8 @@ class Training:
         size = tuple(self.train.shape[2:])
         self.models = [self._new_model(m, size) for m in settings.kernel_sizes]
         self._bank = Bank(self.models, size)
-        self._bank.weights.requires_grad_()
-        self._optimizer = torch.optim.Adam([self._bank.weights], lr=settings.learning_rate)
+        self._moments = [torch.zeros_like(self._bank.weights) for _ in range(2)]
+        self._steps = 0
         self._counts = [sum(w.numel() for w in model.kernels) for model in self.models]
         self._best = self._bank.weights.detach().clone()
         self._best_phi = np.full(len(self.models), np.nan)
@@ -236,27 +237,19 @@ class Training:
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Copy everything that the next epoch depends on: arrays and a description for JSON."""
-        arrays = {"weights": self._bank.weights.detach(), "best": self._best}
-        for moment in _MOMENTS:
-            if moment in self._optimizer.state[self._bank.weights]:
-                arrays[moment] = self._optimizer.state[self._bank.weights][moment]
+        arrays = {"weights": self._bank.weights, "best": self._best}
+        arrays |= dict(zip(_MOMENTS, self._moments, strict=True))
         copies = {name: array.cpu().numpy().copy() for name, array in arrays.items()}
         copies["history"] = np.array(self.history, np.float64).reshape(-1, len(Row._fields))
-        return copies, {"epoch": self.epoch}
+        return copies, {"epoch": self.epoch, "steps": self._steps}
 
     def restore(self, arrays: dict[str, np.ndarray], description: dict[str, Any]) -> None:
         """Continue from what `state` returned. Raises ValueError where it is not this sweep's."""
-        weights = self._bank.weights
+        tensors = [self._bank.weights, self._best, *self._moments]
         try:
-            weights.data.copy_(self._tensor(arrays["weights"]))
-            self._best = self._best.copy_(self._tensor(arrays["best"]))
-            self._optimizer.state[weights] = {
-                moment: torch.from_numpy(arrays[moment]).to(
-                    "cpu" if moment == "step" else self.device
-                )
-                for moment in _MOMENTS
-            }
-            self.epoch = int(description["epoch"])
+            for name, tensor in zip(("weights", "best", *_MOMENTS), tensors, strict=True):
+                tensor.copy_(self._tensor(arrays[name]))
+            self.epoch, self._steps = int(description["epoch"]), int(description["steps"])
             self.history = [Row(int(e), int(m), *row) for e, m, *row in arrays["history"].tolist()]
             if self.history:
                 self._best_phi = np.array(
@@ -294,8 +287,10 @@ class Training:
         if not np.isfinite(losses).all():
             worst = self.settings.kernel_sizes[int(np.argmin(np.isfinite(losses)))]
             raise ValueError(self._divergence(f"the loss of kernel size {worst} is not finite"))
-        self._bank.weights.grad = gradient
-        self._optimizer.step()
+        self._steps += 1
+        mean, square = self._moments
+        rate = self.settings.learning_rate
+        _adam(self._bank.weights, gradient, mean, square, self._steps, rate)
         return losses
 
     def _divergence(self, what: str) -> str:
@@ -331,6 +326,20 @@ class Training:
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
+
+
+def _adam(
+    weights: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, step: int, rate: float
+) -> None:
+    """One step of Adam (Kingma & Ba, 2015; β 0.9 and 0.999, ε 1e-8), in place.
+
+    The operations are torch.optim.Adam's, to the bit; making that object imports torch's compiler,
+    which takes longer than a sweep.
+    """
+    mean.lerp_(gradient, 1 - 0.9)
+    square.mul_(0.999).addcmul_(gradient, gradient, value=1 - 0.999)
+    root = (square.sqrt() / math.sqrt(1 - 0.999**step)).add_(1e-8)
+    weights.addcdiv_(mean, root, value=-rate / (1 - 0.9**step))
 
 
 def _device(name: str) -> torch.device:
