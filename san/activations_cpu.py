@@ -22,7 +22,7 @@ import math
 import numpy as np
 from numba.extending import overload
 
-from san.events_cpu import CHUNK, compiled, list_flags, new_flags
+from san.events_cpu import CHUNK, compiled, inlined, list_flags, new_flags
 
 _SPARSE = 8  # samples per candidate from where a list of candidates pays
 _LONG = 50_000  # samples of a map whose top k are looked for between bounds from a sample
@@ -70,7 +70,7 @@ def as_integers(maps):
 # short loop.
 
 
-@compiled
+@inlined
 def has_nan(s, begin, stop):
     """Say whether one of s[begin:stop] is a NaN."""
     first, found = np.uint64(begin), False
@@ -79,14 +79,14 @@ def has_nan(s, begin, stop):
     return found
 
 
-@compiled
+@inlined
 def _clear(a, begin, stop):
     first, zero = np.uint64(begin), a.dtype.type(0)
     for t in range(np.uint64(stop - begin)):
         a[first + t] = zero
 
 
-@compiled
+@inlined
 def _first_of_few(bits, mask, start, stop):
     """The index of the largest magnitude of bits[start:stop], the first of equals."""
     best, largest = np.uint64(start), bits[np.uint64(start)] & mask
@@ -151,7 +151,7 @@ def _extrema(maps, bits, mask, min_distance, alpha):
     return True
 
 
-@compiled
+@inlined
 def _mark_candidates(s, begin, stop, flags):
     """Flag peaks above zero (left edge of a plateau) and valleys below it (right edge).
 
@@ -178,14 +178,14 @@ def _mark_candidates(s, begin, stop, flags):
     return np.int64(marked)
 
 
-@compiled
+@inlined
 def _lay_out(bits, begin, stop, mask, flags, magnitudes):
     first, zero = np.uint64(begin), mask & 0
     for t in range(np.uint64(stop - begin)):
         magnitudes[first + t] = bits[first + t] & (mask if flags[t] else zero)
 
 
-@compiled
+@inlined
 def _climb_list(s, candidates, magnitudes, found, distance, waiting, limits, a):
     """Climb from candidate to candidate; limits are indices into the list of candidates."""
     start, limit, top = 0, found, -1
@@ -218,7 +218,7 @@ def _climb_list(s, candidates, magnitudes, found, distance, waiting, limits, a):
             top -= 1
 
 
-@compiled
+@inlined
 def _climb_map(s, magnitudes, mask, distance, waiting, limits, a):
     """Climb from sample to sample; what is no candidate has magnitude zero."""
     start, limit, top = 0, s.size, -1
@@ -278,7 +278,7 @@ def _extrema_pool(maps, bits, width, mask, infinity, pool_size, alpha):
     return True
 
 
-@compiled
+@inlined
 def _pool_few(s, bits, mask, begin, end, wide, a):
     """Keep the largest of each window of bits[begin:end]; return the largest of all."""
     largest = mask & 0
@@ -289,7 +289,7 @@ def _pool_few(s, bits, mask, begin, end, wide, a):
     return largest
 
 
-@compiled
+@inlined
 def _pool_many(s, bits, mask, begin, end, wide, a):
     largest = mask & 0
     for start in range(begin, end, wide):
@@ -299,7 +299,7 @@ def _pool_many(s, bits, mask, begin, end, wide, a):
     return largest
 
 
-@compiled
+@inlined
 def _pool_strip(s, bits, mask, begin, end, tall, wide, width, a):
     largest = mask & 0
     for start in range(begin, end, wide):
@@ -336,7 +336,7 @@ def _top_k_absolutes(maps, bits, mask, infinity, convert, k, alpha):
     return True
 
 
-@compiled
+@inlined
 def _keep_above(s, bits, mask, below, ties, convert, a):
     """Keep what is above a threshold, and the first `ties` samples that are equal to it."""
     convert[1][0] = below
@@ -351,7 +351,7 @@ def _keep_above(s, bits, mask, below, ties, convert, a):
         t += 1
 
 
-@compiled
+@inlined
 def _magnitudes(bits, begin, stop, mask, magnitudes):
     """Clear the signs of bits[begin:stop]; return the largest."""
     first, size = np.uint64(begin), np.uint64(stop - begin)
@@ -363,14 +363,14 @@ def _magnitudes(bits, begin, stop, mask, magnitudes):
     return largest
 
 
-@compiled
+@inlined
 def _as_float(magnitude, convert):
     number, number_bits = convert
     number_bits[0] = magnitude
     return float(number[0])
 
 
-@compiled
+@inlined
 def _threshold(magnitudes, size, low, high, guess, k, convert):
     """What the k largest are above, and how many that are equal to it belong to them as well.
 
@@ -404,7 +404,7 @@ def _threshold(magnitudes, size, low, high, guess, k, convert):
     return (low - 1, 0) if from_low == k else (low, k - from_high)
 
 
-@compiled
+@inlined
 def _logarithm(ratio, convert):
     """About proportional to the logarithm: a float's bits, read as an integer, are."""
     number, number_bits = convert
@@ -414,7 +414,7 @@ def _logarithm(ratio, convert):
     return float(number_bits[0] - one)
 
 
-@compiled
+@inlined
 def _count_from(magnitudes, size, threshold):
     count = np.int32(0)
     for t in range(np.uint64(size)):
@@ -422,7 +422,7 @@ def _count_from(magnitudes, size, threshold):
     return np.int64(count)
 
 
-@compiled
+@inlined
 def _threshold_of_long(bits, mask, infinity, k, convert):
     """The same for a long map, after its largest magnitude.
 
@@ -449,7 +449,7 @@ def _threshold_of_long(bits, mask, infinity, k, convert):
     return largest, below, ties
 
 
-@compiled
+@inlined
 def _list_between(bits, mask, low, high, convert):
     """The largest magnitude, how many are above `high`, and those from `low` to `high`."""
     flags, listed = new_flags(), np.empty(CHUNK, np.int64)
@@ -476,7 +476,7 @@ def _list_between(bits, mask, low, high, convert):
     return largest, above, between, size
 
 
-@compiled
+@inlined
 def _count_up_to(magnitudes, size, threshold):
     count = np.int32(0)
     for t in range(np.uint64(size)):

@@ -10,7 +10,7 @@ they do not, a sorted list ends the rounds, so that the time is bounded for ever
 import numpy as np
 
 from san.activations_cpu import as_integers, has_nan
-from san.events_cpu import compiled, list_flags
+from san.events_cpu import compiled, inlined, list_flags
 
 _ROUNDS = 6  # after which a sort finishes the image
 _SPARSE = 128  # samples per candidate from where a list of candidates pays
@@ -63,7 +63,7 @@ def _extrema(maps, bits, mask, min_distance, alpha):
     return True
 
 
-@compiled
+@inlined
 def _layout(min_distance, height, width):
     """Reach of an extremum, samples from row to row, the first sample's place, and the size."""
     tall, wide = min(min_distance[0], height), min(min_distance[1], width)
@@ -73,7 +73,7 @@ def _layout(min_distance, height, width):
     return tall, wide, pitch, origin, (height + 2 * above) * pitch + 2 * between
 
 
-@compiled
+@inlined
 def _lay_out(s, values, pitch, origin):
     """Copy an image with its border repeated once around it."""
     height, width = s.shape
@@ -86,7 +86,7 @@ def _lay_out(s, values, pitch, origin):
         values[place + width] = row[width - 1]
 
 
-@compiled
+@inlined
 def _mark_candidates(values, bits, mask, magnitudes, layout, shape):
     """Lay out the magnitudes of the peaks (valleys) along both axes, and zeros; count them."""
     _, _, pitch, origin, size = layout
@@ -108,7 +108,7 @@ def _mark_candidates(values, bits, mask, magnitudes, layout, shape):
     return _count_positive(target[: size - 2 * origin])
 
 
-@compiled
+@inlined
 def _count_positive(values):
     count = np.int32(0)
     for t in range(values.size):
@@ -116,13 +116,13 @@ def _count_positive(values):
     return np.int64(count)
 
 
-@compiled
+@inlined
 def _flag_positive(values, flags):
     for t in range(values.size):
         flags[t] = values[t] > 0
 
 
-@compiled
+@inlined
 def _mark_winners(magnitudes, layout, wins, work):
     """Mark what is larger than all before it in its box and not smaller than all after it."""
     tall, wide, pitch, origin, size = layout
@@ -144,7 +144,7 @@ def _mark_winners(magnitudes, layout, wins, work):
         won[t] &= (here[t] > above[t]) & (here[t] >= below[t])
 
 
-@compiled
+@inlined
 def _clear_boxes(magnitudes, layout, wins, near, kept):
     """Keep the winners and clear their boxes; return how many candidates are left."""
     tall, wide, pitch, origin, size = layout
@@ -160,7 +160,7 @@ def _clear_boxes(magnitudes, layout, wins, near, kept):
     return _count_positive(here)
 
 
-@compiled
+@inlined
 def _slide(values, step, length, out, spare):
     """The largest of values[t], values[t + step] and so on, `length` of them, at each t."""
     size, done, source = values.size, 1, values
@@ -182,7 +182,7 @@ def _larger(a, b, size, out):  # a function of its own, or the loop is not made 
         out[t] = a[t] if a[t] > b[t] else b[t]
 
 
-@compiled
+@inlined
 def _finish_list(magnitudes, candidates, layout, kept):
     """Keep the candidates one after the other, the largest that is left first.
 
@@ -213,7 +213,7 @@ def _finish_list(magnitudes, candidates, layout, kept):
         left = count
 
 
-@compiled
+@inlined
 def _write(s, kept, pitch, a):
     height, width = s.shape
     zero = s.dtype.type(0)

@@ -3,8 +3,9 @@
 The models of a bank see the same signals and share nothing else. Their kernels, each of its own
 size, lie in one flat vector of weights, so that one pass gives every model's loss and one step of
 an optimiser moves them all. On the CPU the pass is compiled: reconstructions and gradients are
-sums over events. On other devices the kernels are padded with zeros to one size and the pass is
-made of torch's convolutions.
+sums over events, formed in the order in which `san.model` forms them, so that a model learns the
+same in a bank and alone, to the bit. On other devices the kernels are padded with zeros to one
+size and the pass is made of torch's convolutions.
 """
 
 import itertools
@@ -19,24 +20,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from san import activations
+from san.layout import lay_out
 from san.model import SAN
 from san.selection import select_maps, table_per_map
 
 MULTIPLICATIONS_PER_THREAD = 1 << 22  # fewer are done sooner than a thread is started
 
 
-class Layout(NamedTuple):
-    """Where kernels and signals lie in flat memory; what the compiled functions take."""
+class _Events(NamedTuple):
+    """Activation maps laid out as padded signals, and the number and places of their events."""
 
-    # Of each kernel: its first weight, rows, weights per row, and first entry of `encoder`.
-    kernels: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-    encoder: np.ndarray  # where in a padded signal each row begins that position 0 looks at
-    decoder: np.ndarray  # likewise, that an activation at position 0 draws
-    models: np.ndarray  # the first kernel of each model, and the end
-    positions: int  # from the first to the last of a map, laid out as a padded signal
-    rows: np.ndarray  # where in it each row of a map begins
-    length: int  # of each row
-    inside: np.ndarray  # where in a padded signal each row of the signal begins
+    grid: np.ndarray
+    counts: np.ndarray
+    places: np.ndarray
 
 
 class Bank:
@@ -67,24 +63,29 @@ class Bank:
         self.models = list(models)
         self.size = size
         first = models[0]
-        self.activation, self.decoder, self.channels = (
-            first.activation,
-            first.decoder,
-            first.channels,
-        )
-        self._kernels = [w for model in models for w in model.kernels]
-        sizes = [m for model in models for m in model.kernel_sizes]
-        self._rows = [row for model in models for row in model.sparsity or ()]
-        self._parameters: dict[int, np.ndarray] = {}  # by the number of signals
-        self._make_layout(sizes)
-        self.weights = torch.cat([w.detach().flatten().float() for w in self._kernels])
+        self.activation, self.channels = first.activation, first.channels
+        self.kernels = len(first.kernels)  # q, of each model
+        self._parameters = [w for model in models for w in model.kernels]
+        self._rows = tuple(row for model in models for row in model.sparsity or ())
+        self._tables_per_map: dict[int, np.ndarray] = {}  # by the number of signals
+        self.weights = torch.cat([w.detach().flatten().float() for w in self._parameters])
         self.device = self.weights.device
+        sizes = [m for model in models for m in model.kernel_sizes]
+        seen = [tuple((m - 1) // 2 for m in of_kernel) for of_kernel in sizes]
+        drawn = seen
+        if first.decoder == "paper":  # reversed, and for even m one sample to the left
+            drawn = [tuple(m // 2 for m in of_kernel) for of_kernel in sizes]
+        self._befores = seen, drawn
+        self._layout, (self._seen_at, self._drawn_at) = lay_out(
+            size, self.channels, sizes, self._befores
+        )
+        self._order = self._drawing_order(sizes) if first.decoder == "paper" else slice(None)
 
     def store(self, weights: Tensor | None = None) -> None:
         """Copy the weights, or others of the same shape, back into the models."""
         values = (self.weights if weights is None else weights).detach()
-        shares = values.split([w.numel() for w in self._kernels])
-        for w, share in zip(self._kernels, shares, strict=True):
+        shares = values.split([w.numel() for w in self._parameters])
+        for w, share in zip(self._parameters, shares, strict=True):
             w.data.copy_(share.view(w.shape))
 
     def losses_and_gradient(self, x: Tensor) -> tuple[np.ndarray, Tensor]:
@@ -94,23 +95,11 @@ class Bank:
         """
         if self.device.type != "cpu":
             return self._torch_losses_and_gradient(x)
-        from san import bank_cpu
-
         padded = self._pad(x)
-        drawn = self._drawn_weights()
-        _, laid_out, x_hat = self._reconstructions(padded, drawn)
-        losses = np.empty(len(self.models))
-        through = np.empty((2, len(drawn)), np.float32)
-
-        def work(first: int, last: int) -> None:
-            layout = self._layout
-            bank_cpu.losses_and_slopes(layout, padded, first, last, x_hat, losses)
-            bank_cpu.gradients(
-                layout, drawn, padded, first, last, *laid_out, x_hat, through[0], through[1]
-            )
-
-        self._share(work, self._layout.models, len(x))
-        return losses, torch.from_numpy(through[0][self._drawn] + through[1])
+        events, x_hat = self._reconstruct(padded, len(x))
+        errors = self._errors_and_slopes(padded, x_hat)
+        gradient = self._gradient(padded, events, x_hat)
+        return errors.sum(1) / x.numel(), torch.from_numpy(gradient)
 
     def scores(self, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Return the number of events, and the sum of absolute errors, of each model and signal.
@@ -119,124 +108,54 @@ class Bank:
         """
         if self.device.type != "cpu":
             return self._torch_scores(x)
-        from san import bank_cpu
-
         padded = self._pad(x)
-        maps, _, x_hat = self._reconstructions(padded, self._drawn_weights())
-        events = np.empty((len(self.models), len(x)), np.int64)
-        errors = np.empty((len(self.models), len(x)))
-        bank_cpu.scores(self._layout, padded, maps, 0, len(self.models), x_hat, events, errors)
-        return events, errors
+        events, x_hat = self._reconstruct(padded, len(x))
+        kept = events.grid.reshape(len(self.models), self.kernels, len(x), -1) != 0
+        return kept.sum((1, 3)), self._errors_and_slopes(padded, x_hat)
 
     # The compiled pass
 
-    def _make_layout(self, sizes: Sequence[tuple[int, ...]]) -> None:
-        """Pad for the largest kernel, and say where each kernel's rows lie in padded signals."""
-        seen_before = np.array([[(m - 1) // 2 for m in size] for size in sizes])
-        drawn_before = seen_before
-        if self.decoder == "paper":  # reversed, and for even m one sample to the left
-            drawn_before = np.array(sizes) - 1 - seen_before
-        self._before = np.maximum(seen_before, drawn_before).max(0)
-        after = np.array(sizes) - 1 - np.minimum(seen_before, drawn_before)
-        self._after = after.max(0)
-        self._offsets = self._before - seen_before, self._before - drawn_before
-        padded = np.array(self.size) + self._before + self._after
-        strides = np.array([math.prod(padded[axis + 1 :]) for axis in range(len(padded))], int)
-        plane = int(padded.prod())
-        rows = [list(np.ndindex(self.channels, *size[:-1])) for size in sizes]
-        starts = [
-            [row[0] * plane + (np.array([*row[1:], 0]) + offset) @ strides for row in kernel]
-            for offsets in self._offsets
-            for kernel, offset in zip(rows, offsets, strict=True)
-        ]
-        flat = [
-            np.array([s for kernel in part for s in kernel])
-            for part in (starts[: len(sizes)], starts[len(sizes) :])
-        ]
-        counts = [self.channels * math.prod(size) for size in sizes]
-        of_model = [len(model.kernels) for model in self.models]
-        grid_rows = np.array([np.array([*r, 0]) @ strides for r in np.ndindex(*self.size[:-1])])
-        self._layout = Layout(
-            kernels=(
-                np.cumsum([0, *counts]),
-                np.array([len(kernel) for kernel in rows]),
-                np.array([size[-1] for size in sizes]),
-                np.cumsum([0, *(len(kernel) for kernel in rows)]),
-            ),
-            encoder=flat[0],
-            decoder=flat[1],
-            models=np.cumsum([0, *of_model]),
-            positions=int((np.array(self.size) - 1) @ strides) + 1,
-            rows=grid_rows,
-            length=self.size[-1],
-            inside=np.array(
-                [
-                    c * plane + self._before @ strides + row
-                    for c in range(self.channels)
-                    for row in grid_rows
-                ]
-            ),
-        )
-        self._drawn = self._drawing_order(sizes)
-
-    def _drawing_order(self, sizes: Sequence[tuple[int, ...]]) -> Any:
-        """The index that brings the weights into the order in which the decoder draws them."""
-        if self.decoder != "paper":
-            return slice(None)
-        order = []
-        for offset, size in zip(self._layout.kernels[0], sizes, strict=False):
-            places = np.arange(self.channels * math.prod(size)).reshape(self.channels, *size)
-            order.append(offset + np.flip(places, tuple(range(1, places.ndim))).ravel())
-        return np.concatenate(order)
-
-    def _drawn_weights(self) -> np.ndarray:
-        """The weights as the decoder draws them."""
-        return np.ascontiguousarray(self.weights.detach().numpy()[self._drawn])
-
-    def _padding(self) -> list[int]:
-        sides = zip(self._before.tolist(), self._after.tolist(), strict=True)
-        return [side for pair in reversed(list(sides)) for side in pair]
-
     def _pad(self, x: Tensor) -> np.ndarray:
-        return F.pad(x.detach(), self._padding()).numpy().reshape(len(x), -1)
+        return self._layout.pad(x).contiguous().numpy().reshape(-1)
 
-    def _reconstructions(
-        self, padded: np.ndarray, drawn: np.ndarray
-    ) -> tuple[np.ndarray, tuple[np.ndarray, ...], np.ndarray]:
-        """Activation maps; the same laid out, with counts and places of events; and x̂."""
-        from san import bank_cpu
+    def _reconstruct(self, padded: np.ndarray, signals: int) -> tuple[_Events, np.ndarray]:
+        """The events of each kernel and signal, and x̂ of each model and padded signal."""
+        from san import convolution_cpu as compiled
 
-        maps = self._maps(padded)
-        kernels, signals = maps.shape[:2]
-        grid = (kernels, signals, self._layout.positions)
-        plain = self._layout.positions == maps.shape[2]
-        laid_out = (
-            maps if plain else np.zeros(grid, np.float32),
-            np.empty((kernels, signals), np.int64),
-            np.empty(grid, np.int64),
-        )
-        x_hat = np.empty((len(self.models), *padded.shape), np.float32)
+        layout, maps = self._layout, len(self._parameters) * signals
+        grid = layout.grid_of(self._activations(padded, signals))
+        events = _Events(grid, np.empty(maps, np.int64), np.empty(grid.size, np.int64))
+        drawn = np.empty(maps * layout.width, np.float32)
+        weights = self._drawn_weights()
 
         def work(first: int, last: int) -> None:
-            bank_cpu.reconstructions(self._layout, drawn, maps, first, last, *laid_out, x_hat)
+            shape = (signals, layout.positions, first, last)
+            compiled.list_places(layout.table, grid, *shape, events.counts, events.places)
+            compiled.spread(
+                layout.table, self._drawn_at, weights, *events, layout.width, *shape, drawn
+            )
 
-        self._share(work, self._layout.models, signals)
-        return maps, laid_out, x_hat
+        self._share(work, signals)
+        first, *others = drawn.reshape(len(self.models), self.kernels, -1).swapaxes(0, 1)
+        for other in others:
+            first = first + other
+        return events, np.ascontiguousarray(first).reshape(-1)
 
-    def _maps(self, padded: np.ndarray) -> np.ndarray:
-        """The activation maps of every kernel and signal, (B, N, samples)."""
-        from san import bank_cpu
+    def _activations(self, padded: np.ndarray, signals: int) -> np.ndarray:
+        """The activation maps of every kernel and signal, (B, N, *size)."""
+        from san import convolution_cpu as compiled
 
-        weights = self.weights.detach().numpy()
-        shape = (len(self._kernels), len(padded), math.prod(self.size))
-        similarities = np.empty(shape, np.float32)
-        self._share(
-            lambda first, last: bank_cpu.similarities(
-                self._layout, weights, padded, first, last, similarities
-            ),
-            np.arange(len(self._kernels) + 1),
-            len(padded),
-        )
+        layout, weights = self._layout, self.weights.detach().numpy()
+        grid = np.empty((len(self._parameters), signals, layout.positions), np.float32)
+
+        def work(first: int, last: int) -> None:
+            compiled.correlate(
+                layout.table, self._seen_at, weights, padded, layout.width, signals,
+                layout.positions, first, last, grid.reshape(-1),
+            )  # fmt: skip
+
+        self._share(work, signals)
+        similarities = layout.rows_of(grid)
         if not np.isfinite(similarities.sum()) and np.isnan(similarities).any():
             raise ValueError("the similarity is no longer a number")
         if self.activation == "identity":
@@ -244,29 +163,83 @@ class Bank:
         if self.activation == "relu":
             return np.maximum(similarities, 0)
         alpha = np.empty_like(similarities)
-        maps, out = (a.reshape(-1, shape[2]) for a in (similarities, alpha))
-        select_maps(self.activation, maps, self.size, self._parameter(len(padded)), out)
+        flat = (grid.shape[0] * signals, -1)
+        if signals not in self._tables_per_map:
+            rows = tuple(row for row in self._rows for _ in range(signals))
+            self._tables_per_map[signals] = table_per_map(rows, self.size, self.activation)
+        select_maps(
+            self.activation,
+            similarities.reshape(flat),
+            self.size,
+            self._tables_per_map[signals],
+            alpha.reshape(flat),
+        )
         return alpha
 
-    def _parameter(self, signals: int) -> np.ndarray:
-        """The sparsity parameter of every map."""
-        if signals not in self._parameters:
-            rows = tuple(row for row in self._rows for _ in range(signals))
-            self._parameters[signals] = table_per_map(rows, self.size, self.activation)
-        return self._parameters[signals]
+    def _errors_and_slopes(self, padded: np.ndarray, x_hat: np.ndarray) -> np.ndarray:
+        """The errors (K, N); x_hat becomes the derivative of the losses with respect to it."""
+        from san import convolution_cpu as compiled
 
-    def _share(self, work: Callable[[int, int], None], kernels: np.ndarray, signals: int) -> None:
-        """Run work(first, last) over entries of `kernels`, shared evenly among threads."""
-        counts = self._layout.kernels[0][kernels]  # weights before each entry
-        multiplications = counts[-1] * signals * math.prod(self.size)
+        layout = self._layout
+        signals = padded.size // layout.width
+        errors = np.empty(len(self.models) * signals)
+        compiled.errors_and_slopes(
+            padded, layout.width, layout.inside, self.size[-1], signals, 0, len(self.models),
+            x_hat, errors,
+        )  # fmt: skip
+        return errors.reshape(-1, signals)
+
+    def _gradient(self, padded: np.ndarray, events: _Events, slopes: np.ndarray) -> np.ndarray:
+        """The gradient of the weights, through decoder and encoder."""
+        from san import convolution_cpu as compiled
+
+        layout, weights = self._layout, self._drawn_weights()
+        signals = padded.size // layout.width
+        of_model = np.repeat(np.arange(len(self.models)), self.kernels)
+        same = np.zeros_like(of_model)
+        by_decoder, by_encoder = np.empty((2, len(weights)), np.float32)
+        at_events = np.empty_like(events.grid)
+
+        def work(first: int, last: int) -> None:
+            shape = (layout.width, signals, layout.positions, first, last)
+            compiled.kernel_gradient(
+                layout.table, self._drawn_at, *events, of_model, slopes, *shape, by_decoder
+            )
+            compiled.correlate_at(
+                layout.table, self._drawn_at, weights, *events, of_model, slopes, *shape, at_events
+            )
+            through = events._replace(grid=at_events)
+            compiled.kernel_gradient(
+                layout.table, self._seen_at, *through, same, padded, *shape, by_encoder
+            )
+
+        self._share(work, signals)
+        return by_decoder[self._order] + by_encoder
+
+    def _drawing_order(self, sizes: Sequence[tuple[int, ...]]) -> np.ndarray:
+        """The index that brings the weights into the order in which the decoder draws them."""
+        order = []
+        for offset, size in zip(self._layout.table[:, 0], sizes, strict=True):
+            places = np.arange(self.channels * math.prod(size)).reshape(self.channels, *size)
+            order.append(offset + np.flip(places, tuple(range(1, places.ndim))).ravel())
+        return np.concatenate(order)
+
+    def _drawn_weights(self) -> np.ndarray:
+        """The weights as the decoder draws them."""
+        return np.ascontiguousarray(self.weights.detach().numpy()[self._order])
+
+    def _share(self, work: Callable[[int, int], None], signals: int) -> None:
+        """Run work(first, last) over the kernels, shared evenly among threads."""
+        ends = np.append(self._layout.table[:, 0], len(self.weights))  # weights before each kernel
+        multiplications = len(self.weights) * signals * math.prod(self.size)
         threads = min(
-            torch.get_num_threads(), len(counts) - 1, multiplications // MULTIPLICATIONS_PER_THREAD
+            torch.get_num_threads(), len(ends) - 1, multiplications // MULTIPLICATIONS_PER_THREAD
         )
         if threads < 2:
-            work(0, len(counts) - 1)
+            work(0, len(ends) - 1)
             return
-        ends = np.searchsorted(counts, np.linspace(0, counts[-1], threads + 1))
-        shares = [(int(a), int(b)) for a, b in itertools.pairwise(ends) if a < b]
+        bounds = np.searchsorted(ends, np.linspace(0, ends[-1], threads + 1))
+        shares = [(int(a), int(b)) for a, b in itertools.pairwise(bounds) if a < b]
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(lambda share: work(*share), shares))
 
@@ -276,31 +249,30 @@ class Bank:
         """Reconstructions (N, K, C, *size) and activation maps (N, B, *size)."""
         axes = len(self.size)
         zero_after = torch.cat([weights, weights.new_zeros(1)])
-        seen, drawn = (zero_after[table] for table in self._tables())
+        seen, drawn = (zero_after[table] for table in self._padded_kernels())
         convolve = (F.conv1d, F.conv2d, F.conv3d)[axes - 1]
-        s = convolve(F.pad(x, self._padding()), seen)
+        s = convolve(self._layout.pad(x), seen)
         alpha = getattr(activations, self.activation)(s, *([self._rows] if self._rows else []))
         draw = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[axes - 1]
         whole = draw(alpha, drawn, groups=len(self.models))
-        inside: Any = (
-            ...,
-            *(slice(b, b + n) for b, n in zip(self._before, self.size, strict=True)),
-        )
-        x_hat = whole[inside].unflatten(1, (len(self.models), self.channels))
-        return x_hat, alpha
+        box = (slice(b, b + n) for b, n in zip(self._layout.before, self.size, strict=True))
+        inside: Any = (..., *box)
+        return whole[inside].unflatten(1, (len(self.models), self.channels)), alpha
 
-    def _tables(self) -> tuple[Tensor, Tensor]:
+    def _padded_kernels(self) -> tuple[Tensor, Tensor]:
         """For encoder and decoder: the weight in each place of kernels padded to one size."""
-        window = (self._before + self._after + 1).tolist()
+        layout, none = self._layout, len(self.weights)
+        window = [b + a + 1 for b, a in zip(layout.before, layout.after, strict=True)]
+        in_order = np.arange(none)
         tables = []
-        order = np.arange(len(self.weights))[self._drawn]
-        for offsets, places in zip(self._offsets, (np.arange(len(order)), order), strict=True):
-            table = np.full((len(self._kernels), self.channels, *window), len(order))
-            for b, (w, offset) in enumerate(zip(self._kernels, offsets, strict=True)):
-                begin, end = self._layout.kernels[0][b], self._layout.kernels[0][b + 1]
+        for befores, places in zip(self._befores, (in_order, in_order[self._order]), strict=True):
+            table = np.full((len(self._parameters), self.channels, *window), none)
+            for b, (w, before) in enumerate(zip(self._parameters, befores, strict=True)):
+                offset = np.subtract(layout.before, before).tolist()
                 box = (slice(o, o + m) for o, m in zip(offset, w.shape[1:], strict=True))
                 place: Any = (b, slice(None), *box)
-                table[place] = places[begin:end].reshape(w.shape)
+                begin = layout.table[b, 0]
+                table[place] = places[begin : begin + w.numel()].reshape(w.shape)
             tables.append(torch.from_numpy(table).to(self.device))
         return tables[0], tables[1]
 

@@ -6,8 +6,7 @@ padding with zeros). Written once for any number of spatial axes and of channels
 """
 
 import functools
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from san.layout import Layout, lay_out
 from san.selection import transforms_are_active
 
 DECODERS = ("adjoint", "paper")
@@ -57,7 +57,7 @@ def similarity(x: Tensor, kernel: Tensor) -> Tensor:
             "x must have shape (N, C, *size) and kernel (C, *kernel_size), "
             f"got {tuple(x.shape)} and {tuple(kernel.shape)}"
         )
-    before = [(m - 1) // 2 for m in kernel.shape[1:]]
+    before = tuple((m - 1) // 2 for m in kernel.shape[1:])
     if _is_compiled(x):
         return _Correlation.apply(x, kernel, before)
     convolve = (F.conv1d, F.conv2d, F.conv3d)[x.dim() - 3]
@@ -107,9 +107,9 @@ def reconstruction(alpha: Tensor, kernel: Tensor, decoder: str = "adjoint") -> T
             "alpha must have shape (N, *size) and kernel (C, *kernel_size), "
             f"got {tuple(alpha.shape)} and {tuple(kernel.shape)}"
         )
-    before = [(m - 1) // 2 for m in kernel.shape[1:]]
+    before = tuple((m - 1) // 2 for m in kernel.shape[1:])
     if decoder == "paper":
-        before = [m - 1 - b for m, b in zip(kernel.shape[1:], before, strict=True)]
+        before = tuple(m - 1 - b for m, b in zip(kernel.shape[1:], before, strict=True))
         kernel = kernel.flip(tuple(range(1, kernel.dim())))
     if _is_compiled(alpha):
         return _Spreading.apply(alpha, kernel, before)
@@ -124,20 +124,20 @@ def _is_compiled(tensor: Tensor) -> bool:
     return eager and tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
 
 
-def _padding(kernel: Tensor, before: list[int]) -> list[int]:
+def _padding(kernel: Tensor, before: Sequence[int]) -> list[int]:
     """Zeros before and after each spatial axis, the last axis first, as torch wants it."""
     sides = zip(kernel.shape[1:], before, strict=True)
     return [side for m, b in reversed(list(sides)) for side in (b, m - 1 - b)]
 
 
-def _crop(before: list[int], size: tuple[int, ...]) -> Any:
+def _crop(before: Sequence[int], size: Sequence[int]) -> Any:
     """The index of `size` samples from `before` on, along the last axes."""
     return (..., *(slice(b, b + n) for b, n in zip(before, size, strict=True)))
 
 
 class _Correlation(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, kernel: Tensor, before: list[int]) -> Tensor:
+    def forward(ctx: Any, x: Tensor, kernel: Tensor, before: tuple[int, ...]) -> Tensor:
         ctx.save_for_backward(x, kernel)
         ctx.before = before
         return _correlate(x, kernel, before)
@@ -156,7 +156,7 @@ class _Correlation(torch.autograd.Function):
 
 class _Spreading(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, alpha: Tensor, kernel: Tensor, before: list[int]) -> Tensor:
+    def forward(ctx: Any, alpha: Tensor, kernel: Tensor, before: tuple[int, ...]) -> Tensor:
         ctx.save_for_backward(alpha, kernel)
         ctx.before = before
         return _spread(alpha, kernel, before)
@@ -173,86 +173,65 @@ class _Spreading(torch.autograd.Function):
         )
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Where a padded signal and a kernel lie in flat memory; see `convolution_cpu`."""
-
-    padded: tuple[int, ...]  # spatial size of a padded signal
-    grid: tuple[int, ...]  # of a map, each row as long as a padded row
-    positions: int  # from the first to the last position of the map on that grid
-    starts: np.ndarray  # of each run of the kernel, at position 0
-
-
-@functools.lru_cache(maxsize=1024)
-def _layout(size: tuple[int, ...], kernel_shape: tuple[int, ...]) -> _Layout:
-    channels, *kernel_size = kernel_shape
-    padded = tuple(n + m - 1 for n, m in zip(size, kernel_size, strict=True))
-    strides = [math.prod(padded[axis + 1 :]) for axis in range(len(padded))]
-    positions = sum((n - 1) * stride for n, stride in zip(size, strides, strict=True)) + 1
-    starts = [
-        channel * math.prod(padded)
-        + sum(i * stride for i, stride in zip(row, strides, strict=False))
-        for channel in range(channels)
-        for row in np.ndindex(*kernel_size[:-1])
-    ]
-    return _Layout(padded, (size[0], *padded[1:]), positions, np.array(starts))
-
-
-def _correlate(x: Tensor, kernel: Tensor, before: list[int]) -> Tensor:
+def _correlate(x: Tensor, kernel: Tensor, before: tuple[int, ...]) -> Tensor:
     from san import convolution_cpu
 
-    layout = _layout(tuple(x.shape[2:]), tuple(kernel.shape))
-    padded = F.pad(x.detach(), _padding(kernel, before))
-    maps = torch.empty(len(x), math.prod(layout.grid), dtype=x.dtype)
+    layout, (starts,) = _layout(tuple(x.shape[2:]), tuple(kernel.shape), before)
+    maps: np.ndarray = np.empty((1, len(x), layout.positions), _numpy_type(x))
     convolution_cpu.correlate(
-        _flat(padded), _runs(kernel), layout.starts, layout.positions, maps.numpy()
-    )
-    return maps.view(-1, *layout.grid)[_crop([0] * (x.dim() - 2), x.shape[2:])]
+        layout.table, starts, _flat(kernel), _flat(layout.pad(x)), layout.width, len(x),
+        layout.positions, 0, 1, maps.reshape(-1),
+    )  # fmt: skip
+    return torch.from_numpy(layout.rows_of(maps)[0])
 
 
-def _spread(alpha: Tensor, kernel: Tensor, before: list[int]) -> Tensor:
+def _spread(alpha: Tensor, kernel: Tensor, before: tuple[int, ...]) -> Tensor:
     from san import convolution_cpu
 
-    layout = _layout(tuple(alpha.shape[1:]), tuple(kernel.shape))
-    padded = torch.empty(len(alpha), len(kernel), *layout.padded, dtype=alpha.dtype)
-    grid, kernels = _on_grid(alpha, layout), _runs(kernel)
-    places = _places(grid, layout.positions, kernels.shape[1])
-    convolution_cpu.spread(grid, *places, kernels, layout.starts, layout.positions, _flat(padded))
-    return padded[_crop(before, alpha.shape[1:])]
+    layout, (starts,) = _layout(tuple(alpha.shape[1:]), tuple(kernel.shape), before)
+    drawn: np.ndarray = np.empty((len(alpha), layout.width), _numpy_type(alpha))
+    convolution_cpu.spread(
+        layout.table, starts, _flat(kernel), *_events(alpha, layout), layout.width, len(alpha),
+        layout.positions, 0, 1, drawn.reshape(-1),
+    )  # fmt: skip
+    return torch.from_numpy(layout.inside_of(drawn))
 
 
-def _kernel_gradient(alpha: Tensor, x: Tensor, kernel: Tensor, before: list[int]) -> Tensor:
+def _kernel_gradient(alpha: Tensor, x: Tensor, kernel: Tensor, before: tuple[int, ...]) -> Tensor:
     from san import convolution_cpu
 
-    layout = _layout(tuple(x.shape[2:]), tuple(kernel.shape))
+    layout, (starts,) = _layout(tuple(x.shape[2:]), tuple(kernel.shape), before)
     gradient = torch.empty(kernel.shape, dtype=kernel.dtype)
-    padded = F.pad(x.detach(), _padding(kernel, before))
-    grid, target = _on_grid(alpha, layout), _runs(gradient)
-    places = _places(grid, layout.positions, target.shape[1])
     convolution_cpu.kernel_gradient(
-        grid, *places, _flat(padded), layout.starts, layout.positions, target
-    )
+        layout.table, starts, *_events(alpha, layout), np.zeros(1, np.int64),
+        _flat(layout.pad(x)), layout.width, len(x), layout.positions, 0, 1,
+        gradient.numpy().reshape(-1),
+    )  # fmt: skip
     return gradient
 
 
-def _places(grid: np.ndarray, positions: int, taps: int) -> tuple[np.ndarray, np.ndarray]:
-    """The events of maps: their number and places; see `convolution_cpu.list_places`."""
+@functools.lru_cache(maxsize=1024)
+def _layout(
+    size: tuple[int, ...], kernel_shape: tuple[int, ...], before: tuple[int, ...]
+) -> tuple[Layout, list[np.ndarray]]:
+    return lay_out(size, kernel_shape[0], [kernel_shape[1:]], [[before]])
+
+
+def _events(alpha: Tensor, layout: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Maps laid out as padded signals, with the number and the places of their events."""
     from san import convolution_cpu
 
-    counts, places = np.empty(len(grid), np.int64), np.empty((len(grid), positions), np.int64)
-    convolution_cpu.list_places(grid, positions, taps, counts, places)
-    return counts, places
-
-
-def _on_grid(alpha: Tensor, layout: _Layout) -> np.ndarray:
-    """Activation maps with each row continued with zeros to the length of a padded row."""
-    margins = [g - n for g, n in zip(layout.grid, alpha.shape[1:], strict=True)]
-    return _flat(F.pad(alpha.detach(), [side for m in reversed(margins) for side in (0, m)]))
+    grid = layout.grid_of(alpha.detach().contiguous().numpy()[None])
+    counts, places = np.empty(len(alpha), np.int64), np.empty(grid.size, np.int64)
+    convolution_cpu.list_places(
+        layout.table, grid, len(alpha), layout.positions, 0, 1, counts, places
+    )
+    return grid, counts, places
 
 
 def _flat(tensor: Tensor) -> np.ndarray:
-    return tensor.contiguous().numpy().reshape(len(tensor), math.prod(tensor.shape[1:]))
+    return tensor.detach().contiguous().numpy().reshape(-1)
 
 
-def _runs(kernel: Tensor) -> np.ndarray:
-    return kernel.detach().contiguous().numpy().reshape(-1, kernel.shape[-1])
+def _numpy_type(tensor: Tensor) -> type:
+    return np.float32 if tensor.dtype == torch.float32 else np.float64

@@ -1,147 +1,217 @@
-"""Kernel and signal in contact, compiled: correlate, spread and the gradient of a kernel.
+"""Kernels and signals in contact, compiled: correlate, spread and the gradients of kernels.
 
-Signals come padded and flattened (shape (N, P)), maps likewise, of which the first `size`
-positions count; a kernel is a table of runs (shape (R, m)), one
-per row of its last axis, and `starts[r]` is where run r of the kernel at grid position 0 begins
-in the flat signal. So one loop serves one, two or more dimensions and any number of channels.
+Everything is flat. Signals are padded and lie one after the other, `width` samples each; maps
+are laid out as padded signals, `positions` samples each. Kernel b has table[b, RUNS] rows of
+table[b, TAPS] weights from weights[table[b, OFFSET]] on; its row r looks at (or draws from) the
+samples that begin starts[table[b, FIRST_RUN] + r] after the map's position. So one loop serves
+one, two or more dimensions and any number of channels. Functions do the kernels from `first` to
+`last`; what belongs to kernel b and signal n is number b * signals + n.
 
 Every similarity is summed tap by tap in the order of the kernel, and products are not fused
 with sums. Equal patches therefore give equal bits wherever they lie, and the result does not
 depend on the batch, on threads or on the instruction set. (Neither matrix products nor FFTs have
 this property: on a flat stretch of signal their rounding makes extrema that are not there.)
+
+Loops over a part of an array add unsigned indices: signed ones are looked at for being negative,
+which keeps a loop from being made of vectors, and views of the part cost as much as a short loop.
 """
 
 import numba
 import numpy as np
 
-from san.events_cpu import CHUNK, compiled, list_events, new_flags
+from san.events_cpu import CHUNK, compiled, inlined, list_events, new_flags
 
-_reassociating = numba.njit(
-    nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract"}
-)
+OFFSET, RUNS, TAPS, FIRST_RUN = range(4)  # columns of a table of kernels
 
 _EVENT_COST = 64  # samples of a dense pass that take as long as visiting one event
 
 
 @compiled
-def correlate(padded, kernel, starts, size, similarity):
-    """similarity[n, t] = sum over taps of kernel[r, j] padded[n, starts[r] + t + j]."""
-    runs, taps = kernel.shape
-    for n in range(padded.shape[0]):
-        s = similarity[n, :size]
-        s[:] = 0
-        for r in range(runs):
-            j = 0
-            while j + 8 <= taps:  # eight taps for one load and one store of s
-                x = padded[n, starts[r] + j :]
-                w0, w1, w2, w3 = kernel[r, j], kernel[r, j + 1], kernel[r, j + 2], kernel[r, j + 3]
-                k = j + 4
-                w4, w5, w6, w7 = kernel[r, k], kernel[r, k + 1], kernel[r, k + 2], kernel[r, k + 3]
-                for t in range(size):
-                    total = s[t] + w0 * x[t]
-                    total = total + w1 * x[t + 1]
-                    total = total + w2 * x[t + 2]
-                    total = total + w3 * x[t + 3]
-                    total = total + w4 * x[t + 4]
-                    total = total + w5 * x[t + 5]
-                    total = total + w6 * x[t + 6]
-                    s[t] = total + w7 * x[t + 7]
-                j += 8
-            while j < taps:
-                x = padded[n, starts[r] + j :]
-                w0 = kernel[r, j]
-                for t in range(size):
-                    s[t] = s[t] + w0 * x[t]
-                j += 1
+def correlate(table, starts, weights, padded, width, signals, positions, first, last, maps):
+    """s[t] = sum over rows r and taps j of kernel[r, j] x[starts[r] + t + j]."""
+    for b in range(first, last):
+        for n in range(signals):
+            s = (b * signals + n) * positions
+            _correlate(table, starts, weights, padded, n * width, positions, b, maps, s)
 
 
-# What follows visits events where a map is sparse. `Places` of all maps are listed once, by
-# `list_places`, and given to each function that visits them.
+@inlined
+def _correlate(table, starts, weights, padded, signal, positions, b, maps, s):
+    """One map, from maps[s] on, of the signal from padded[signal] on."""
+    size, out = np.uint64(positions), np.uint64(s)
+    taps, w = table[b, TAPS], table[b, OFFSET]
+    for t in range(size):
+        maps[out + t] = 0
+    for r in range(table[b, RUNS]):
+        begin = signal + starts[table[b, FIRST_RUN] + r]
+        j = 0
+        while j + 8 <= taps:  # eight taps for one load and one store of s
+            w0, w1, w2, w3 = weights[w], weights[w + 1], weights[w + 2], weights[w + 3]
+            w4, w5, w6, w7 = weights[w + 4], weights[w + 5], weights[w + 6], weights[w + 7]
+            x = np.uint64(begin + j)
+            for t in range(size):
+                total = maps[out + t] + w0 * padded[x + t]
+                total = total + w1 * padded[x + t + np.uint64(1)]
+                total = total + w2 * padded[x + t + np.uint64(2)]
+                total = total + w3 * padded[x + t + np.uint64(3)]
+                total = total + w4 * padded[x + t + np.uint64(4)]
+                total = total + w5 * padded[x + t + np.uint64(5)]
+                total = total + w6 * padded[x + t + np.uint64(6)]
+                maps[out + t] = total + w7 * padded[x + t + np.uint64(7)]
+            j += 8
+            w += 8
+        while j < taps:
+            w0, x = weights[w], np.uint64(begin + j)
+            for t in range(size):
+                maps[out + t] = maps[out + t] + w0 * padded[x + t]
+            j += 1
+            w += 1
+
+
+# What follows visits events where a map is sparse. The places of all events are listed once, by
+# `list_places`, for each function that visits them: counts[i] of map i, from places[i * positions]
+# on.
 
 
 @compiled
-def list_places(alpha, size, taps, counts, places):
+def list_places(table, alpha, signals, positions, first, last, counts, places):
     """List the events of each map; a count of -1 where a dense pass is faster."""
     flags = new_flags()
-    for n in range(alpha.shape[0]):
-        a = alpha[n]
-        events = np.int32(0)
-        for t in range(np.uint64(size)):
-            events = np.int32(events + np.int32(a[t] != 0))
-        counts[n] = -1
-        if np.int64(events) * (taps + _EVENT_COST) < size * taps:
-            counts[n] = 0
-            for begin in range(0, size, CHUNK):
-                stop = min(begin + CHUNK, size)
-                counts[n] = list_events(a, begin, stop, flags, places[n], counts[n])
+    for i in range(first * signals, last * signals):
+        here, events = np.uint64(i * positions), np.int32(0)
+        for t in range(np.uint64(positions)):
+            events = np.int32(events + np.int32(alpha[here + t] != 0))
+        taps = table[i // signals, TAPS]
+        counts[i] = -1
+        if np.int64(events) * (taps + _EVENT_COST) < positions * taps:
+            found = i * positions
+            for begin in range(i * positions, (i + 1) * positions, CHUNK):
+                stop = min(begin + CHUNK, (i + 1) * positions)
+                found = list_events(alpha, begin, stop, flags, places, found)
+            counts[i] = found - i * positions
 
 
 @compiled
-def spread(alpha, counts, places, kernel, starts, size, padded):
-    """padded[n, starts[r] + t + j] += alpha[n, t] kernel[r, j]: the adjoint of correlate."""
-    runs, taps = kernel.shape
-    for n in range(alpha.shape[0]):
-        a, x = alpha[n, :size], padded[n]
-        x[:] = 0
-        for r in range(runs):
-            if counts[n] < 0:
+def spread(
+    table, starts, weights, alpha, counts, places, width, signals, positions, first, last, drawn
+):
+    """x[starts[r] + t + j] += alpha[t] kernel[r, j]: the adjoint of correlate."""
+    for i in range(first * signals, last * signals):
+        b, out, zero = i // signals, np.uint64(i * width), weights.dtype.type(0)
+        for t in range(np.uint64(width)):
+            drawn[out + t] = zero
+        for r in range(table[b, RUNS]):
+            begin = i * width + starts[table[b, FIRST_RUN] + r]
+            w, taps = table[b, OFFSET] + r * table[b, TAPS], table[b, TAPS]
+            if counts[i] < 0:
                 for j in range(taps):
-                    _add(x, starts[r] + j, kernel[r, j], a)
-            else:
-                for t in places[n, : counts[n]]:
-                    _add(x, starts[r] + t, a[t], kernel[r])
+                    _add(drawn, begin + j, weights[w + j], alpha, i * positions, positions)
+            for e in range(i * positions, i * positions + counts[i]):
+                t = places[e] - i * positions
+                _add(drawn, begin + t, alpha[places[e]], weights, w, taps)
 
 
 @compiled
-def kernel_gradient(alpha, counts, places, padded, starts, size, gradient):
-    """gradient[r, j] = sum over n, t of alpha[n, t] padded[n, starts[r] + t + j]."""
-    runs, taps = gradient.shape
-    gradient[:] = 0
-    for n in range(alpha.shape[0]):
-        a, x = alpha[n, :size], padded[n]
-        for r in range(runs):
-            if counts[n] < 0:
-                for j in range(taps):
-                    gradient[r, j] += _inner_product(a, x[starts[r] + j :])
-            else:
-                for t in places[n, : counts[n]]:
-                    begin = starts[r] + t
-                    _add(gradient[r], 0, a[t], x[begin : begin + taps])
+def kernel_gradient(
+    table, starts, alpha, counts, places, sources, padded, width, signals, positions, first, last,
+    gradient,
+):  # fmt: skip
+    """gradient[r, j] = sum over n, t of alpha[n, t] x[n, starts[r] + t + j].
 
-
-@compiled
-def correlate_at(alpha, counts, places, padded, kernel, starts, size, similarity):
-    """What `correlate` gives, to the bit, at the places; elsewhere nothing is written.
-
-    Where no places are listed it is given wherever alpha is not zero, with zeros elsewhere.
+    The signals of kernel b are those from number sources[b] * signals on.
     """
-    runs, taps = kernel.shape
-    for n in range(alpha.shape[0]):
-        a, s = alpha[n, :size], similarity[n, :size]
-        if counts[n] < 0:
-            correlate(padded[n : n + 1], kernel, starts, size, similarity[n : n + 1])
-            for t in range(size):
-                s[t] = s[t] if a[t] != 0 else s.dtype.type(0)
-            continue
-        for t in places[n, : counts[n]]:
-            total = s.dtype.type(0)
-            for r in range(runs):
-                begin = np.uint64(starts[r] + t)
-                for j in range(np.uint64(taps)):
-                    total = total + kernel[r, j] * padded[n, begin + j]
-            s[t] = total
+    for b in range(first, last):
+        taps = table[b, TAPS]
+        for w in range(table[b, OFFSET], table[b, OFFSET] + table[b, RUNS] * taps):
+            gradient[w] = 0
+        for i in range(b * signals, (b + 1) * signals):
+            signal = (sources[b] * signals + i - b * signals) * width
+            for r in range(table[b, RUNS]):
+                begin = signal + starts[table[b, FIRST_RUN] + r]
+                w = table[b, OFFSET] + r * taps
+                if counts[i] < 0:
+                    for j in range(taps):
+                        gradient[w + j] += _inner_product(
+                            alpha, i * positions, padded, begin + j, positions
+                        )
+                for e in range(i * positions, i * positions + counts[i]):
+                    t = places[e] - i * positions
+                    _add(gradient, w, alpha[places[e]], padded, begin + t, taps)
 
 
 @compiled
-def _add(x, begin, factor, values):
-    first = np.uint64(begin)  # signed indices would keep the loop from being made of vectors
-    for j in range(np.uint64(values.size)):
-        x[first + j] += factor * values[j]
+def correlate_at(
+    table, starts, weights, alpha, counts, places, sources, padded, width, signals, positions,
+    first, last, maps,
+):  # fmt: skip
+    """What `correlate` gives, to the bit, at the events; elsewhere nothing is written.
+
+    Of a map whose events are not listed it is given where alpha is not zero, with zeros
+    elsewhere.
+    """
+    for i in range(first * signals, last * signals):
+        b = i // signals
+        signal = (sources[b] * signals + i - b * signals) * width
+        if counts[i] < 0:
+            _correlate(table, starts, weights, padded, signal, positions, b, maps, i * positions)
+            here, zero = np.uint64(i * positions), weights.dtype.type(0)
+            for t in range(np.uint64(positions)):
+                maps[here + t] = maps[here + t] if alpha[here + t] != 0 else zero
+        for e in range(i * positions, i * positions + counts[i]):
+            total, w = weights.dtype.type(0), np.uint64(table[b, OFFSET])
+            for r in range(table[b, RUNS]):
+                at = signal + starts[table[b, FIRST_RUN] + r] + places[e] - i * positions
+                begin = np.uint64(at)
+                for j in range(np.uint64(table[b, TAPS])):
+                    total = total + weights[w + j] * padded[begin + j]
+                w += np.uint64(table[b, TAPS])
+            maps[places[e]] = total
+
+
+@compiled
+def errors_and_slopes(padded, width, inside, length, signals, first, last, x_hat, errors):
+    """Sum the absolute errors of x_hat, and write into it the derivative of their mean.
+
+    x_hat[(k * signals + n) * width ...] is compared with padded[n * width ...] in the rows of
+    `length` samples that begin at `inside`; around them the derivative is zero.
+    """
+    number = signals * inside.size * length
+    each, zero = x_hat.dtype.type(1) / x_hat.dtype.type(number), x_hat.dtype.type(0)
+    slope = np.zeros(width, x_hat.dtype)
+    for i in range(first * signals, last * signals):
+        errors[i] = 0
+        for row in inside:
+            drawn, signal, out = i * width + row, i % signals * width + row, np.uint64(row)
+            errors[i] += _absolute_errors(x_hat, drawn, padded, signal, length)
+            for t in range(np.uint64(length)):
+                error = x_hat[np.uint64(drawn) + t] - padded[np.uint64(signal) + t]
+                slope[out + t] = (each if error > 0 else zero) - (each if error < 0 else zero)
+        begin = np.uint64(i * width)
+        for t in range(np.uint64(width)):
+            x_hat[begin + t] = slope[t]
+
+
+@inlined
+def _add(x, x_begin, factor, values, values_begin, count):
+    here, there = np.uint64(x_begin), np.uint64(values_begin)
+    for j in range(np.uint64(count)):
+        x[here + j] += factor * values[there + j]
+
+
+_reassociating = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc"})
 
 
 @_reassociating
-def _inner_product(a, x):
-    total = a[0] * 0
-    for t in range(a.size):
-        total += a[t] * x[t]
+def _inner_product(a, a_begin, x, x_begin, count):
+    here, there, total = np.uint64(a_begin), np.uint64(x_begin), a[0] * 0
+    for t in range(np.uint64(count)):
+        total += a[here + t] * x[there + t]
+    return total
+
+
+@_reassociating
+def _absolute_errors(a, a_begin, x, x_begin, count):
+    here, there, total = np.uint64(a_begin), np.uint64(x_begin), 0.0
+    for t in range(np.uint64(count)):
+        total += abs(np.float64(a[here + t]) - np.float64(x[there + t]))
     return total
