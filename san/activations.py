@@ -4,7 +4,8 @@ An activation map α is zero except at the kept positions, where it equals the s
 sample is an *activation* if α is not zero there; zeros of s are never kept. Every map (n, c) of
 s, shape (N, C, L) or (N, C, H, W), is treated alone. Where two magnitudes are equal the lowest
 (row-major) index wins, so every backend returns the same positions. The gradient of α passes to
-s at the activations and is zero elsewhere. How a selection is run is decided in `selection`.
+s at the activations and is zero elsewhere. A NaN is refused; on a GPU, where that would mean to
+wait for the device, it passes to α. How a selection is run is decided in `selection`.
 """
 
 from collections.abc import Sequence

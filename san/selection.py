@@ -1,10 +1,10 @@
 """How a selection of samples becomes a torch operation: parameters, backend, gradient, transforms.
 
-`select` is the one door. On the CPU the compiled selections work in float32 and float64 (other
-float types are selected as float32, which holds them exactly), and many maps are shared among
-threads, as many as `torch.get_num_threads()` says. The gradient of α passes to s where α is not
-zero. Under torch.compile a selection is one opaque operation, under torch.func.vmap the mapped
-axis joins the batch.
+`select` is the one door. On a GPU the kernels of `activations_gpu` run. On the CPU the compiled
+selections work in float32 and float64 (other float types are selected as float32, which holds them
+exactly), and many maps are shared among threads, as many as `torch.get_num_threads()` says. The
+gradient of α passes to s where α is not zero. Under torch.compile a selection is one opaque
+operation, under torch.func.vmap the mapped axis joins the batch.
 """
 
 import functools
@@ -111,8 +111,11 @@ def _check_rows(name: str, value: Any, rows: Rows, s: Tensor, minimum: int, per_
 
 
 def refuse_nan(s: Tensor) -> None:
-    """Raise ValueError with the place of a NaN. Says nothing under torch.compile and torch.func."""
-    if torch.compiler.is_compiling() or transforms_are_active():
+    """Raise ValueError with the place of a NaN.
+
+    Says nothing on a GPU, which it would have to wait for, nor under torch.compile and torch.func.
+    """
+    if s.device.type == "cuda" or torch.compiler.is_compiling() or transforms_are_active():
         return
     if torch.isfinite(s.detach().sum()):  # one pass; a NaN would be in the sum
         return
@@ -141,7 +144,7 @@ class _Selection(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (alpha,) = ctx.saved_tensors
-        return torch.where(alpha != 0, gradients[0], 0), None, None
+        return _pass_gradient(alpha, gradients[0]), None, None
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, s: Tensor, activation: str, rows: Rows) -> tuple[Tensor, int]:
@@ -165,17 +168,28 @@ def _keep_output(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(output)
 
 
-def _pass_gradient(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+def _pass_opaquely(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
     (alpha,) = ctx.saved_tensors
     return torch.where(alpha != 0, gradient, 0), None, None, None
 
 
-_select_opaquely.register_autograd(_pass_gradient, setup_context=_keep_output)
+_select_opaquely.register_autograd(_pass_opaquely, setup_context=_keep_output)
+
+
+def _pass_gradient(alpha: Tensor, gradient: Tensor) -> Tensor:
+    plain = not (gradient.requires_grad or transforms_are_active())
+    if alpha.device.type == "cuda" and plain and (kernels := _gpu_kernels()):
+        with torch.cuda.device(alpha.device):
+            return kernels.pass_gradient(alpha, gradient)
+    return torch.where(alpha != 0, gradient, 0)
 
 
 def _activate(s: Tensor, activation: str, rows: Rows) -> Tensor:
-    """Select on the CPU and return α where and as s is."""
+    """Select on the GPU where s is there, else on the CPU, and return α where and as s is."""
     maps = s.detach() if s.requires_grad else s
+    if maps.device.type == "cuda" and (kernels := _gpu_kernels()):
+        with torch.cuda.device(maps.device):
+            return kernels.select(activation, maps.contiguous(), rows)
     plain = maps.dtype in _FLOATS and maps.device.type == "cpu"
     if not plain:
         maps = maps.to("cpu", maps.dtype if maps.dtype in _FLOATS else torch.float32)
@@ -190,6 +204,16 @@ def _activate(s: Tensor, activation: str, rows: Rows) -> Tensor:
     ):
         refuse_nan(s)
     return alpha if plain else alpha.to(s)
+
+
+@functools.cache
+def _gpu_kernels() -> Any:
+    """The room of the kernels; None where there is no Triton, and the CPU selects for the GPU."""
+    try:
+        from san import activations_gpu
+    except ImportError:
+        return None
+    return activations_gpu
 
 
 @functools.lru_cache(maxsize=64)

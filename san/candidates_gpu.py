@@ -1,0 +1,117 @@
+"""How greedy suppression runs on a GPU: candidates in a list, and what one may decide by itself.
+
+Each candidate looks at the larger ones within its reach: if one of them is kept it is removed, if
+one is undecided it waits, otherwise it is kept. In whatever order they look this is greedy
+suppression, so no candidate needs another's latest word. A sweep over the list decides all but
+chains of growing candidates, a link or more at a time: the time is bounded by the candidates of a
+map times the links of its longest chain.
+
+Magnitudes are compared as integers: without their sign bit, floats are ordered as the integers
+with the same bits are, and a NaN is larger than anything. FLOAT, INT and MASK are what
+`number_types` gives.
+"""
+
+import torch
+import triton
+import triton.language as tl
+
+CANDIDATES = 128  # that look around together
+PROGRAMS = 2048  # that share the maps
+
+_OPEN = tl.constexpr(0)  # states of a candidate
+_KEPT = tl.constexpr(1)
+_REMOVED = tl.constexpr(2)
+
+
+def number_types(dtype: torch.dtype) -> tuple[tl.dtype, tl.dtype, int]:
+    """The float in which maps are compared, the integer of its size, and its clear sign bit."""
+    if dtype == torch.float64:
+        return tl.float64, tl.int64, (1 << 63) - 1
+    return tl.float32, tl.int32, (1 << 31) - 1
+
+
+@triton.jit
+def magnitudes(values, INT: tl.constexpr, MASK: tl.constexpr):
+    return values.to(INT, bitcast=True) & MASK
+
+
+@triton.jit
+def list_candidates(
+    s, alpha, places, states, begin, end, height, width,
+    ONE_AXIS: tl.constexpr, FLOAT: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """List the candidates of a block of one map, clear its activations; return their number."""
+    t = begin + tl.arange(0, BLOCK)
+    flags = mark_candidates(s, alpha, t, t < end, height, width, ONE_AXIS, FLOAT)
+    at = tl.cumsum(flags, 0) - 1
+    tl.store(places + at, t, mask=flags > 0)
+    tl.store(states + at, tl.zeros_like(t) + _OPEN, mask=flags > 0)
+    return tl.sum(flags, 0)
+
+
+@triton.jit
+def mark_candidates(
+    s, alpha, t, inside, height, width, ONE_AXIS: tl.constexpr, FLOAT: tl.constexpr
+):
+    """Flag peaks above zero (first of a plateau) and valleys below (last); clear activations."""
+    values = tl.load(s + t, mask=inside, other=0).to(FLOAT)
+    tl.store(alpha + t, tl.where(values != values, values, 0.0), mask=inside)
+    x = t % width
+    peak, valley = _turns(s, values, t, 1, inside & (x > 0), inside & (x + 1 < width), FLOAT)
+    if not ONE_AXIS:
+        y = t // width
+        peak_down, valley_down = _turns(
+            s, values, t, width, inside & (y > 0), inside & (y + 1 < height), FLOAT
+        )
+        peak, valley = peak & peak_down, valley & valley_down
+    flags = inside & ((peak & (values > 0)) | (valley & (values < 0)))
+    return flags.to(tl.int32)
+
+
+@triton.jit
+def _turns(s, values, t, step, has_before, has_after, FLOAT: tl.constexpr):
+    """Where values rise and do not rise on, and the other way; beyond borders nothing changes."""
+    before = tl.load(s + t - step, mask=has_before, other=0).to(FLOAT)
+    after = tl.load(s + t + step, mask=has_after, other=0).to(FLOAT)
+    rises, will_rise = has_before & (values > before), has_after & (after > values)
+    return rises & (will_rise == 0), will_rise & (rises == 0)
+
+
+@triton.jit
+def look_around(
+    s, alpha, places, states, begin, found, reach_down, reach, width, ONE_AXIS: tl.constexpr,
+    FLOAT: tl.constexpr, INT: tl.constexpr, MASK: tl.constexpr, CANDIDATES: tl.constexpr,
+):  # fmt: skip
+    """Decide what can be decided of some listed candidates; return how many cannot."""
+    j = begin + tl.arange(0, CANDIDATES)
+    is_open = tl.load(states + j, mask=j < found, other=_KEPT) == _OPEN
+    waiting = tl.max(is_open.to(tl.int32), 0)
+    if waiting > 0:
+        t = tl.load(places + j, mask=is_open, other=0)
+        values = tl.load(s + t, mask=is_open, other=0).to(FLOAT)
+        height = magnitudes(values, INT, MASK)
+        beaten, waits = is_open & (t < 0), is_open & (t < 0)
+        for side in tl.static_range(2):
+            step = 1 - 2 * side  # an equal one before comes first, an equal one after does not
+            other = j + step
+            looking = is_open & (beaten == 0)
+            while tl.max(looking.to(tl.int32), 0) > 0:
+                near = looking & (other >= 0) & (other < found)
+                u = tl.load(places + other, mask=near, other=0)
+                near = near & (tl.abs(u - t) <= reach_down * width + reach)
+                state = tl.load(states + other, mask=near, other=_REMOVED)
+                rival = magnitudes(tl.load(s + u, mask=near, other=0).to(FLOAT), INT, MASK)
+                larger = near & ((rival > height) | ((rival == height) & (u < t)))
+                if not ONE_AXIS:
+                    larger = larger & (tl.abs(u // width - t // width) <= reach_down)
+                    larger = larger & (tl.abs(u % width - t % width) <= reach)
+                beaten = beaten | (larger & (state == _KEPT))
+                waits = waits | (larger & (state == _OPEN))
+                looking = near & (beaten == 0)
+                other += step
+        kept = is_open & (beaten == 0) & (waits == 0)
+        tl.store(states + j, tl.zeros_like(t) + _REMOVED, mask=beaten)
+        tl.store(states + j, tl.zeros_like(t) + _KEPT, mask=kept)
+        tl.store(alpha + t, values, mask=kept)
+        waiting = tl.sum((waits & (beaten == 0)).to(tl.int32), 0)
+    return waiting

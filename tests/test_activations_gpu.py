@@ -1,0 +1,206 @@
+"""The kernels for a GPU give what the CPU and the definitions give.
+
+Where there is no GPU they run in Triton's interpreter, and are compiled for one all the same.
+"""
+
+import os
+import subprocess
+import sys
+
+import naive
+import numpy as np
+import pytest
+import torch
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # read when the kernels are defined
+pytest.importorskip("triton")
+
+import san
+from san import activations_gpu, activations_gpu_long
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+SPARSE = {
+    "top_k_absolutes": naive.top_k_absolutes,
+    "extrema_pool": naive.extrema_pool,
+    "extrema": naive.extrema,
+}
+
+
+def select(name, s, *rows):
+    """Maps selected by the kernels, back on the CPU."""
+    return activations_gpu.select(name, s.to(DEVICE), rows).cpu()
+
+
+def signal(kind, shape, seed=0):
+    rng = np.random.default_rng(seed)
+    ramp = np.arange(np.prod(shape)).reshape(shape)
+    made = {
+        "noise": lambda: rng.standard_normal(shape),
+        "ties": lambda: rng.integers(-2, 3, shape),
+        "smooth": lambda: np.cumsum(rng.standard_normal(shape), -1) / 5,
+        "chain": lambda: (ramp + 1.0) * (-1.0) ** ramp,
+        "falling chain": lambda: (ramp.size - ramp + 0.0) * (-1.0) ** ramp,
+        "zeros": lambda: np.zeros(shape),
+        "infinities": lambda: np.where(rng.random(shape) < 0.1, np.inf, rng.standard_normal(shape)),
+    }
+    return torch.from_numpy(np.asarray(made[kind](), np.float32))
+
+
+KINDS = ["noise", "ties", "smooth", "chain", "falling chain", "zeros", "infinities"]
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 33), (1, 2, 6, 5)], ids=str)
+@pytest.mark.parametrize("parameter", [1, 4, 100])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", SPARSE)
+def test_equal_to_the_cpu(name, kind, parameter, shape):
+    s = signal(kind, shape)
+    assert torch.equal(select(name, s, (parameter,)), getattr(san, name)(s, parameter))
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float16, torch.bfloat16, torch.float64], ids=lambda t: str(t)[6:]
+)
+@pytest.mark.parametrize("name", SPARSE)
+def test_float_types(name, dtype):
+    s = signal("smooth", (2, 2, 21)).to(dtype)
+    kept = select(name, s, (3,))
+    assert kept.dtype == dtype
+    assert torch.equal(kept, getattr(san, name)(s, 3))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 30), (1, 3, 7, 8)], ids=str)
+@pytest.mark.parametrize("name", SPARSE)
+def test_a_parameter_per_channel(name, shape):
+    s = signal("noise", shape)
+    kept = select(name, s, (1,), (3,), (9,))
+    assert torch.equal(kept, getattr(san, name)(s, [[1], [3], [9]]))
+
+
+@pytest.mark.parametrize("name", ["extrema", "extrema_pool"])
+def test_a_parameter_per_axis(name):
+    s = signal("noise", (2, 1, 9, 8))
+    assert torch.equal(select(name, s, (4, 2)), getattr(san, name)(s, (4, 2)))
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 45), (1, 1, 6, 7)], ids=str)
+@pytest.mark.parametrize("parameter", [1, 4, 60])
+@pytest.mark.parametrize("kind", ["noise", "ties", "chain", "zeros"])
+@pytest.mark.parametrize("name", ["top_k_absolutes", "extrema"])
+def test_maps_longer_than_a_program_takes(monkeypatch, name, kind, parameter, shape):
+    monkeypatch.setattr(activations_gpu, "LONGEST", 10)
+    monkeypatch.setattr(activations_gpu_long, "CHUNK", 32)
+    monkeypatch.setattr(activations_gpu_long, "BLOCK", 16)
+    monkeypatch.setattr(activations_gpu_long, "CANDIDATES", 8)
+    monkeypatch.setattr(activations_gpu_long, "SWEEPS", 2)
+    s = signal(kind, shape)
+    assert torch.equal(select(name, s, (parameter,)), getattr(san, name)(s, parameter))
+
+
+def test_long_maps_of_double_precision(monkeypatch):
+    monkeypatch.setattr(activations_gpu, "LONGEST", 10)
+    s = signal("noise", (1, 2, 75)).double() * 1e-9
+    assert torch.equal(select("top_k_absolutes", s, (9,)), san.top_k_absolutes(s, 9))
+
+
+@pytest.mark.parametrize("size", [(70,), (9, 8)], ids=str)
+@pytest.mark.parametrize("parameter", [20, 35])
+def test_windows_larger_than_a_tile(monkeypatch, parameter, size):
+    monkeypatch.setattr(activations_gpu, "CELLS", 16)
+    s = signal("ties", (2, 1, *size))
+    row = (min(parameter, 8),) if len(size) > 1 else (parameter,)
+    assert torch.equal(select("extrema_pool", s, row), san.extrema_pool(s, row[0]))
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_a_nan_passes(name):
+    s = signal("noise", (1, 1, 20))
+    s[0, 0, 7] = float("nan")
+    assert torch.isnan(select(name, s, (4,))).flatten().nonzero().flatten().tolist() == [7]
+
+
+def test_the_gradient_passes_where_alpha_is_not_zero():
+    alpha, gradient = torch.tensor([0.0, -0.0, 2.0, -3.0, float("nan")]), torch.arange(1.0, 6)
+    passed = activations_gpu.pass_gradient(alpha.to(DEVICE), gradient.to(DEVICE)).cpu()
+    assert passed.tolist() == [0, 0, 3, 4, 5]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "batches", "maps"),
+    [("top_k_absolutes", 10, 400), ("extrema_pool", 10, 400), ("extrema", 10, 220)],
+)
+def test_ten_thousand_maps_agree_with_the_definition(name, batches, maps):
+    """On the CPU and on the GPU."""
+    rng = np.random.default_rng(1)
+    for batch in range(batches):
+        size = (int(rng.integers(1, 17)),) if batch % 3 else tuple(rng.integers(1, 5, 2).tolist())
+        kinds = [signal(KINDS[i % len(KINDS)], size, 1000 * batch + i) for i in range(maps)]
+        s = torch.stack(kinds)[:, None]
+        parameter = int(rng.integers(1, 7))
+        row = parameter if name == "top_k_absolutes" else (parameter,) * len(size)
+        oracle = np.stack([SPARSE[name](one.numpy(), row) for one in kinds])[:, None]
+        np.testing.assert_array_equal(getattr(san, name)(s, parameter).numpy(), oracle)
+        np.testing.assert_array_equal(select(name, s, (parameter,)).numpy(), oracle)
+
+
+@pytest.mark.skipif(DEVICE == "cpu", reason="there is no GPU here")
+@pytest.mark.parametrize("name", SPARSE)
+def test_nothing_waits_for_the_device(name):
+    s = torch.randn(4, 2, 1000, device=DEVICE, requires_grad=True)
+    getattr(san, name)(s, 5).sum().backward()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        getattr(san, name)(s, 5).sum().backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+COMPILE = """
+import torch, triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from san import activations_gpu, activations_gpu_long
+from san.candidates_gpu import number_types
+
+FLOATS = {"fp16": torch.float16, "fp32": torch.float32, "fp64": torch.float64}
+POINTERS = {"threshold": "*i64"} | dict.fromkeys(
+    ("table", "places", "states", "counts", "ends", "waiting", "room", "before"), "*i32")
+SIZES = dict(CHUNK=32768, BLOCK=1024, CANDIDATES=128, MAPS=2, CELLS=64, WINDOWS=16, SHIFT=8,
+             CHUNKS=32, LAST=True)
+CHOICES = ("ONE_AXIS", "WHOLE", "FIRST")
+
+compiled = 0
+for room in (activations_gpu, activations_gpu_long):
+    for kernel in vars(room).values():
+        names = getattr(kernel, "arg_names", ())
+        if "s" not in names and "counts" not in names and "passed" not in names:
+            continue  # no kernel, or a part of one
+        if kernel.__module__ != room.__name__:
+            continue
+        choice = next((name for name in CHOICES if name in names), None)
+        for float_name, dtype in FLOATS.items():
+            floats = ("s", "alpha", "gradient", "passed")
+            pointers = POINTERS | dict.fromkeys(floats, f"*{float_name}")
+            types = dict(zip(("FLOAT", "INT", "MASK"), number_types(dtype)))
+            for value in (True, False) if choice else (None,):
+                values = {**SIZES, **types, choice: value}
+                source = ASTSource(
+                    kernel,
+                    {n: "constexpr" if n in values else pointers.get(n, "i32") for n in names},
+                    {(i,): values[n] for i, n in enumerate(names) if n in values},
+                )
+                binary = triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["cubin"]
+                compiled += len(binary) > 1000
+print(compiled)
+"""
+
+
+def test_every_kernel_compiles_for_a_gpu_that_is_not_here(tmp_path):
+    environment = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
+    run = subprocess.run(
+        [sys.executable, "-c", COMPILE], env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert int(run.stdout) == 54  # 18 variants of the kernels, 3 types
