@@ -2,17 +2,19 @@
 
     python benchmarks/activations.py                 the paper's size, (64, 1, 1000)
     python benchmarks/activations.py --all           every size
+    python benchmarks/activations.py --device cuda   the same on a GPU
     python benchmarks/activations.py --output F      also write the rows as JSON
 
-Each row is a median over interleaved repeats of thread CPU time, beside a plain copy of the same
-array and the ratio to each rival. Nothing is printed before the tests of the activations pass.
-scipy's and skimage's peaks are not the same set (there peaks and valleys do not suppress each
-other): they are yardsticks for time, not for values.
+Each row is a median over interleaved repeats of thread CPU time (on a GPU of the time between two
+events), beside a copy of the same array into memory at hand and into new memory, which every
+activation takes, the time with the gradient, and the ratio to each rival. Nothing is printed before
+the tests of the activations pass. scipy's and skimage's peaks are not the same set (there peaks and
+valleys do not suppress each other): they are yardsticks for time, not for values.
 """
 
 import argparse
+import importlib.util
 import json
-import platform
 import subprocess
 import sys
 import time
@@ -21,12 +23,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from provenance import ROOT, provenance
 from torch.nn import functional as F
 
 import san
 
-ROOT = Path(__file__).parents[1]
-SIZES = [(64, 1, 1000), (128, 2, 178), (64, 1, 28, 28), (1, 1, 650_000), (4096, 8, 8192)]
+SIZES = [
+    (64, 1, 1000),
+    (128, 2, 178),
+    (64, 1, 28, 28),
+    (1, 1, 650_000),
+    (2000, 1, 8192),  # 65 MB
+    (4096, 8, 8192),  # 1 GB
+]
 PARAMETERS = {
     "extrema": [3, 10, 50, 230],
     "extrema_pool": [3, 10, 50, 230],
@@ -96,17 +105,32 @@ def local_maxima(s: torch.Tensor, d: int) -> None:
         peak_local_max(image, min_distance=d, exclude_border=False)
 
 
-BY_MAP = (peaks_and_valleys, peaks_of_magnitude, local_maxima)
 Rival = Callable[[torch.Tensor, int], object]
 
 
-def rivals(operation: str, dimensions: int) -> dict[str, Rival]:
+def peaks_and_valleys_on_gpu(s: torch.Tensor, d: int) -> None:
+    """CuPy's find_peaks, which prunes on the host."""
+    import cupy
+    from cupyx.scipy.signal import find_peaks
+
+    for row in cupy.from_dlpack(s).reshape(-1, s.shape[-1]):
+        find_peaks(row, distance=d + 1)
+        find_peaks(-row, distance=d + 1)
+
+
+BY_MAP = (peaks_and_valleys, peaks_of_magnitude, local_maxima, peaks_and_valleys_on_gpu)
+
+
+def rivals(operation: str, s: torch.Tensor) -> dict[str, Rival]:
     """What each activation is compared with."""
     if operation == "extrema_pool":
         return {"max_pool + gather + scatter": pooled}
     if operation == "top_k_absolutes":
         return {"topk + scatter": topped}
-    if dimensions == 2:
+    if s.device.type == "cuda":
+        has_cupy = importlib.util.find_spec("cupy") and s.dim() == 3
+        return {"cupyx find_peaks, both signs": peaks_and_valleys_on_gpu} if has_cupy else {}
+    if s.dim() == 4:
         return {"skimage peak_local_max": local_maxima}
     return {
         "scipy find_peaks, both signs": peaks_and_valleys,
@@ -114,30 +138,41 @@ def rivals(operation: str, dimensions: int) -> dict[str, Rival]:
     }
 
 
-def seconds(calls: list[Callable[[], object]], repeats: int) -> list[float]:
-    """Median thread CPU time of one call of each, measured in turn."""
+def seconds(calls: list[Callable[[], object]], repeats: int, device: str) -> list[float]:
+    """Median time of one call of each, measured in turn."""
     loops = []
     for call in calls:
         call()
-        begin = time.thread_time()
-        call()
-        loops.append(max(1, int(SMALLEST / max(time.thread_time() - begin, 1e-7))))
+        loops.append(max(1, int(SMALLEST / max(elapsed(call, 1, device), 1e-7))))
     times: list[list[float]] = [[] for _ in calls]
     for _ in range(repeats):
         for call, loop, kept in zip(calls, loops, times, strict=True):
-            begin = time.thread_time()
-            for _ in range(loop):
-                call()
-            kept.append((time.thread_time() - begin) / loop)
+            kept.append(elapsed(call, loop, device) / loop)
     return [float(np.median(kept)) for kept in times]
 
 
-def rows(sizes: list[tuple[int, ...]], repeats: int) -> list[dict]:
+def elapsed(call: Callable[[], object], loop: int, device: str) -> float:
+    """CPU time of this thread for some calls, or time on the GPU."""
+    if device == "cuda":
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin.record()
+        for _ in range(loop):
+            call()
+        end.record()
+        end.synchronize()
+        return begin.elapsed_time(end) / 1000
+    begin_cpu = time.thread_time()
+    for _ in range(loop):
+        call()
+    return time.thread_time() - begin_cpu
+
+
+def rows(sizes: list[tuple[int, ...]], repeats: int, device: str) -> list[dict]:
     """Measure every activation at every size and parameter."""
     found = []
     for shape in sizes:
         for kind, make in (("similarity", similarity_maps), ("noise", noise)):
-            s = make(shape)
+            s = make(shape).to(device)
             for operation, parameters in PARAMETERS.items():
                 for parameter in parameters:
                     limit = (
@@ -152,26 +187,36 @@ def rows(sizes: list[tuple[int, ...]], repeats: int) -> list[dict]:
 def row(s: torch.Tensor, kind: str, operation: str, parameter: int, repeats: int) -> dict:
     """Measure one activation, its rivals and a copy, in nanoseconds per sample."""
     ours = getattr(san, operation)
-    against = rivals(operation, s.dim() - 2)
+    against = rivals(operation, s)
     target = torch.empty_like(s)
-    inputs = [
-        s[: max(1, len(s) * LARGEST // s.numel())] if r in BY_MAP else s for r in against.values()
-    ]
+    learned = s.detach().requires_grad_()
+    share = s[: max(1, len(s) * LARGEST // s.numel())]
+    inputs = [share if rival in BY_MAP else s for rival in against.values()]
+
+    def with_gradient() -> None:
+        with torch.enable_grad():
+            torch.autograd.grad(ours(learned, parameter), learned, target)
+
     calls: list[Callable[[], object]] = [
         lambda: ours(s, parameter),
+        with_gradient,
         lambda: target.copy_(s),
+        lambda: s.clone(),
         *(lambda r=r, x=x: r(x, parameter) for r, x in zip(against.values(), inputs, strict=True)),
     ]
-    samples = [s.numel(), s.numel(), *(x.numel() for x in inputs)]
-    times = [1e9 * t / n for t, n in zip(seconds(calls, repeats), samples, strict=True)]
+    samples = [s.numel()] * 4 + [x.numel() for x in inputs]
+    measured = seconds(calls, repeats, s.device.type)
+    times = [1e9 * t / n for t, n in zip(measured, samples, strict=True)]
     return {
         "operation": operation,
         "shape": list(s.shape),
         "input": kind,
         "parameter": parameter,
         "san_ns_per_sample": times[0],
-        "copy_ns_per_sample": times[1],
-        "rivals_ns_per_sample": dict(zip(against, times[2:], strict=True)),
+        "san_with_gradient_ns_per_sample": times[1],
+        "copy_ns_per_sample": times[2],
+        "copy_into_new_memory_ns_per_sample": times[3],
+        "rivals_ns_per_sample": dict(zip(against, times[4:], strict=True)),
     }
 
 
@@ -184,43 +229,30 @@ def text(row: dict) -> str:
         for name, other in row["rivals_ns_per_sample"].items()
     )
     head = f"{row['operation']:16}{shape:14}{row['input']:11}{row['parameter']:4}"
-    return f"{head}  san {own:6.2f}  copy {row['copy_ns_per_sample']:5.2f}  {against}"
-
-
-def provenance() -> dict[str, str]:
-    """What the numbers depend on."""
-    import importlib.metadata
-
-    git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude", "*"]
-    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
-    model = [
-        line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    packages = ("torch", "numpy", "numba", "scipy", "scikit-image")
-    return {
-        "commit": commit,
-        "device": model[0].partition(":")[2].strip() if model else platform.processor(),
-        "python": platform.python_version(),
-        **{package: importlib.metadata.version(package) for package in packages},
-    }
+    gradient, copy = row["san_with_gradient_ns_per_sample"], row["copy_ns_per_sample"]
+    return f"{head}  san {own:6.3f}  with gradient {gradient:6.3f}  copy {copy:6.4f}  {against}"
 
 
 def main() -> None:
     """Check, measure, print, and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--all", action="store_true", help="every size, the largest of 1 GB")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--repeats", type=int, default=7, help="of each measurement (default: 7)")
     parser.add_argument("--output", type=Path, help="JSON file for the rows")
     options = parser.parse_args()
-    tests = [sys.executable, "-m", "pytest", "-q", "-x", str(ROOT / "tests/test_activations.py")]
+    files = ["tests/test_activations.py"]
+    if options.device == "cuda":
+        files += ["tests/test_activations_gpu.py"]
+    tests = [sys.executable, "-m", "pytest", "-q", "-x", *files]
     if subprocess.run(tests, cwd=ROOT, stdout=subprocess.DEVNULL).returncode != 0:
         sys.exit("the tests of the activations fail: nothing is measured")
     torch.set_num_threads(1)
-    print("nanoseconds per sample, one thread; in brackets, how many times longer than san")
+    print("nanoseconds per sample; in brackets, how many times longer than san")
     with torch.no_grad():
-        found = rows(SIZES if options.all else SIZES[:1], options.repeats)
+        found = rows(SIZES if options.all else SIZES[:1], options.repeats, options.device)
     if options.output:
-        content = {"provenance": provenance(), "rows": found}
+        content = {"provenance": provenance(options.device), "rows": found}
         options.output.write_text(json.dumps(content, indent=1) + "\n")
 
 

@@ -27,8 +27,7 @@ from san.events_cpu import CHUNK, compiled, inlined, list_flags, new_flags
 _SPARSE = 8  # samples per candidate from where a list of candidates pays
 _LONG = 50_000  # samples of a map whose top k are looked for between bounds from a sample
 _SAMPLED = 4096  # samples of that sample, about
-_NARROW = 6  # samples of a window from where it is searched by itself
-_WINDOWS = 64  # narrower ones that are searched side by side
+_STRIP = 1024  # samples that are cleared before they are searched
 _FEW = 8  # samples that are searched faster one by one than as vectors
 
 
@@ -256,61 +255,52 @@ def _climb_map(s, magnitudes, mask, distance, waiting, limits, a):
 @compiled
 def _extrema_pool(maps, bits, width, mask, infinity, pool_size, alpha):
     height = maps.shape[1] // width
-    best, where = np.empty(_WINDOWS, bits.dtype), np.empty(_WINDOWS, np.int32)
     for i in range(maps.shape[0]):
         s, a, b = maps[i], alpha[i], bits[i]
-        _clear(a, 0, a.size)
         tall = pool_size[i, 0] if pool_size.shape[1] > 1 else 1
         wide = pool_size[i, -1]
         rows, rest = height // tall * tall, width // wide * wide  # of whole windows
+        strip = rest if tall > 1 else max(wide, _STRIP // wide * wide)
+        largest = mask & 0
         for row in range(0, rows, tall):
-            begin = row * width
             if tall > 1:
-                largest = _pool_strip(s, b, mask, begin, begin + rest, tall, wide, width, a)
-            elif wide < _NARROW:
-                largest = _pool_few(s, b, mask, begin, begin + rest, wide, best, where, a)
-            else:
-                largest = _pool_many(s, b, mask, begin, begin + rest, wide, a)
-            if largest > infinity:
-                return False
+                _clear(a, row * width, (row + tall) * width)
+            for begin in range(row * width, row * width + rest, max(strip, 1)):
+                end = min(begin + strip, row * width + rest)
+                if tall > 1:
+                    best = _pool_strip(s, b, mask, begin, end, tall, wide, width, a)
+                else:
+                    _clear(a, begin, end)
+                    if wide < _FEW:
+                        best = _pool_few(s, b, mask, begin, end, wide, a)
+                    else:
+                        best = _pool_many(s, b, mask, begin, end, wide, a)
+                largest = max(largest, best)
+        if largest > infinity:
+            return False
         for row in range(rows):
+            _clear(a, row * width + rest, row * width + width)
             if has_nan(s, row * width + rest, row * width + width):
                 return False
+        _clear(a, rows * width, s.size)
         if has_nan(s, rows * width, s.size):
             return False
     return True
 
 
-@compiled
-def _pool_few(s, bits, mask, begin, end, wide, best, where, a):
-    """Keep the largest of each window of bits[begin:end]; return the largest of all.
-
-    Many small windows side by side: their first samples, their second ones, and so on.
-    """
+@inlined
+def _pool_few(s, bits, mask, begin, end, wide, a):
+    """Keep the largest of each window of bits[begin:end]; return the largest of all."""
     largest = mask & 0
-    for start in range(begin, end, wide * best.size):
-        first, step = np.uint64(start), np.uint64(wide)
-        windows = np.uint64(min((end - start) // wide, best.size))
-        for w in range(windows):
-            best[w] = bits[first + w * step] & mask
-            where[w] = 0
-        for j in range(np.int32(1), np.int32(wide)):
-            sample = first + np.uint64(j)
-            for w in range(windows):
-                magnitude = bits[sample + w * step] & mask
-                larger = magnitude > best[w]
-                where[w] = j if larger else where[w]
-                best[w] = magnitude if larger else best[w]
-        for w in range(windows):
-            largest = max(largest, best[w])
-            place = first + w * step + np.uint64(where[w])
-            a[place] = s[place]
+    for start in range(begin, end, wide):
+        best = _first_of_few(bits, mask, start, start + wide)
+        a[best] = s[best]
+        largest = max(largest, bits[best] & mask)
     return largest
 
 
 @inlined
 def _pool_many(s, bits, mask, begin, end, wide, a):
-    """The same, one window after the other."""
     largest = mask & 0
     for start in range(begin, end, wide):
         best = _first_of_many(bits, mask, start, start + wide)
