@@ -15,7 +15,9 @@ import san
 
 ROOT = pathlib.Path(__file__).parents[1]
 ROOMS = [
-    room.name for room in pkgutil.iter_modules(san.__path__, "san.") if "_cpu" not in room.name
+    room.name
+    for room in pkgutil.iter_modules(san.__path__, "san.")
+    if not room.name.endswith(("_cpu", "_cpu_2d", "_gpu", "_gpu_long"))
 ]
 
 

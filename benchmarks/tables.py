@@ -1,0 +1,98 @@
+"""Write the tables of README.md from the JSON files in results.
+
+python benchmarks/tables.py
+"""
+
+import json
+import re
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def activations(name: str) -> str:
+    """A row for each size, input and parameter of benchmarks/activations.py."""
+    path = HERE / "results" / name
+    if not path.is_file():
+        return "Not measured."
+    content = json.loads(path.read_text())
+    lines = [
+        described(content["provenance"]),
+        "",
+        "| size | input | activation | parameter | SAN | with gradient | copy | copy into new memory"
+        " | compared with | takes longer |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in content["rows"]:
+        times = row["rivals_ns_per_sample"]
+        own = row["san_ns_per_sample"]
+        rivals = ", ".join(f"{name} {number(value)}" for name, value in times.items())
+        ratios = ", ".join(f"**{value / own:.1f} times**" for value in times.values())
+        cells = [
+            "×".join(map(str, row["shape"])),
+            row["input"],
+            f"`{row['operation']}`",
+            str(row["parameter"]),
+            number(own),
+            number(row["san_with_gradient_ns_per_sample"]),
+            number(row["copy_ns_per_sample"]),
+            number(row["copy_into_new_memory_ns_per_sample"]),
+            rivals,
+            ratios,
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def bank(name: str) -> str:
+    """A row for each activation of benchmarks/bank.py."""
+    path = HERE / "results" / name
+    if not path.is_file():
+        return "Not measured."
+    content = json.loads(path.read_text())
+    lines = [
+        described(content["provenance"]),
+        "",
+        "| activation | bank | one size after the other | the same, extrema in a Python loop |",
+        "|---|---|---|---|",
+    ]
+    for row in content["rows"]:
+        own = row["bank_s"]
+        others = [row.get(key) for key in ("one_by_one_s", "one_by_one_in_a_loop_s")]
+        cells = [f"{other:.2f} s ({other / own:.0f} times)" if other else "" for other in others]
+        lines.append(f"| {row['activation']} | {own:.4f} s | {cells[0]} | {cells[1]} |")
+    return "\n".join(lines)
+
+
+def described(provenance: dict[str, str]) -> str:
+    """What the numbers depend on, as a sentence."""
+    versions = ", ".join(
+        f"{name} {value}" for name, value in provenance.items() if name not in ("commit", "device")
+    )
+    return f"{provenance['device']}, commit {provenance['commit']}, {versions}."
+
+
+def number(value: float) -> str:
+    """Three significant digits."""
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def main() -> None:
+    """Replace what stands between the marks of each table."""
+    readme = HERE / "README.md"
+    text = readme.read_text()
+    tables = {
+        "activations": activations("activations.json"),
+        "activations-cuda": activations("activations-cuda.json"),
+        "bank": bank("bank.json"),
+        "bank-cuda": bank("bank-cuda.json"),
+    }
+    for name, table in tables.items():
+        mark = f"<!-- {name} -->"
+        pattern = re.compile(f"{mark}.*?{mark}", re.DOTALL)
+        text = pattern.sub(lambda _, m=mark, t=table: f"{m}\n{t}\n{m}", text)
+    readme.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
