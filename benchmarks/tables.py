@@ -19,8 +19,8 @@ def activations(name: str) -> str:
     lines = [
         described(content["provenance"]),
         "",
-        "| size | input | activation | parameter | SAN | with gradient | copy | copy into new memory"
-        " | compared with | takes longer |",
+        "| size | input | activation | parameter | SAN | with gradient | copy "
+        "| copy into new memory | compared with | takes longer |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in content["rows"]:
