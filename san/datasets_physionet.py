@@ -31,6 +31,11 @@ def find_recording(
         name = record.partition("/")[2] or entry.get("record")
         name = name or _first_record(manifest, database, entry["version"])
         version = entry["version"]
+        table = _locate_table(manifest, database, places) if name == entry.get("record") else None
+        if table is not None and _locate(database, version, name, places) is None:
+            of_table = entry["table"]
+            recording = signals.read_table(table, of_table["sampling_rate"], of_table["units"])
+            return recording, f"{database}/{name}"
         path = _locate(database, version, name, places) or _download(
             manifest, database, version, name
         )
@@ -59,7 +64,10 @@ def is_here(manifest: Manifest, database: str, places: list[Path]) -> bool:
     """Say whether the first record of a database loads without the network."""
     entry = manifest["databases"][database]
     record = entry.get("record")
-    return record is not None and _locate(database, entry["version"], record, places) is not None
+    if record is None:
+        return False
+    located = _locate(database, entry["version"], record, places)
+    return (located or _locate_table(manifest, database, places)) is not None
 
 
 def cut_windows(
@@ -115,6 +123,13 @@ def _locate(database: str, version: str, name: str, places: list[Path]) -> Path 
             ):
                 return header.with_suffix("")
     return None
+
+
+def _locate_table(manifest: Manifest, database: str, places: list[Path]) -> Path | None:
+    """The text file of a database's first record, where it has one and that is here."""
+    table = manifest["databases"][database].get("table")
+    paths = [place / database / table["file"] for place in places] if table else []
+    return next((path for path in paths if path.is_file()), None)
 
 
 def _signal_files(header: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """How a recording on disk becomes samples in physical units, checked against its header."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,3 +79,43 @@ def read_wfdb(record: str | Path) -> Recording:
         tuple(smooth.units),
         tuple(smooth.sig_name),
     )
+
+
+def read_table(path: str | Path, sampling_rate: float, units: Sequence[str]) -> Recording:
+    """Read a text file of numbers: a line of names, a first column of times, a column per channel.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file with commas, such as PhysioNet has of some records.
+    sampling_rate : float
+        In Hz; the times must agree with it.
+    units : sequence of str
+        Of each channel.
+
+    Raises
+    ------
+    ValueError
+        If a field is no number, the columns are others, or the times do not agree.
+
+    Examples
+    --------
+    >>> read_table("bidmc/bidmc_01_Signals.csv", 125.0, ["pm", "NU", "mV", "mV", "mV"])
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: [Errno 2] No such file or directory: 'bidmc/bidmc_01_Signals.csv'
+    """
+    with open(path, encoding="utf-8", errors="replace") as file:
+        names = tuple(name.strip() for name in file.readline().split(","))
+        try:
+            rows = np.loadtxt(file, delimiter=",", ndmin=2)
+        except ValueError as error:
+            raise ValueError(f"{path} is not a table of numbers: {error}") from error
+    if len(names) != len(units) + 1 or rows.shape[1] != len(names):
+        raise ValueError(
+            f"{path} must have times and {len(units)} channels, got columns {', '.join(names)}"
+        )
+    times = np.arange(len(rows)) / sampling_rate
+    if np.abs(rows[:, 0] - rows[0, 0] - times).max() > 0.01 + 0.5 / sampling_rate:
+        raise ValueError(f"the times of {path} are not those of {sampling_rate} Hz")
+    return Recording(rows[:, 1:], sampling_rate, tuple(units), names[1:])

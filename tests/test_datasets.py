@@ -580,3 +580,25 @@ def test_published_results():
     assert datasets.published_results("physionet bundled", "extrema") == []
     sizes = [row["kernel_size"] for row in datasets.published_results("mnist", "extrema_pool")]
     assert sorted(sizes) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_record_is_read_from_the_publishers_table(recordings):
+    splits = datasets.load_splits("physionet", record="bidmc", data_dir=recordings)
+    assert splits.train.name == "physionet bidmc/bidmc01"
+    assert splits.train.x.shape == (6, 1, 1000)
+    assert (splits.train.sampling_rate, splits.train.channels) == (125.0, ("RESP",))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("Time, A\n0, x\n", "not a table of numbers"),
+        ("Time, A, B\n0, 1, 2\n", "must have times and 1 channels"),
+        ("Time, A\n0, 1\n5, 2\n", "times of .* are not those of 2.0 Hz"),
+    ],
+    ids=["words", "columns", "times"],
+)
+def test_a_table_that_does_not_fit_is_refused(tmp_path, content, message):
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        signals.read_table(tmp_path / "a.csv", 2.0, ["mV"])
