@@ -9,6 +9,7 @@ wait for the device, it passes to α. How a selection is run is decided in `sele
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -203,6 +204,57 @@ def extrema(s: Tensor, min_distance: Parameter) -> Tensor:
     _check_similarity(s)
     rows = parameter_rows("min_distance", min_distance, s, minimum=0, per_axis=True)
     return select("extrema", s, rows)
+
+
+def competing_extrema(s: Tensor, min_distance: int | Sequence[int]) -> Tensor:
+    """Keep extrema that no larger one suppresses, in their own map or in another of the signal.
+
+    Candidates are those of `extrema` in each map (n, c); they are visited in order of falling
+    magnitude, whatever map they are in, and each one that is still there removes all others of
+    the same signal n within `min_distance`. With one map this is `extrema`.
+
+    Parameters
+    ----------
+    s : Tensor, shape (N, C, L) or (N, C, H, W), any float type
+        Similarity maps.
+    min_distance : int or sequence of ints
+        As for `extrema`: one number, or one per axis; the same for all maps.
+
+    Returns
+    -------
+    Tensor, same shape and type
+        The kept samples with their sign, zeros elsewhere. Ties: the lowest position is visited
+        first, there the lowest channel. The gradient passes to s where α is not zero.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `extrema`.
+
+    References
+    ----------
+    Named as future work by Bizopoulos & Koutsouris, IEEE TNNLS 2020, section V.
+
+    Examples
+    --------
+    >>> s = torch.tensor([[[0.0, 2.0, 0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 3.0, 0.0, 0.0, 0.0]]])
+    >>> competing_extrema(s, 1).tolist()
+    [[[0.0, 0.0, 0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 3.0, 0.0, 0.0, 0.0]]]
+    """
+    candidates = extrema(s, 0)
+    magnitude = candidates.detach().abs()
+    # The first channel of the largest magnitude at each position, which there beats the others.
+    channels = torch.arange(s.shape[1], device=s.device).reshape(-1, *[1] * (s.dim() - 2))
+    is_largest = magnitude == magnitude.amax(1, keepdim=True)
+    best = torch.where(is_largest, channels, s.shape[1]).amin(1, keepdim=True)
+    highest = candidates.detach().gather(1, best)
+    # Apart from each other by a zero, all candidates are extrema of one map.
+    apart = highest.new_zeros(*highest.shape[:2], *(2 * n + 1 for n in highest.shape[2:]))
+    odd: Any = (..., *[slice(1, None, 2)] * (s.dim() - 2))
+    apart[odd] = highest
+    double = [2 * d for d in ([min_distance] if isinstance(min_distance, int) else min_distance)]
+    kept = extrema(apart, double)[odd] != 0
+    return torch.where(kept & (channels == best), candidates, 0)
 
 
 def events(alpha: Tensor) -> tuple[Tensor, Tensor]:

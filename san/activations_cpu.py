@@ -260,29 +260,32 @@ def _extrema_pool(maps, bits, width, mask, infinity, pool_size, alpha):
         tall = pool_size[i, 0] if pool_size.shape[1] > 1 else 1
         wide = pool_size[i, -1]
         rows, rest = height // tall * tall, width // wide * wide  # of whole windows
-        strip = rest if tall > 1 else max(wide, _STRIP // wide * wide)
         largest = mask & 0
-        for row in range(0, rows, tall):
-            if tall > 1:
-                _clear(a, row * width, (row + tall) * width)
-            for begin in range(row * width, row * width + rest, max(strip, 1)):
-                end = min(begin + strip, row * width + rest)
-                if tall > 1:
-                    best = _pool_strip(s, b, mask, begin, end, tall, wide, width, a)
-                else:
+        if tall > 1:
+            _clear(a, 0, a.size)
+            for begin in range(0, rows * width, tall * width):
+                best = _pool_strip(s, b, mask, begin, begin + rest, tall, wide, width, a)
+                largest = max(largest, best)
+        else:
+            strip = max(wide, _STRIP // wide * wide)
+            for row in range(0, rows * width, width):
+                for begin in range(row, row + rest, strip):
+                    end = min(begin + strip, row + rest)
                     _clear(a, begin, end)
                     if wide < _FEW:
                         best = _pool_few(s, b, mask, begin, end, wide, a)
                     else:
                         best = _pool_many(s, b, mask, begin, end, wide, a)
-                largest = max(largest, best)
+                    largest = max(largest, best)
         if largest > infinity:
             return False
-        for row in range(rows):
-            _clear(a, row * width + rest, row * width + width)
+        for row in range(rows if rest < width else 0):
+            if tall == 1:
+                _clear(a, row * width + rest, row * width + width)
             if has_nan(s, row * width + rest, row * width + width):
                 return False
-        _clear(a, rows * width, s.size)
+        if tall == 1:
+            _clear(a, rows * width, s.size)
         if has_nan(s, rows * width, s.size):
             return False
     return True

@@ -65,6 +65,7 @@ class Bank:
         first = models[0]
         self.activation, self.channels = first.activation, first.channels
         self.kernels = len(first.kernels)  # q, of each model
+        self._pursues = first.passes > 1 or first.refit or first.compete
         self._parameters = [w for model in models for w in model.kernels]
         self._rows = tuple(row for model in models for row in model.sparsity or ())
         self._tables_per_map: dict[int, np.ndarray] = {}  # by the number of signals
@@ -93,6 +94,8 @@ class Bank:
 
         x has shape (N, C, *size). Raises ValueError where a similarity is not a number.
         """
+        if self._pursues:
+            return self._each_losses_and_gradient(x)
         if self.device.type != "cpu":
             return self._torch_losses_and_gradient(x)
         padded = self._pad(x)
@@ -106,12 +109,31 @@ class Bank:
 
         x has shape (N, C, *size), both results (K, N).
         """
+        if self._pursues:
+            return self._each_scores(x)
         if self.device.type != "cpu":
             return self._torch_scores(x)
         padded = self._pad(x)
         events, x_hat = self._reconstruct(padded, len(x))
         kept = events.grid.reshape(len(self.models), self.kernels, len(x), -1) != 0
         return kept.sum((1, 3)), self._errors_and_slopes(padded, x_hat)
+
+    # One model after the other, for what models do beyond the paper
+
+    def _each_losses_and_gradient(self, x: Tensor) -> tuple[np.ndarray, Tensor]:
+        self.store()
+        losses = [(model(x).x_hat - x).abs().mean() for model in self.models]
+        gradients = torch.autograd.grad(torch.stack(losses).sum(), self._parameters)
+        values = torch.stack(losses).detach().double().cpu().numpy()
+        return values, torch.cat([gradient.flatten() for gradient in gradients])
+
+    @torch.no_grad()
+    def _each_scores(self, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        self.store()
+        outputs = [model(x) for model in self.models]
+        events = [(output.activations != 0).flatten(1).sum(1) for output in outputs]
+        errors = [(o.x_hat.double() - x.double()).abs().flatten(1).sum(1) for o in outputs]
+        return torch.stack(events).cpu().numpy(), torch.stack(errors).cpu().numpy()
 
     # The compiled pass
 

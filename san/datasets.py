@@ -195,12 +195,13 @@ def load_splits(
     for option, value in options.items():
         if value is not None:
             raise ValueError(f"{option} is an option of physionet, {name} has none")
+    label = name
     if manifest["kind"] == "table":
         labelled = datasets_table.load(name, manifest, places, protocol, seed)
     else:
-        labelled = datasets_images.load(name, manifest, places)
+        label, labelled = datasets_images.load(name, manifest, places)
     return _splits(
-        name,
+        label,
         labelled,
         manifest.get("sampling_rate"),
         manifest["units"],
@@ -315,6 +316,7 @@ def published_results(name: str, activation: str) -> list[dict[str, float]]:
         if entry is None or record != entry.get("record", record):
             return []
         name = database
+    name = name.partition(" (")[0]  # a part of a data set
     with open(_manifests() / "published.csv", newline="") as file:
         rows = [
             r for r in csv.DictReader(file) if (r["dataset"], r["activation"]) == (name, activation)

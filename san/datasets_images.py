@@ -19,21 +19,53 @@ from san.fetch import MissingData
 Manifest = dict[str, Any]
 
 
-def load(name: str, manifest: Manifest, places: list[Path]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return (x, y) of the three splits: x (N, 1, 28, 28), float32 in [0, 1], y (N,), int64.
+Labelled = list[tuple[np.ndarray, np.ndarray]]
 
-    The validation images are the last of the training images. Raises MissingData or ValueError.
+
+def load(name: str, manifest: Manifest, places: list[Path]) -> tuple[str, Labelled]:
+    """Return what the images are called, and (x, y) of the three splits.
+
+    x has shape (N, 1, 28, 28), float32 in [0, 1], y (N,), int64. The validation images are the
+    last of the training images. Where the files are neither here nor to be had, a part of them
+    that the manifest knows is taken, split in the same proportions, and the name says so. Raises
+    MissingData or ValueError.
     """
-    files = {
-        file["name"]: _locate(manifest, file["name"], places) or _download(name, manifest, file)
-        for file in manifest["files"]
-    }
+    try:
+        files = {
+            file["name"]: _locate(manifest, file["name"], places) or _download(name, manifest, file)
+            for file in manifest["files"]
+        }
+    except MissingData:
+        part = manifest.get("part", {"images": "", "labels": ""})
+        images, labels = (fetch.locate([part[kind]], places) for kind in ("images", "labels"))
+        if not part["images"] or images is None or labels is None:
+            raise
+        return f"{name} ({part['name']})", _load_part(part["split"], images, labels)
     sha256 = {file["name"]: file.get("sha256") for file in manifest["files"]}
     (x, y), test = _read(manifest["torchvision"], files, sha256)
     train, validation = manifest["split"]
     if len(x) != train + validation:
         raise ValueError(f"{name} must have {train + validation} training images, got {len(x)}")
-    return [(x[:train], y[:train]), (x[train:], y[train:]), test]
+    return name, [(x[:train], y[:train]), (x[train:], y[train:]), test]
+
+
+def _load_part(split: list[int], images: Path, labels: Path) -> Labelled:
+    mnist = import_torchvision("torchvision.datasets.mnist")
+    with tempfile.TemporaryDirectory() as root:
+        unpacked = [Path(root) / "images", Path(root) / "labels"]
+        for path, target in zip((images, labels), unpacked, strict=True):
+            _unpack(path, target, None)
+        try:
+            x = mnist.read_image_file(str(unpacked[0])).numpy()[:, None] / np.float32(255)
+            y = mnist.read_label_file(str(unpacked[1])).numpy().astype(np.int64)
+        except Exception as error:
+            raise ValueError(f"{images} cannot be read: {error}") from error
+    if len(x) != sum(split) or len(y) != sum(split):
+        raise ValueError(
+            f"{images} must hold {sum(split)} images, got {len(x)} and {len(y)} labels"
+        )
+    bounds = np.cumsum(split)[:-1]
+    return list(zip(np.split(x, bounds), np.split(y, bounds), strict=True))
 
 
 def is_here(manifest: Manifest, places: list[Path]) -> bool:
@@ -58,9 +90,7 @@ def _download(name: str, manifest: Manifest, file: dict[str, str]) -> Path:
         ) from error
 
 
-def _read(
-    name: str, files: dict[str, Path], sha256: dict[str, str | None]
-) -> list[tuple[np.ndarray, np.ndarray]]:
+def _read(name: str, files: dict[str, Path], sha256: dict[str, str | None]) -> Labelled:
     """Training and test images and classes, read by torchvision from checked, unzipped files."""
     dataset = getattr(import_torchvision("torchvision.datasets"), name)
     with tempfile.TemporaryDirectory() as root:

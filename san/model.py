@@ -20,10 +20,12 @@ from torch import Tensor, nn
 from san import activations as functions
 from san import storage
 from san.convolution import DECODERS, reconstruction, similarity
+from san.pursuit import refit_amplitudes
 
 ACTIVATIONS = ("identity", "relu", "top_k_absolutes", "extrema_pool", "extrema")
 INITIALIZATIONS = ("normal", "data")
 FORMAT = "san model 1"
+PURSUIT = ("passes", "refit", "compete")  # options of what a SAN does beyond the paper
 
 Size = int | Sequence[int]
 
@@ -135,6 +137,15 @@ class SAN(nn.Module):
         signal for each kernel, in an order drawn from the seed.
     data : array_like, shape (N, channels, *size)
         Training signals, for init="data" only.
+    passes : int
+        How often extrema are selected: first of the similarity to x, then of the similarity to
+        what the events so far leave of x, and so on. No gradient passes to what is selected or to
+        its amplitude where there are several passes.
+    refit : bool
+        Whether the amplitudes are refitted after each selection, see `san.pursuit`. No gradient
+        passes to them.
+    compete : bool
+        Whether extrema suppress those of all kernels, see `san.activations.competing_extrema`.
     seed : int
         Of the initialisation; the global state of random numbers is neither used nor changed.
 
@@ -146,7 +157,7 @@ class SAN(nn.Module):
     References
     ----------
     Bizopoulos & Koutsouris, IEEE TNNLS 2020, section II. decoder="adjoint" and init="data" are
-    not in the paper.
+    not in the paper; passes, refit and compete are neither.
 
     Examples
     --------
@@ -167,6 +178,9 @@ class SAN(nn.Module):
         decoder: str = "adjoint",
         init: str = "normal",
         data: np.ndarray | Tensor | None = None,
+        passes: int = 1,
+        refit: bool = False,
+        compete: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -184,6 +198,8 @@ class SAN(nn.Module):
         self.activation = activation
         self.decoder = decoder
         self.sparsity = self._check_sparsity(sparsity)
+        self.passes, self.refit, self.compete = passes, refit, compete
+        self._check_pursuit()
         generator = torch.Generator().manual_seed(seed)
         shapes = [(channels, *size) for size in self.kernel_sizes]
         if init == "data":
@@ -201,15 +217,33 @@ class SAN(nn.Module):
                 f"x must have shape (N, {self.channels}, *size) with {self.dimensions} spatial "
                 f"axes, got {tuple(x.shape)}"
             )
-        similarities = torch.stack([similarity(x, w) for w in self.kernels], dim=1)
+        similarities = self.similarities(x)
         maps = self.activate(similarities)
+        if self.passes > 1 or self.refit:
+            maps = self._pursue(x, maps.detach())
         return Output(self.reconstruct(maps), maps, similarities)
+
+    def similarities(self, x: Tensor) -> Tensor:
+        """Return the similarity of signals (N, C, *size) to each kernel: s, (N, q, *size)."""
+        return torch.stack([similarity(x, w) for w in self.kernels], dim=1)
+
+    @torch.no_grad()
+    def _pursue(self, x: Tensor, maps: Tensor) -> Tensor:
+        """Go on from the activation maps of the first pass."""
+        for number in range(self.passes):
+            if number > 0:
+                maps = maps + self.activate(self.similarities(x - self.reconstruct(maps)))
+            if self.refit:
+                maps = refit_amplitudes(x, maps, list(self.kernels), self.decoder)
+        return maps
 
     def activate(self, similarities: Tensor) -> Tensor:
         """Apply the activation, with each kernel's own parameter, to maps (N, q, *size)."""
         function = getattr(functions, self.activation)
         if self.sparsity is None:
             return function(similarities)
+        if self.compete:
+            return functions.competing_extrema(similarities, self.sparsity[0])
         return function(similarities, self.sparsity)
 
     def partial_reconstructions(self, activations: Tensor) -> Tensor:
@@ -276,6 +310,9 @@ class SAN(nn.Module):
             "sparsity": self.sparsity,
             "channels": self.channels,
             "decoder": self.decoder,
+            "passes": self.passes,
+            "refit": self.refit,
+            "compete": self.compete,
             "notes": notes,
         }
         tensors = {f"kernel_{i}": w.detach().cpu().numpy() for i, w in enumerate(self.kernels)}
@@ -303,6 +340,7 @@ class SAN(nn.Module):
                 description["sparsity"],
                 channels=description["channels"],
                 decoder=description["decoder"],
+                **{name: description[name] for name in PURSUIT if name in description},
             )
             for i, w in enumerate(model.kernels):
                 w.data = torch.from_numpy(tensors[f"kernel_{i}"]).reshape(w.shape).to(w.dtype)
@@ -316,6 +354,19 @@ class SAN(nn.Module):
             f"kernel_sizes={self.kernel_sizes}, activation={self.activation!r}, "
             f"channels={self.channels}, decoder={self.decoder!r}"
         )
+
+    def _check_pursuit(self) -> None:
+        if self.passes < 1:
+            raise ValueError(f"passes must be at least 1, got {self.passes}")
+        extrema = self.activation == "extrema"
+        if (self.passes > 1 or self.compete) and not extrema:
+            raise ValueError(f"several passes and compete need extrema, got {self.activation}")
+        if self.refit and self.activation in ("identity", "relu"):
+            raise ValueError(
+                f"amplitudes are refitted of sparse activations, got {self.activation}"
+            )
+        if self.compete and len(set(self.sparsity or ())) > 1:
+            raise ValueError(f"kernels that compete need one min_distance, got {self.sparsity}")
 
     def _check_sparsity(
         self, sparsity: Sequence[Size | None] | None

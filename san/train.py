@@ -210,25 +210,41 @@ class Training:
 
     def choose(self, test: np.ndarray) -> Result:
         """Choose kernel size and epoch as the protocol says, and score them on the test split."""
-        x = self._signals("test", test)
         sizes = self.settings.kernel_sizes
+        rows = self.rows()
         if self.settings.protocol == "published":
-            self._bank.store()
-            chosen = {row.kernel_size: row for row in self.history if row.epoch == self.epoch}
-            of_models = zip(*self._score(x), strict=True)
-            scores = {m: Scores(*values) for m, values in zip(sizes, of_models, strict=True)}
+            scores = self.scores(test)
             test_phi = {m: float(scores[m].phi.mean()) for m in sizes}
             m = min(test_phi, key=lambda m: test_phi[m])
         else:
             self._bank.store(self._best)
-            chosen = {m: self.best_row(m) for m in sizes}
-            m = min(chosen, key=lambda m: chosen[m].phi)
-            model = self.models[sizes.index(m)]
+            m = min(rows, key=lambda m: rows[m].phi)
+            model, x = self.models[sizes.index(m)], self._signals("test", test)
             scores = {m: evaluate(model, x, self.settings.counted_weights)}
             test_phi = {m: float(scores[m].phi.mean())}
-        validation = {m: row.phi for m, row in chosen.items()}
+        validation = {m: row.phi for m, row in rows.items()}
         model = self.models[sizes.index(m)]
-        return Result(model, m, chosen[m].epoch, scores[m], validation, test_phi)
+        return Result(model, m, rows[m].epoch, scores[m], validation, test_phi)
+
+    def scores(self, x: np.ndarray) -> dict[int, Scores]:
+        """Score every kernel size on signals, at the epoch of its row; `models` hold it then."""
+        signals = self._signals("test", x)
+        last = self._bank.weights
+        weights = last if self.settings.protocol == "published" else self._best
+        self._bank.store(weights)
+        try:
+            self._bank.weights = weights
+            of_models = zip(*self._score(signals), strict=True)
+        finally:
+            self._bank.weights = last
+        sizes = self.settings.kernel_sizes
+        return {m: Scores(*values) for m, values in zip(sizes, of_models, strict=True)}
+
+    def rows(self) -> dict[int, Row]:
+        """Each kernel size's row of the history at the epoch that the protocol takes."""
+        if self.settings.protocol == "published":
+            return {row.kernel_size: row for row in self.history if row.epoch == self.epoch}
+        return {m: self.best_row(m) for m in self.settings.kernel_sizes}
 
     def best_row(self, kernel_size: int) -> Row:
         """Return a kernel size's row with the lowest validation φ; the first of equals."""
