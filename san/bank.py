@@ -89,6 +89,15 @@ class Bank:
         for w, share in zip(self._parameters, shares, strict=True):
             w.data.copy_(share.view(w.shape))
 
+    def set_sparsity(self, rows: Sequence[tuple[int, ...]]) -> None:
+        """Give every kernel another parameter of its activation; identity and relu have none."""
+        if tuple(rows) == self._rows or not self._rows:
+            return
+        self._rows = tuple(rows)
+        self._tables_per_map.clear()
+        for number, model in enumerate(self.models):
+            model.sparsity = self._rows[number * self.kernels : (number + 1) * self.kernels]
+
     def losses_and_gradient(self, x: Tensor) -> tuple[np.ndarray, Tensor]:
         """Return each model's mean absolute error on x, (K,), and the gradient of their sum, (W,).
 

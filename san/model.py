@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from san import activations as functions
 from san import storage
 from san.convolution import DECODERS, reconstruction, similarity
-from san.pursuit import refit_amplitudes
+from san.pursuit import REWEIGHTINGS, refit_amplitudes
 
 ACTIVATIONS = ("identity", "relu", "top_k_absolutes", "extrema_pool", "extrema")
 INITIALIZATIONS = ("normal", "data")
@@ -234,7 +234,9 @@ class SAN(nn.Module):
             if number > 0:
                 maps = maps + self.activate(self.similarities(x - self.reconstruct(maps)))
             if self.refit:
-                maps = refit_amplitudes(x, maps, list(self.kernels), self.decoder)
+                # Until the last pass least squares will do.
+                steps = REWEIGHTINGS if number == self.passes - 1 else 0
+                maps = refit_amplitudes(x, maps, list(self.kernels), self.decoder, steps)
         return maps
 
     def activate(self, similarities: Tensor) -> Tensor:

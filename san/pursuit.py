@@ -10,12 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_REWEIGHTINGS = 6  # from least squares towards least absolute errors
+REWEIGHTINGS = 4  # from least squares towards least absolute errors
 _SMALL = 0.05  # of the mean magnitude: smaller errors are weighted as this one
 _RIDGE = 1e-3  # of the mean energy of the drawn kernels
 
 
-def refit_amplitudes(x: Tensor, alpha: Tensor, kernels: Sequence[Tensor], decoder: str) -> Tensor:
+def refit_amplitudes(
+    x: Tensor,
+    alpha: Tensor,
+    kernels: Sequence[Tensor],
+    decoder: str,
+    reweightings: int = REWEIGHTINGS,
+) -> Tensor:
     """Choose the amplitudes at the activations that draw signals best.
 
     Parameters
@@ -28,6 +34,8 @@ def refit_amplitudes(x: Tensor, alpha: Tensor, kernels: Sequence[Tensor], decode
         Their kernels.
     decoder : {"adjoint", "paper"}
         As in `san.convolution.reconstruction`.
+    reweightings : int
+        Steps from least squares (0) towards least absolute errors.
 
     Returns
     -------
@@ -48,7 +56,7 @@ def refit_amplitudes(x: Tensor, alpha: Tensor, kernels: Sequence[Tensor], decode
     padded = [n + 2 * b for n, b in zip(size, before, strict=True)]
     drawn = [_draw(w.detach().double().cpu().numpy(), padded, decoder) for w in kernels]
     inside = tuple(slice(b, b + n) for b, n in zip(before, size, strict=True))
-    signals = x.detach().double().cpu().numpy()
+    signals = x.detach().float().cpu().numpy()
     maps = alpha.detach().double().cpu().numpy()
     for signal, of_kernels in zip(signals, maps, strict=True):
         where = np.nonzero(of_kernels)
@@ -56,12 +64,12 @@ def refit_amplitudes(x: Tensor, alpha: Tensor, kernels: Sequence[Tensor], decode
             continue
         places = [axis + b for axis, b in zip(where[1:], before, strict=True)]
         at = np.ravel_multi_index(places, padded)
-        columns = np.zeros((len(signal), int(np.prod(padded)), len(at)))
+        columns = np.zeros((len(signal), int(np.prod(padded)), len(at)), np.float32)
         for k, (offsets, weights) in enumerate(drawn):
             own = np.flatnonzero(where[0] == k)
             columns[:, at[own, None] + offsets, own[:, None]] = weights[:, None]
         rows = columns.reshape(len(signal), *padded, len(at))[:, *inside].reshape(-1, len(at))
-        of_kernels[where] = _fit(rows, signal.reshape(-1))
+        of_kernels[where] = _fit(rows, signal.reshape(-1), reweightings)
     return torch.from_numpy(maps).to(alpha)
 
 
@@ -77,14 +85,14 @@ def _draw(w: np.ndarray, padded: Sequence[int], decoder: str) -> tuple[np.ndarra
     return grid @ strides, w.reshape(len(w), -1)
 
 
-def _fit(columns: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _fit(columns: np.ndarray, x: np.ndarray, reweightings: int) -> np.ndarray:
     """Amplitudes of columns (n, E) that are near the least absolute errors from x, (n,)."""
     floor = max(_SMALL * float(np.abs(x).mean()), 1e-30)
-    weights = np.ones(len(x))
-    for _ in range(_REWEIGHTINGS + 1):
+    weights = np.ones(len(x), np.float32)
+    for _ in range(reweightings + 1):
         weighted = columns.T * weights
-        gram = weighted @ columns
-        gram[np.diag_indices(len(gram))] += _RIDGE * np.trace(gram) / len(gram) + 1e-300
+        gram = (weighted @ columns).astype(np.float64)
+        gram[np.diag_indices(len(gram))] += _RIDGE * np.trace(gram) / len(gram) + 1e-30
         amplitudes = np.linalg.solve(gram, weighted @ x)
         weights = 1 / np.maximum(np.abs(x - columns @ amplitudes), floor)
     return amplitudes

@@ -15,6 +15,7 @@ import hashlib
 import importlib.metadata
 import json
 import platform
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,8 +35,23 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "paper": {"init": "normal", "decoder": "paper"},
     "adjoint decoder": {"init": "normal", "decoder": "adjoint"},
     "data start": {"init": "data", "decoder": "paper"},
-    "data start, adjoint decoder": {"init": "data", "decoder": "adjoint"},
-}
+    "both": {},
+    "annealed from 1/4": {"anneal": 0.25},
+    "two kernels": {"kernels": 2},
+    "two kernels, grown": {"kernels": 2, "grow": True},
+    "two kernels that compete": {"kernels": 2, "compete": True},
+    "refitted": {"refit": True},
+    "three passes": {"passes": 3},
+    "three passes, refitted": {"passes": 3, "refit": True},
+    "three passes, refitted, two kernels that compete": {
+        "passes": 3,
+        "refit": True,
+        "compete": True,
+        "kernels": 2,
+    },
+}  # where it is not said, with data start and adjoint decoder
+_SLOW = ("refit", "passes", "compete")  # have fewer kernel sizes
+_FEWER_SIZES = "10:200:10"
 _KERNEL_SIZES = {"uci-epilepsy": "8:23"}  # the paper's and the thesis's
 
 
@@ -58,6 +74,8 @@ class Unit:
     @property
     def cost(self) -> float:
         """Seconds that it takes, about, for the estimate of the time left."""
+        if any(option in VARIANTS[self.variant] for option in _SLOW):
+            return 20.0
         dense = self.activation in ("identity", "relu")
         expected = {"uci-epilepsy": 50.0, "mnist": 50.0, "fashion-mnist": 50.0}
         return expected.get(self.experiment, 3.0 if dense else 1.0)
@@ -149,6 +167,8 @@ def settings_of(unit: Unit) -> Settings:
     given = datasets.training_defaults(unit.experiment, unit.record, unit.protocol)
     given.pop("kernels", None) if unit.experiment == "physionet" else None
     given["kernel_sizes"] = _KERNEL_SIZES.get(unit.experiment, given["kernel_sizes"])
+    if any(option in VARIANTS[unit.variant] for option in _SLOW):
+        given["kernel_sizes"] = _FEWER_SIZES
     return Settings(
         **{
             **given,
@@ -180,7 +200,7 @@ def _file_name(unit: Unit, settings: Settings, splits: datasets.Splits) -> str:
     }
     digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
     words = [unit.dataset, unit.activation, unit.variant, unit.protocol, str(unit.seed)]
-    return "-".join(words).replace(", ", "+").replace(" ", "_") + f"-{digest[:12]}.json"
+    return re.sub(r"[^a-z0-9_-]+", "_", "-".join(words).lower()) + f"-{digest[:12]}.json"
 
 
 def _read(path: Path) -> dict[str, Any]:

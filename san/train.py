@@ -77,6 +77,13 @@ class Settings:
     protocol: Literal["corrected", "published"] = "corrected"
     border_tolerance: Annotated[int, Field(ge=0)] = 3  # samples, of extrema
     device: str = "cpu"
+    # Beyond the paper; the first three are options of `san.model.SAN`.
+    passes: Annotated[int, Field(ge=1, le=64)] = 1
+    refit: bool = False
+    compete: bool = False
+    # How many times its own min_distance extrema begin with; it is reached after 2/3 of the epochs.
+    anneal: Annotated[float, Field(gt=0, le=100)] = 1.0
+    grow: bool = False  # kernels are added one at a time, each from what the others leave
 
     @property
     def counted_weights(self) -> str:
@@ -173,14 +180,10 @@ class Training:
         self.validation = self._signals("validation", validation)
         self.epoch = 0
         self.history: list[Row] = []
-        size = tuple(self.train.shape[2:])
-        self.models = [self._new_model(m, size) for m in settings.kernel_sizes]
-        self._bank = Bank(self.models, size)
-        self._moments = [torch.zeros_like(self._bank.weights) for _ in range(2)]
         self._steps = 0
-        self._counts = [sum(w.numel() for w in model.kernels) for model in self.models]
-        self._best = self._bank.weights.detach().clone()
-        self._best_phi = np.full(len(self.models), np.nan)
+        self._kernels = 1 if settings.grow else settings.kernels
+        self._stage = 0  # the epoch after which the last kernel was added
+        self._begin([self._new_model(m, self.train) for m in settings.kernel_sizes])
 
     @property
     def steps_per_epoch(self) -> int:
@@ -193,13 +196,17 @@ class Training:
         `on_step` is called after each batch with the mean loss of the models. Returns the new rows
         of the history. Raises ValueError where a loss is no longer finite.
         """
+        if self._kernels < self._kernels_after(self.epoch):
+            self._grow()
         losses = np.zeros(len(self.models))
+        self._bank.set_sparsity(self._sparsity(self._annealing()))
         batches = self._order().split(self.settings.batch_size)
         for batch in batches:
             of_batch = self._step(self.train[batch])
             losses += of_batch / len(batches)
             if on_step is not None:
                 on_step(float(of_batch.mean()))
+        self._bank.set_sparsity(self._sparsity(1.0))
         self.epoch += 1
         means = [values.mean(1).tolist() for values in self._score(self.validation)]
         sizes = self.settings.kernel_sizes
@@ -248,7 +255,11 @@ class Training:
 
     def best_row(self, kernel_size: int) -> Row:
         """Return a kernel size's row with the lowest validation φ; the first of equals."""
-        rows = [row for row in self.history if row.kernel_size == kernel_size]
+        rows = [
+            row
+            for row in self.history
+            if row.kernel_size == kernel_size and row.epoch > self._stage
+        ]
         return min(rows, key=lambda row: row.phi)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -257,15 +268,18 @@ class Training:
         arrays |= dict(zip(_MOMENTS, self._moments, strict=True))
         copies = {name: array.cpu().numpy().copy() for name, array in arrays.items()}
         copies["history"] = np.array(self.history, np.float64).reshape(-1, len(Row._fields))
-        return copies, {"epoch": self.epoch, "steps": self._steps}
+        return copies, {"epoch": self.epoch, "steps": self._steps, "stage": self._stage}
 
     def restore(self, arrays: dict[str, np.ndarray], description: dict[str, Any]) -> None:
         """Continue from what `state` returned. Raises ValueError where it is not this sweep's."""
-        tensors = [self._bank.weights, self._best, *self._moments]
         try:
+            while self._kernels < self._kernels_after(int(description["epoch"]) - 1):
+                self._grow()
+            tensors = [self._bank.weights, self._best, *self._moments]
             for name, tensor in zip(("weights", "best", *_MOMENTS), tensors, strict=True):
                 tensor.copy_(self._tensor(arrays[name]))
             self.epoch, self._steps = int(description["epoch"]), int(description["steps"])
+            self._stage = int(description["stage"])
             self.history = [Row(int(e), int(m), *row) for e, m, *row in arrays["history"].tolist()]
             if self.history:
                 self._best_phi = np.array(
@@ -274,20 +288,77 @@ class Training:
         except (KeyError, TypeError, RuntimeError) as error:
             raise ValueError(f"the state does not belong to these settings: {error}") from error
 
-    def _new_model(self, m: int, size: tuple[int, ...]) -> SAN:
+    def _begin(self, models: list[SAN]) -> None:
+        """Put models into a bank, with new moments and no best epoch so far."""
+        self.models = models
+        self._bank = Bank(models, tuple(self.train.shape[2:]))
+        self._moments = [torch.zeros_like(self._bank.weights) for _ in range(2)]
+        self._counts = [sum(w.numel() for w in model.kernels) for model in models]
+        self._best = self._bank.weights.detach().clone()
+        self._best_phi = np.full(len(models), np.nan)
+
+    def _new_model(self, m: int, data: Tensor, kernels: int | None = None) -> SAN:
+        """A model of some kernels (as many as the sweep has now) that start from the data."""
         settings = self.settings
+        size = tuple(data.shape[2:])
+        number = self._kernels if kernels is None else kernels
         sparsity = sparsity_of(settings.activation, m, size, settings.border_tolerance)
         return SAN(
             len(size),
-            [m] * settings.kernels,
+            [m] * number,
             settings.activation,
-            [sparsity] * settings.kernels,
-            channels=self.train.shape[1],
+            [sparsity] * number,
+            channels=data.shape[1],
             decoder=settings.decoder,
             init=settings.init,
-            data=self.train,
-            seed=settings.seed,
+            data=data,
+            passes=settings.passes,
+            refit=settings.refit,
+            compete=settings.compete,
+            seed=settings.seed + (0 if kernels is None else self._kernels),
         ).to(self.device)
+
+    def _kernels_after(self, epoch: int) -> int:
+        """How many kernels the models have in the epoch after this one."""
+        kernels = self.settings.kernels
+        if not self.settings.grow:
+            return kernels
+        return min(kernels, 1 + max(epoch, 0) * kernels // self.settings.epochs)
+
+    @torch.no_grad()
+    def _grow(self) -> None:
+        """Give every model one kernel more, which starts from what the model leaves of the data."""
+        self._bank.store()
+        grown = []
+        for m, model in zip(self.settings.kernel_sizes, self.models, strict=True):
+            added = self._new_model(m, self.train - model(self.train).x_hat, kernels=1)
+            self._kernels += 1
+            larger = self._new_model(m, self.train)
+            self._kernels -= 1
+            for new, old in zip(larger.kernels, [*model.kernels, *added.kernels], strict=True):
+                new.copy_(old)
+            grown.append(larger)
+        self._kernels += 1
+        self._stage = self.epoch
+        self._steps = 0
+        self._begin(grown)
+
+    def _annealing(self) -> float:
+        """How many times its own min_distance extrema have in the next epoch."""
+        progress = min(1.0, 1.5 * self.epoch / self.settings.epochs)
+        return self.settings.anneal + (1 - self.settings.anneal) * progress
+
+    def _sparsity(self, times: float) -> list[tuple[int, ...]]:
+        """The parameter of every kernel, min_distance multiplied."""
+        rows = []
+        for m in self.settings.kernel_sizes:
+            size = tuple(self.train.shape[2:])
+            d = sparsity_of(self.settings.activation, m, size, self.settings.border_tolerance)
+            row = (d,) if isinstance(d, int) else tuple(d or ())
+            if self.settings.activation == "extrema":
+                row = tuple(max(1, round(each * times)) for each in row)
+            rows += [row] * self._kernels
+        return rows
 
     def _order(self) -> Tensor:
         """The order of the training signals in this epoch; it depends on seed and epoch alone."""
