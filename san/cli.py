@@ -63,6 +63,20 @@ def _option(panel: str, help: str, metavar: str | None = None) -> Any:
 
 
 DATA, MODEL, TRAINING, RUN = "Data", "Model", "Training", "Run"
+BEYOND = "Beyond the paper"
+PASSES = "Selections of extrema, each of what the ones before leave. Default: 1."
+REFIT = "Refit all amplitudes of a signal after each selection. Default: no."
+COMPETE = "Extrema suppress those of all kernels. Default: no."
+ANNEAL = """How many times its own the minimum distance begins with; it is reached after two
+thirds of the epochs. Default: 1."""
+GROW = "Add the kernels one at a time, each from what the others leave. Default: no."
+EXPERIMENT = "physionet, uci-epilepsy, mnist, fashion-mnist, or all."
+PROTOCOLS = "published, corrected, or both. Default: both."
+SEEDS = "Trainings of each model, with seeds 0, 1, ... Default: 1."
+VARIANT = """Also train this improvement beyond the paper with Extrema on PhysioNet; 'all' for each
+of them. Can be given several times."""
+DATABASE = "Only this PhysioNet database. Can be given several times. Default: all 15."
+FOLDER = "Where results are written, and found again. Default: reproduction."
 DATASET = "physionet, uci-epilepsy, mnist or fashion-mnist. Default: physionet."
 RECORD = """PhysioNet record, such as mitdb/100; a database for its first record; 'all' for the
 first of each of the paper's 15. Default: the bundled recording."""
@@ -113,6 +127,11 @@ def train(
     seed: Annotated[int | None, _option(TRAINING, SEED)] = None,
     protocol: Annotated[str | None, _option(TRAINING, PROTOCOL)] = None,
     device: Annotated[str | None, _option(TRAINING, DEVICE)] = None,
+    passes: Annotated[int | None, _option(BEYOND, PASSES)] = None,
+    refit: Annotated[bool | None, _option(BEYOND, REFIT)] = None,
+    compete: Annotated[bool | None, _option(BEYOND, COMPETE)] = None,
+    anneal: Annotated[float | None, _option(BEYOND, ANNEAL)] = None,
+    grow: Annotated[bool | None, _option(BEYOND, GROW)] = None,
     settings: Annotated[Path | None, _option(RUN, SETTINGS, "FILE")] = None,
     output: Annotated[Path | None, _option(RUN, OUTPUT, "FOLDER")] = None,
     resume: Annotated[Path | None, _option(RUN, RESUME, "FOLDER")] = None,
@@ -136,6 +155,30 @@ def train(
     if settings is not None:
         given = {**runs.read_settings(settings), **given}
     console.train(runs.start(*runs.settings_from(given), output))
+
+
+@app.command()
+def reproduce(
+    experiment: Annotated[str, typer.Argument(help=EXPERIMENT)] = "all",
+    protocol: Annotated[str, typer.Option(help=PROTOCOLS)] = "both",
+    seeds: Annotated[int, typer.Option(help=SEEDS)] = 1,
+    variant: Annotated[list[str] | None, typer.Option(help=VARIANT)] = None,
+    database: Annotated[list[str] | None, typer.Option(help=DATABASE)] = None,
+    data_dir: Annotated[str | None, typer.Option(help=DATA_DIR, metavar="FOLDER")] = None,
+    output: Annotated[Path, typer.Option(help=FOLDER, metavar="FOLDER")] = Path("reproduction"),
+) -> None:
+    """Run the paper's experiments and write its tables and figures beside the published numbers.
+
+    What was done before for the same settings and data is not done again.
+    """
+    from san import console
+    from san.reproduce import EXPERIMENTS, VARIANTS, plan
+
+    experiments = EXPERIMENTS if experiment == "all" else (experiment,)
+    protocols = ("published", "corrected") if protocol == "both" else (protocol,)
+    added = list(VARIANTS)[1:] if variant == ["all"] else variant or []
+    units = plan(experiments, protocols, seeds, ["paper", *added], database)
+    console.reproduce(units, output, data_dir)
 
 
 @app.command()

@@ -5,12 +5,15 @@ Progress goes to standard error and only to a terminal; results go to standard o
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich import box, progress
 from rich.console import Console
 from rich.table import Table
 
-from san import datasets, report, runs
+from san import datasets, report, reproduction, runs
+from san.reproduce import Unit
+from san.reproduce import run as run_units
 from san.train import Result, Row
 
 
@@ -37,6 +40,52 @@ def train(run: runs.Run | runs.Collection) -> None:
         )
     if not rows:
         raise datasets.MissingData(f"none of the {len(missing)} records is here")
+
+
+def reproduce(units: Sequence[Unit], folder: Path, data_dir: str | None) -> None:
+    """Run the units of a reproduction under one progress bar, and write tables and figures."""
+    bar = progress.Progress(
+        "{task.description}",
+        progress.BarColumn(),
+        progress.TaskProgressColumn(),
+        "{task.fields[unit]}",
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(elapsed_when_finished=True),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    task = bar.add_task("reproducing", total=sum(unit.cost for unit in units), unit="")
+
+    def on_part(unit: Unit, share: float) -> None:
+        name = f"{unit.dataset} {unit.activation}, seed {unit.seed}"
+        bar.update(task, advance=share * unit.cost, unit=name)
+
+    results, skipped = [], []
+    try:
+        with bar:
+            for unit, result in run_units(units, folder / "units", data_dir, on_part):
+                if result is None:
+                    on_part(unit, 1.0)
+                    skipped.append(unit.dataset)
+                else:
+                    results.append(result)
+    except KeyboardInterrupt:
+        print(
+            f"san: stopped; what was done is in {folder / 'units'}, and the same command goes on",
+            file=sys.stderr,
+        )
+        sys.exit(130)
+    missing = list(dict.fromkeys(skipped))
+    if missing:
+        print(
+            f"san: skipped, neither here nor to be downloaded: {', '.join(missing)}",
+            file=sys.stderr,
+        )
+    if not results:
+        raise datasets.MissingData("none of the data sets is here")
+    reproduction.write(results, missing, folder)
+    print(f"{len(results)} results; tables.md, tables.tex, rows.csv and figures are in {folder}")
 
 
 def show_result(run: runs.Run, result: Result) -> None:

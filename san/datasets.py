@@ -7,6 +7,7 @@ where the published experiments and the corrected ones differ.
 
 import csv
 import functools
+import gzip
 import hashlib
 import tomllib
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ __all__ = [
     "databases",
     "load",
     "load_splits",
+    "published_baseline",
+    "published_curve",
     "published_results",
     "read_manifest",
     "training_defaults",
@@ -325,6 +328,35 @@ def published_results(name: str, activation: str) -> list[dict[str, float]]:
         {k: float(v) for k, v in r.items() if v and k not in ("dataset", "activation")}
         for r in rows
     ]
+
+
+def published_baseline(name: str) -> float | None:
+    """Return the published accuracy of the classifier on the data themselves, in per cent.
+
+    Examples
+    --------
+    >>> published_baseline("mnist"), published_baseline("physionet bundled")
+    (92.17, None)
+    """
+    return read_manifest(name.partition(" ")[0]).get("published_baseline")
+
+
+def published_curve(database: str, activation: str) -> np.ndarray:
+    """Return the published test results of a PhysioNet database for every kernel size.
+
+    Returns
+    -------
+    ndarray, shape (249, 3)
+        Kernel size, CR⁻¹ and loss (means over the test signals, read from the authors' figures).
+
+    Examples
+    --------
+    >>> published_curve("mitdb", "extrema")[228].tolist()
+    [229.0, 0.235, 0.3836]
+    """
+    with gzip.open(_manifests() / "published_curves.csv.gz", "rt", newline="") as file:
+        rows = [row[2:] for row in csv.reader(file) if (row[0], row[1]) == (database, activation)]
+    return np.array(rows, np.float64).reshape(-1, 3)
 
 
 def _manifests() -> Path:

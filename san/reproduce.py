@@ -35,7 +35,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "paper": {"init": "normal", "decoder": "paper"},
     "adjoint decoder": {"init": "normal", "decoder": "adjoint"},
     "data start": {"init": "data", "decoder": "paper"},
-    "both": {},
+    "data start, adjoint decoder": {},
     "annealed from 1/4": {"anneal": 0.25},
     "two kernels": {"kernels": 2},
     "two kernels, grown": {"kernels": 2, "grow": True},

@@ -61,6 +61,9 @@ def test_every_public_name_is_there():
 ORDER = [
     "cli",
     "console",
+    "reproduction",
+    "report_paper",
+    "tables",
     "reproduce",
     "classify",
     "runs",
