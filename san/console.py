@@ -85,7 +85,7 @@ def reproduce(units: Sequence[Unit], folder: Path, data_dir: str | None) -> None
     if not results:
         raise datasets.MissingData("none of the data sets is here")
     reproduction.write(results, missing, folder)
-    print(f"{len(results)} results; tables.md, tables.tex, rows.csv and figures are in {folder}")
+    print(f"{len(results)} results; tables.md, tables.tex, rows.csv.gz and figures are in {folder}")
 
 
 def show_result(run: runs.Run, result: Result) -> None:

@@ -1,5 +1,6 @@
 """The paper's figures, drawn again. Nothing is computed here but densities and means."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ COLOURS = {
 def plot_scatter(results: Sequence[Result]) -> Figure:
     """A panel per data set: CR⁻¹ against loss of every kernel size, and the best ones' kernels."""
     names = list(dict.fromkeys(result["data"] for result in results))
-    columns = min(len(names) + 1, 4)
+    columns = math.ceil(math.sqrt(len(names) + 1))
     rows = -(-(len(names) + 1) // columns)
     figure = Figure(figsize=(3.5 * columns, 3.4 * rows), layout="constrained")
     panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
@@ -76,6 +77,7 @@ def _draw_kernel(ax: Axes, kernel: Sequence[Any], colour: str) -> None:
     elif len(w) == 1:
         ax.plot([0], w, "o", color=colour, markersize=3)
     else:
+        ax.axhline(0, color="0.8", linewidth=0.6)
         ax.plot(w, color=colour, linewidth=0.9)
     ax.set_xticks([])
     ax.set_yticks([])

@@ -8,6 +8,7 @@ tables.tex          the same for LaTeX
 figures/            PNG and SVG
 """
 
+import gzip
 import io
 import json
 from collections.abc import Sequence
@@ -31,7 +32,8 @@ TITLES = {
 def write(results: Sequence[tables.Result], skipped: Sequence[str], folder: Path) -> None:
     """Write everything but the units, which are there."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    storage.write(folder / "rows.csv", tables.to_csv(tables.all_rows(results)))
+    rows = tables.to_csv(tables.all_rows(results)).encode()
+    storage.write(folder / "rows.csv.gz", gzip.compress(rows, mtime=0))
     storage.write(folder / "results.json", _json(results))
     markdown, latex = _tables(results, skipped)
     storage.write(folder / "tables.md", markdown)
