@@ -352,7 +352,7 @@ def published_curve(database: str, activation: str) -> np.ndarray:
     Examples
     --------
     >>> published_curve("mitdb", "extrema")[228].tolist()
-    [229.0, 0.235, 0.3836]
+    [229.0, 0.2365, 0.3834]
     """
     with gzip.open(_manifests() / "published_curves.csv.gz", "rt", newline="") as file:
         rows = [row[2:] for row in csv.reader(file) if (row[0], row[1]) == (database, activation)]

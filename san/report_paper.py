@@ -51,7 +51,8 @@ def _scatter(ax: Axes, results: Sequence[Result]) -> None:
         colour = COLOURS[result["activation"]]
         ratio = [row["inverse_compression_ratio"] for row in result["rows"]]
         loss = [row["normalized_loss"] for row in result["rows"]]
-        ax.plot(ratio, loss, "o", color=colour, markersize=2, alpha=0.5, markeredgewidth=0)
+        dots = {"markersize": 2, "alpha": 0.5, "markeredgewidth": 0, "rasterized": True}
+        ax.plot(ratio, loss, "o", color=colour, **dots)
         best = next(r for r in result["rows"] if r["kernel_size"] == result["chosen"])
         at = (min(best["inverse_compression_ratio"], right), best["normalized_loss"])
         left = 0.30 + 0.14 * order.index(result["activation"])

@@ -131,3 +131,23 @@ def normalized_loss(x, x_hat):
         loss += abs(float(b) - float(a))
         zero_loss += abs(float(a))
     return loss / zero_loss
+
+
+def competing_extrema(s, min_distance):
+    """s (C, *size): extrema of all channels in one order, the lowest position first on ties."""
+    candidates = [
+        (c, at)
+        for c in range(len(s))
+        for at in np.ndindex(s.shape[1:])
+        if is_peak(s[c], at) or is_valley(s[c], at)
+    ]
+    alpha = np.zeros_like(s)
+    removed = set()
+    for c, at in sorted(candidates, key=lambda each: (-abs(s[each[0]][each[1]]), each[1], each[0])):
+        if (c, at) in removed:
+            continue
+        alpha[c][at] = s[c][at]
+        for other in candidates:
+            if all(abs(i - j) <= d for i, j, d in zip(at, other[1], min_distance, strict=True)):
+                removed.add(other)
+    return alpha
