@@ -70,7 +70,7 @@ COMPETE = "Extrema suppress those of all kernels. Default: no."
 ANNEAL = """How many times its own the minimum distance begins with; it is reached after two
 thirds of the epochs. Default: 1."""
 GROW = "Add the kernels one at a time, each from what the others leave. Default: no."
-EXPERIMENT = "physionet, uci-epilepsy, mnist, fashion-mnist, or all."
+EXPERIMENT = "physionet, uci-epilepsy, mnist, fashion-mnist, or all. Default: all."
 PROTOCOLS = "published, corrected, or both. Default: both."
 SEEDS = "Trainings of each model, with seeds 0, 1, ... Default: 1."
 VARIANT = """Also train this improvement beyond the paper with Extrema on PhysioNet; 'all' for each
@@ -159,13 +159,15 @@ def train(
 
 @app.command()
 def reproduce(
-    experiment: Annotated[str, typer.Argument(help=EXPERIMENT)] = "all",
-    protocol: Annotated[str, typer.Option(help=PROTOCOLS)] = "both",
-    seeds: Annotated[int, typer.Option(help=SEEDS)] = 1,
+    experiment: Annotated[str, typer.Argument(help=EXPERIMENT, show_default=False)] = "all",
+    protocol: Annotated[str, typer.Option(help=PROTOCOLS, show_default=False)] = "both",
+    seeds: Annotated[int, typer.Option(help=SEEDS, show_default=False)] = 1,
     variant: Annotated[list[str] | None, typer.Option(help=VARIANT)] = None,
     database: Annotated[list[str] | None, typer.Option(help=DATABASE)] = None,
     data_dir: Annotated[str | None, typer.Option(help=DATA_DIR, metavar="FOLDER")] = None,
-    output: Annotated[Path, typer.Option(help=FOLDER, metavar="FOLDER")] = Path("reproduction"),
+    output: Annotated[Path, typer.Option(help=FOLDER, metavar="FOLDER", show_default=False)] = Path(
+        "reproduction"
+    ),
 ) -> None:
     """Run the paper's experiments and write its tables and figures beside the published numbers.
 

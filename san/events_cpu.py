@@ -25,6 +25,14 @@ def _trailing_zeros(typing_context, word):
 
 
 @inlined
+def clear(a, begin, stop):
+    """Set a[begin:stop] to zero."""
+    first, zero = np.uint64(begin), a.dtype.type(0)
+    for t in range(np.uint64(stop - begin)):
+        a[first + t] = zero
+
+
+@inlined
 def list_flags(flags, size, base, places, count):
     """Append base + the indices of non-zero flags to a list that has `count`; the new count.
 

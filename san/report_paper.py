@@ -51,7 +51,12 @@ def _scatter(ax: Axes, results: Sequence[Result]) -> None:
         colour = COLOURS[result["activation"]]
         ratio = [row["inverse_compression_ratio"] for row in result["rows"]]
         loss = [row["normalized_loss"] for row in result["rows"]]
-        dots = {"markersize": 2, "alpha": 0.5, "markeredgewidth": 0, "rasterized": True}
+        dots: dict[str, Any] = {
+            "markersize": 2,
+            "alpha": 0.5,
+            "markeredgewidth": 0,
+            "rasterized": True,
+        }
         ax.plot(ratio, loss, "o", color=colour, **dots)
         best = next(r for r in result["rows"] if r["kernel_size"] == result["chosen"])
         at = (min(best["inverse_compression_ratio"], right), best["normalized_loss"])

@@ -8,6 +8,7 @@ tables.tex          the same for LaTeX
 figures/            PNG and SVG
 """
 
+import csv
 import gzip
 import io
 import json
@@ -44,16 +45,26 @@ def write(results: Sequence[tables.Result], skipped: Sequence[str], folder: Path
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """Read what `write` left in results.json: results without the rows that were not chosen."""
-    return json.loads((folder / "results.json").read_text())["results"]
+    """Read the results that `write` left, numbers with six significant digits."""
+    results = json.loads((folder / "results.json").read_text())["results"]
+    by_key: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    with gzip.open(folder / "rows.csv.gz", "rt", newline="") as file:
+        for line in csv.DictReader(file):
+            row = {name: float(line[name]) for name in tables.SCORES if line[name]}
+            row["kernel_size"], row["epoch"] = int(line["kernel_size"]), int(line["epoch"])
+            key = (line["dataset"], *(line[name] for name in _KEY))
+            by_key.setdefault(key, []).append(row)
+    for result in results:
+        result["rows"] = by_key[(result["data"], *(str(result[name]) for name in _KEY))]
+    return results
+
+
+_KEY = ("activation", "variant", "protocol", "seed")
 
 
 def _json(results: Sequence[tables.Result]) -> str:
-    kept = []
-    for result in results:
-        rows = [row for row in result["rows"] if row["kernel_size"] == result["chosen"]]
-        kept.append({**result, "rows": rows})
-    return json.dumps({"results": kept}, indent=None) + "\n"
+    kept = [{name: v for name, v in result.items() if name != "rows"} for result in results]
+    return json.dumps({"results": kept}) + "\n"
 
 
 def _tables(results: Sequence[tables.Result], skipped: Sequence[str]) -> tuple[str, str]:

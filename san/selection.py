@@ -262,8 +262,9 @@ def nonzeros(alpha: Tensor) -> Tensor:
 @functools.cache
 def _compiled(activation: str, axes: int) -> Any:
     """The compiled selection, imported when it is first needed."""
-    from san import activations_cpu, activations_cpu_2d
+    from san import activations_cpu, activations_cpu_2d, top_k_cpu
 
-    if activation == "extrema" and axes == 2:
-        return activations_cpu_2d.extrema
-    return getattr(activations_cpu, activation)
+    if activation == "top_k_absolutes":
+        return top_k_cpu.top_k_absolutes
+    room = activations_cpu_2d if activation == "extrema" and axes == 2 else activations_cpu
+    return getattr(room, activation)

@@ -22,6 +22,15 @@ NAMES = {
     "extrema_pool": "Extrema-Pool indices",
     "extrema": "Extrema",
 }
+SCORES = (
+    "validation_phi",
+    "inverse_compression_ratio",
+    "normalized_loss",
+    "phi",
+    "phi_deviation",
+    "accuracy",
+    "baseline",
+)
 COLUMNS = (
     "experiment",
     "dataset",
@@ -32,13 +41,7 @@ COLUMNS = (
     "chosen",
     "kernel_size",
     "epoch",
-    "validation_phi",
-    "inverse_compression_ratio",
-    "normalized_loss",
-    "phi",
-    "phi_deviation",
-    "accuracy",
-    "baseline",
+    *SCORES,
     "data_sha256",
     "settings",
     "versions",

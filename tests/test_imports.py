@@ -81,6 +81,7 @@ ORDER = [
     "activations_gpu_long",
     "candidates_gpu",
     "activations_cpu_2d",
+    "top_k_cpu",
     "activations_cpu",
     "events_cpu",
     "datasets",
