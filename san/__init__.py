@@ -20,7 +20,8 @@ if TYPE_CHECKING:
         snr,
     )
     from san.model import SAN, Events, Output, SAN1d, SAN2d, sparsity_of
-    from san.train import Settings, Training, evaluate
+    from san.settings import Settings
+    from san.train import Training, evaluate
 
 _HOMES = {
     "activations": [
@@ -42,7 +43,8 @@ _HOMES = {
         "snr",
     ],
     "model": ["SAN", "Events", "Output", "SAN1d", "SAN2d", "sparsity_of"],
-    "train": ["Settings", "Training", "evaluate"],
+    "settings": ["Settings"],
+    "train": ["Training", "evaluate"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = ("datasets", "metrics", "report", "signals")

@@ -27,7 +27,8 @@ import torch
 
 from san import classify, datasets, storage
 from san.model import ACTIVATIONS
-from san.train import Settings, Training
+from san.settings import Settings
+from san.train import Training
 
 EXPERIMENTS = ("physionet", "uci-epilepsy", "mnist", "fashion-mnist")
 FORMAT = 1  # of a unit's file; another number makes every unit anew

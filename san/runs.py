@@ -29,7 +29,8 @@ from matplotlib.figure import Figure
 from pydantic import Field
 
 from san import datasets, report, storage
-from san.train import Result, Row, Settings, Training
+from san.settings import Settings
+from san.train import Result, Row, Training
 
 SETTINGS = "settings.toml"
 CHECKPOINT = "checkpoint.safetensors"

@@ -8,7 +8,8 @@ from san import bank as bank_module
 from san import metrics
 from san.bank import Bank
 from san.model import ACTIVATIONS, SAN, sparsity_of
-from san.train import Settings, Training
+from san.settings import Settings
+from san.train import Training
 
 CASES = {  # signals, kernel sizes of the models, kernels per model
     "1d": ((3, 1, 90), [5, 8, 31, 90], 1),

@@ -69,6 +69,7 @@ ORDER = [
     "runs",
     "report",
     "train",
+    "settings",
     "bank",
     "model",
     "pursuit",

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from san import datasets
-from san.train import Scores, Settings, Training, evaluate, parse_kernel_sizes
+from san.settings import Settings, parse_kernel_sizes
+from san.train import Scores, Training, evaluate
 
 
 def beats(seed=0, signals=6, samples=300, m=21):
