@@ -27,6 +27,7 @@ def activations(name: str) -> str:
         times = row["rivals_ns_per_sample"]
         own = row["san_ns_per_sample"]
         rivals = ", ".join(f"{name} {number(value)}" for name, value in times.items())
+        rivals = rivals.replace("|", r"\|")  # which ends a cell
         ratios = ", ".join(f"**{value / own:.1f} times**" for value in times.values())
         cells = [
             "×".join(map(str, row["shape"])),
@@ -64,6 +65,15 @@ def bank(name: str) -> str:
     return "\n".join(lines)
 
 
+def paper() -> str:
+    """The tables of `san reproduce`, without those of every kernel size."""
+    path = HERE / "results" / "reproduction" / "tables.md"
+    if not path.is_file():
+        return "Not run."
+    kept = re.sub(r"Every kernel size:\n\n(\|.*\n)+", "", path.read_text())
+    return kept.replace("## ", "### ").strip()
+
+
 def described(provenance: dict[str, str]) -> str:
     """What the numbers depend on, as a sentence."""
     versions = ", ".join(
@@ -86,6 +96,7 @@ def main() -> None:
         "activations-cuda": activations("activations-cuda.json"),
         "bank": bank("bank.json"),
         "bank-cuda": bank("bank-cuda.json"),
+        "paper": paper(),
     }
     for name, table in tables.items():
         mark = f"<!-- {name} -->"

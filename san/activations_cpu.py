@@ -36,7 +36,9 @@ def extrema(maps, size, min_distance, alpha):
 def extrema_pool(maps, size, pool_size, alpha):
     """Keep the largest magnitude of each window of each map."""
     bits, mask, infinity = as_integers(maps)
-    return _extrema_pool(maps, bits, size[-1], mask, infinity, pool_size, alpha)
+    if len(size) == 1:
+        return _extrema_pool(maps, bits, mask, infinity, pool_size, alpha)
+    return _extrema_pool_2d(maps, bits, size[-1], mask, infinity, pool_size, alpha)
 
 
 _INTEGERS = {  # of the same size as a float: the type, clear sign bit, infinity
@@ -234,39 +236,44 @@ def _climb_map(s, magnitudes, mask, distance, waiting, limits, a):
 
 
 @compiled
-def _extrema_pool(maps, bits, width, mask, infinity, pool_size, alpha):
+def _extrema_pool(maps, bits, mask, infinity, pool_size, alpha):
+    samples = maps.shape[1]
+    for i in range(maps.shape[0]):
+        s, a, b = maps[i], alpha[i], bits[i]
+        wide = pool_size[i, 0]
+        end = samples // wide * wide  # of whole windows
+        strip = max(wide, _STRIP // wide * wide)
+        for begin in range(0, end, strip):
+            stop = min(begin + strip, end)
+            clear(a, begin, stop)
+            if wide < _FEW:
+                largest = _pool_few(s, b, mask, begin, stop, wide, a)
+            else:
+                largest = _pool_many(s, b, mask, begin, stop, wide, a)
+            if largest > infinity:
+                return False
+        clear(a, end, samples)
+        if has_nan(s, end, samples):
+            return False
+    return True
+
+
+@compiled
+def _extrema_pool_2d(maps, bits, width, mask, infinity, pool_size, alpha):
     height = maps.shape[1] // width
     for i in range(maps.shape[0]):
         s, a, b = maps[i], alpha[i], bits[i]
-        tall = pool_size[i, 0] if pool_size.shape[1] > 1 else 1
-        wide = pool_size[i, -1]
+        clear(a, 0, a.size)
+        tall, wide = pool_size[i, 0], pool_size[i, 1]
         rows, rest = height // tall * tall, width // wide * wide  # of whole windows
-        largest = mask & 0
-        if tall > 1:
-            clear(a, 0, a.size)
-            for begin in range(0, rows * width, tall * width):
-                best = _pool_strip(s, b, mask, begin, begin + rest, tall, wide, width, a)
-                largest = max(largest, best)
-        else:
-            strip = max(wide, _STRIP // wide * wide)
-            for row in range(0, rows * width, width):
-                for begin in range(row, row + rest, strip):
-                    end = min(begin + strip, row + rest)
-                    clear(a, begin, end)
-                    if wide < _FEW:
-                        best = _pool_few(s, b, mask, begin, end, wide, a)
-                    else:
-                        best = _pool_many(s, b, mask, begin, end, wide, a)
-                    largest = max(largest, best)
-        if largest > infinity:
-            return False
-        for row in range(rows if rest < width else 0):
-            if tall == 1:
-                clear(a, row * width + rest, row * width + width)
+        for row in range(0, rows, tall):
+            begin = row * width
+            largest = _pool_strip(s, b, mask, begin, begin + rest, tall, wide, width, a)
+            if largest > infinity:
+                return False
+        for row in range(rows):
             if has_nan(s, row * width + rest, row * width + width):
                 return False
-        if tall == 1:
-            clear(a, rows * width, s.size)
         if has_nan(s, rows * width, s.size):
             return False
     return True
