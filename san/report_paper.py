@@ -43,7 +43,9 @@ def plot_scatter(results: Sequence[Result]) -> Figure:
 
 
 def _scatter(ax: Axes, results: Sequence[Result]) -> None:
-    right = 2.2
+    best = [next(r for r in x["rows"] if r["kernel_size"] == x["chosen"]) for x in results]
+    right = max(2.2, 1.1 * max(row["inverse_compression_ratio"] for row in best))
+    size = 2 if len(results[0]["rows"]) > 50 else 5
     angle = np.linspace(0, np.pi / 2, 60)
     ax.fill(np.append(0, np.cos(angle)), np.append(0, np.sin(angle)), color="#e8f3e8", zorder=0)
     order = list(NAMES)
@@ -58,8 +60,8 @@ def _scatter(ax: Axes, results: Sequence[Result]) -> None:
             "rasterized": True,
         }
         ax.plot(ratio, loss, "o", color=colour, **dots)
-        best = next(r for r in result["rows"] if r["kernel_size"] == result["chosen"])
-        at = (min(best["inverse_compression_ratio"], right), best["normalized_loss"])
+        row = next(r for r in result["rows"] if r["kernel_size"] == result["chosen"])
+        at = (row["inverse_compression_ratio"], row["normalized_loss"])
         left = 0.30 + 0.14 * order.index(result["activation"])
         inset = ax.inset_axes((left, 0.80, 0.13, 0.17))
         _draw_kernel(inset, result["kernels"][0], colour)
