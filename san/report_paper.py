@@ -54,7 +54,7 @@ def _scatter(ax: Axes, results: Sequence[Result]) -> None:
         ratio = [row["inverse_compression_ratio"] for row in result["rows"]]
         loss = [row["normalized_loss"] for row in result["rows"]]
         dots: dict[str, Any] = {
-            "markersize": 2,
+            "markersize": size,
             "alpha": 0.5,
             "markeredgewidth": 0,
             "rasterized": True,
