@@ -65,9 +65,9 @@ def bank(name: str) -> str:
     return "\n".join(lines)
 
 
-def paper() -> str:
+def paper(name: str) -> str:
     """The tables of `san reproduce`, without those of every kernel size."""
-    path = HERE / "results" / "reproduction" / "tables.md"
+    path = HERE / "results" / name / "tables.md"
     if not path.is_file():
         return "Not run."
     kept = re.sub(r"Every kernel size:\n\n(\|.*\n)+", "", path.read_text())
@@ -96,7 +96,8 @@ def main() -> None:
         "activations-cuda": activations("activations-cuda.json"),
         "bank": bank("bank.json"),
         "bank-cuda": bank("bank-cuda.json"),
-        "paper": paper(),
+        "physionet": paper("physionet"),
+        "classified": paper("classified"),
     }
     for name, table in tables.items():
         mark = f"<!-- {name} -->"

@@ -70,7 +70,7 @@ COMPETE = "Extrema suppress those of all kernels. Default: no."
 ANNEAL = """How many times its own the minimum distance begins with; it is reached after two
 thirds of the epochs. Default: 1."""
 GROW = "Add the kernels one at a time, each from what the others leave. Default: no."
-EXPERIMENT = "physionet, uci-epilepsy, mnist, fashion-mnist, or all. Default: all."
+EXPERIMENT = "physionet, uci-epilepsy, mnist, fashion-mnist, several of them or all. Default: all."
 PROTOCOLS = "published, corrected, or both. Default: both."
 SEEDS = "Trainings of each model, with seeds 0, 1, ... Default: 1."
 VARIANT = """Also train this improvement beyond the paper with Extrema on PhysioNet; 'all' for each
@@ -159,7 +159,9 @@ def train(
 
 @app.command()
 def reproduce(
-    experiment: Annotated[str, typer.Argument(help=EXPERIMENT, show_default=False)] = "all",
+    experiments: Annotated[
+        list[str] | None, typer.Argument(help=EXPERIMENT, show_default=False)
+    ] = None,
     protocol: Annotated[str, typer.Option(help=PROTOCOLS, show_default=False)] = "both",
     seeds: Annotated[int, typer.Option(help=SEEDS, show_default=False)] = 1,
     variant: Annotated[list[str] | None, typer.Option(help=VARIANT)] = None,
@@ -176,10 +178,10 @@ def reproduce(
     from san import console
     from san.reproduce import EXPERIMENTS, VARIANTS, plan
 
-    experiments = EXPERIMENTS if experiment == "all" else (experiment,)
+    chosen = EXPERIMENTS if not experiments or "all" in experiments else experiments
     protocols = ("published", "corrected") if protocol == "both" else (protocol,)
     added = list(VARIANTS)[1:] if variant == ["all"] else variant or []
-    units = plan(experiments, protocols, seeds, ["paper", *added], database)
+    units = plan(chosen, protocols, seeds, ["paper", *added], database)
     console.reproduce(units, output, data_dir)
 
 
