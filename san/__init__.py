@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from san import datasets, metrics, report, signals
-    from san.activations import events, extrema, extrema_pool, identity, relu, top_k_absolutes
+    from san.activations import (
+        competing_extrema,
+        events,
+        extrema,
+        extrema_pool,
+        identity,
+        relu,
+        top_k_absolutes,
+    )
     from san.convolution import reconstruction, similarity
     from san.metrics import (
         inverse_compression_ratio,
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "activations": [
+        "competing_extrema",
         "events",
         "extrema",
         "extrema_pool",
@@ -57,6 +66,7 @@ __all__ = [
     "SAN2d",
     "Settings",
     "Training",
+    "competing_extrema",
     "datasets",
     "evaluate",
     "events",
