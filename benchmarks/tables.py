@@ -12,10 +12,9 @@ HERE = Path(__file__).parent
 
 def activations(name: str) -> str:
     """A row for each size, input and parameter of benchmarks/activations.py."""
-    path = HERE / "results" / name
-    if not path.is_file():
+    content = measured(name)
+    if content is None:
         return "Not measured."
-    content = json.loads(path.read_text())
     lines = [
         described(content["provenance"]),
         "",
@@ -47,10 +46,9 @@ def activations(name: str) -> str:
 
 def bank(name: str) -> str:
     """A row for each activation of benchmarks/bank.py."""
-    path = HERE / "results" / name
-    if not path.is_file():
+    content = measured(name)
+    if content is None:
         return "Not measured."
-    content = json.loads(path.read_text())
     lines = [
         described(content["provenance"]),
         "",
@@ -63,6 +61,12 @@ def bank(name: str) -> str:
         cells = [f"{other:.2f} s ({other / own:.0f} times)" if other else "" for other in others]
         lines.append(f"| {row['activation']} | {own:.4f} s | {cells[0]} | {cells[1]} |")
     return "\n".join(lines)
+
+
+def measured(name: str) -> dict | None:
+    """The content of a file of results, if it is there."""
+    path = HERE / "results" / name
+    return json.loads(path.read_text()) if path.is_file() else None
 
 
 def paper(name: str) -> str:

@@ -32,6 +32,7 @@ def number_types(dtype: torch.dtype) -> tuple[tl.dtype, tl.dtype, int]:
 
 @triton.jit
 def magnitudes(values, INT: tl.constexpr, MASK: tl.constexpr):
+    """Floats without their sign, as the integers that have the same order."""
     return values.to(INT, bitcast=True) & MASK
 
 

@@ -168,31 +168,8 @@ def load_splits(
         raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
     places = fetch.folders(data_dir)
     if manifest["kind"] == "physionet":
-        paper = manifest["windows"]
-        if start is None:
-            calm = (record or BUNDLED) == BUNDLED and window is None and windows is None
-            start = manifest["bundled"]["start"] if calm else 0
-        recording, label = datasets_physionet.find_recording(
-            manifest, record or BUNDLED, _manifests() / "sample", places
-        )
-        _, entry = datasets_physionet.find_database(manifest, record or BUNDLED)
-        number = entry["channel"] if channel is None else channel
-        parts = datasets_physionet.cut_windows(
-            recording,
-            label,
-            number,
-            paper["window"] if window is None else window,
-            paper["windows"] if windows is None else windows,
-            start,
-        )
-        return _splits(
-            f"{name} {label}",
-            [(x, None) for x in parts],
-            recording.sampling_rate,
-            recording.units[number],
-            recording.channels[number],
-            paper["scale"],
-            entry["licence"],
+        return _load_recording(
+            name, manifest, record or BUNDLED, channel, window, windows, start, places
         )
     options = dict(record=record, channel=channel, window=window, windows=windows, start=start)
     for option, value in options.items():
@@ -211,6 +188,45 @@ def load_splits(
         manifest["channel"],
         manifest["scale"],
         manifest["licence"],
+    )
+
+
+def _load_recording(
+    name: str,
+    manifest: dict[str, Any],
+    record: str,
+    channel: int | None,
+    window: int | None,
+    windows: int | None,
+    start: int | None,
+    places: list[Path],
+) -> Splits:
+    """The windows of a PhysioNet record; the paper's where nothing else is given."""
+    paper = manifest["windows"]
+    if start is None:
+        calm = record == BUNDLED and window is None and windows is None
+        start = manifest["bundled"]["start"] if calm else 0
+    recording, label = datasets_physionet.find_recording(
+        manifest, record, _manifests() / "sample", places
+    )
+    _, entry = datasets_physionet.find_database(manifest, record)
+    number = entry["channel"] if channel is None else channel
+    parts = datasets_physionet.cut_windows(
+        recording,
+        label,
+        number,
+        paper["window"] if window is None else window,
+        paper["windows"] if windows is None else windows,
+        start,
+    )
+    return _splits(
+        f"{name} {label}",
+        [(x, None) for x in parts],
+        recording.sampling_rate,
+        recording.units[number],
+        recording.channels[number],
+        paper["scale"],
+        entry["licence"],
     )
 
 

@@ -104,9 +104,7 @@ def plot_phi_over_size(
         sizes = [row["kernel_size"] for row in own[0]["rows"]]
         phi = np.array([[row["phi"] for row in result["rows"]] for result in own])
         colour = COLOURS[activation]
-        ax.plot(sizes, phi.mean(0), color=colour, label=label, linewidth=1.2)
-        low, high = phi.mean(0) - phi.std(0), phi.mean(0) + phi.std(0)
-        ax.fill_between(sizes, low, high, color=colour, alpha=0.12, linewidth=0)
+        _plot_mean(ax, sizes, phi, colour, label)
         if published is not None and activation in published:
             curve = published[activation]
             ax.plot(curve[:, 0], curve[:, 1], "--", color=colour, linewidth=0.9)
@@ -127,16 +125,19 @@ def plot_phi_over_epochs(results: Sequence[Result]) -> Figure:
         if not own:
             continue
         phi = np.array(own)
-        epochs = np.arange(1, phi.shape[1] + 1)
-        colour = COLOURS[activation]
-        ax.plot(epochs, phi.mean(0), color=colour, label=label)
-        low, high = phi.mean(0) - phi.std(0), phi.mean(0) + phi.std(0)
-        ax.fill_between(epochs, low, high, color=colour, alpha=0.12, linewidth=0)
+        _plot_mean(ax, range(1, phi.shape[1] + 1), phi, COLOURS[activation], label)
     ax.set_ylim(0, 2.6)
     ax.set_xlabel("epoch")
     ax.set_ylabel("mean validation φ")
     ax.legend(frameon=False, fontsize=8, ncols=3)
     return _figure(ax)
+
+
+def _plot_mean(ax: Axes, x: Sequence[int], phi: np.ndarray, colour: str, label: str) -> None:
+    """The mean over the rows of φ, and a band of their standard deviation."""
+    mean, deviation = phi.mean(0), phi.std(0)
+    ax.plot(x, mean, color=colour, label=label, linewidth=1.2)
+    ax.fill_between(x, mean - deviation, mean + deviation, color=colour, alpha=0.12, linewidth=0)
 
 
 def plot_density(results: Sequence[Result]) -> Figure:

@@ -166,7 +166,6 @@ def run(
 def settings_of(unit: Unit) -> Settings:
     """How a unit trains."""
     given = datasets.training_defaults(unit.experiment, unit.record, unit.protocol)
-    given.pop("kernels", None) if unit.experiment == "physionet" else None
     given["kernel_sizes"] = _KERNEL_SIZES.get(unit.experiment, given["kernel_sizes"])
     if any(option in VARIANTS[unit.variant] for option in _SLOW):
         given["kernel_sizes"] = _FEWER_SIZES

@@ -45,7 +45,7 @@ def write(results: Sequence[tables.Result], skipped: Sequence[str], folder: Path
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """Read the results that `write` left, numbers with six significant digits."""
+    """Read the results that `write` left, numbers with five significant digits."""
     results = json.loads((folder / "results.json").read_text())["results"]
     by_key: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     with gzip.open(folder / "rows.csv.gz", "rt", newline="") as file:
@@ -64,6 +64,8 @@ _KEY = ("activation", "variant", "protocol", "seed")
 
 def _json(results: Sequence[tables.Result]) -> str:
     kept = [{name: v for name, v in result.items() if name != "rows"} for result in results]
+    for result in kept:  # its kernel sizes are those of the rows
+        result["settings"] = {k: v for k, v in result["settings"].items() if k != "kernel_sizes"}
     return json.dumps({"results": kept}) + "\n"
 
 

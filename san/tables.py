@@ -102,13 +102,13 @@ def all_rows(results: Iterable[Result]) -> list[dict[str, Any]]:
 
 
 def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Rows as CSV, numbers with six significant digits."""
+    """Rows as CSV, numbers with five significant digits."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     for row in rows:
         writer.writerow(
-            {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items() if v is not None}
+            {k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items() if v is not None}
         )
     return text.getvalue()
 
@@ -294,8 +294,8 @@ def variant_table(results: Sequence[Result]) -> str:
     records = sorted({result["record"] for result in results})
     base = None
     lines = [
-        f"| variant | {' | '.join(records)} | mean φ | against the paper's |",
-        "|---" * (len(records) + 3) + "|",
+        f"| variant | {' | '.join(records)} | mean φ | against the paper's | mean validation φ |",
+        "|---" * (len(records) + 4) + "|",
     ]
     for (variant,), group in by_variant:
         of_record = {
@@ -308,5 +308,7 @@ def variant_table(results: Sequence[Result]) -> str:
         base = means.mean if base is None else base
         cells = [str(spread(values)) for values in of_record.values()]
         change = 100 * (means.mean / base - 1)
-        lines.append(f"| {variant} | {' | '.join(cells)} | {means} | {change:+.1f} % |")
+        validation = np.mean([_row(r, r["chosen"])["validation_phi"] for r in group])
+        cells += [str(means), f"{change:+.1f} %".replace("-", "−"), f"{validation:.3f}"]
+        lines.append(f"| {' | '.join([variant, *cells])} |")
     return "\n".join(lines) + "\n"

@@ -105,6 +105,8 @@ class Training:
     """
 
     def __init__(self, settings: Settings, train: np.ndarray, validation: np.ndarray) -> None:
+        if settings.anneal != 1 and settings.activation != "extrema":
+            raise ValueError(f"anneal needs extrema, got {settings.activation}")
         self.settings = settings
         self.device = _device(settings.device)
         self.train = self._signals("train", train)

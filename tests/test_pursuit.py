@@ -162,6 +162,12 @@ def test_annealing_begins_with_another_distance_and_ends_with_its_own(beats):
     assert training.models[0].sparsity == ((12,),)
 
 
+def test_only_extrema_have_a_distance_to_anneal(beats):
+    settings = Settings(activation="extrema_pool", kernel_sizes=(15,), anneal=0.5)
+    with pytest.raises(ValueError, match="anneal needs extrema, got extrema_pool"):
+        Training(settings, beats[:4], beats[4:])
+
+
 def test_the_best_epoch_of_grown_models_has_all_kernels(beats):
     settings = Settings(kernel_sizes=(15,), epochs=4, kernels=2, grow=True)
     training = Training(settings, beats[:4], beats[4:])
