@@ -17,6 +17,14 @@ if TYPE_CHECKING:
         relu,
         top_k_absolutes,
     )
+    from san.codec.decoder import Decoder, decompress
+    from san.codec.dictionary import Dictionary
+    from san.codec.encoder import compress
+    from san.codec.errors import CodecError
+    from san.codec.header import Limits
+    from san.codec.info import inspect
+    from san.codec.kernels import learn_dictionary
+    from san.codec.recording import Encoder
     from san.convolution import reconstruction, similarity
     from san.metrics import (
         inverse_compression_ratio,
@@ -41,6 +49,14 @@ _HOMES = {
         "relu",
         "top_k_absolutes",
     ],
+    "codec.decoder": ["Decoder", "decompress"],
+    "codec.dictionary": ["Dictionary"],
+    "codec.encoder": ["compress"],
+    "codec.errors": ["CodecError"],
+    "codec.header": ["Limits"],
+    "codec.info": ["inspect"],
+    "codec.kernels": ["learn_dictionary"],
+    "codec.recording": ["Encoder"],
     "convolution": ["reconstruction", "similarity"],
     "metrics": [
         "inverse_compression_ratio",
@@ -60,20 +76,29 @@ _MODULES = ("datasets", "metrics", "report", "signals")
 
 __all__ = [
     "SAN",
+    "CodecError",
+    "Decoder",
+    "Dictionary",
+    "Encoder",
     "Events",
+    "Limits",
     "Output",
     "SAN1d",
     "SAN2d",
     "Settings",
     "Training",
     "competing_extrema",
+    "compress",
     "datasets",
+    "decompress",
     "evaluate",
     "events",
     "extrema",
     "extrema_pool",
     "identity",
+    "inspect",
     "inverse_compression_ratio",
+    "learn_dictionary",
     "max_abs_error",
     "metrics",
     "normalized_loss",

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from san import cli_codec
+
 app = typer.Typer(
     name="san",
     help="Sparsely Activated Networks: a few learned kernels and the sparse events of a signal.",
@@ -194,3 +196,6 @@ def datasets(
     from san.datasets import available
 
     console.show_datasets(available(data_dir))
+
+
+cli_codec.add_to(app)

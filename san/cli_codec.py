@@ -1,0 +1,319 @@
+"""The commands of the codec: compress, decompress, inspect, verify.
+
+Exit code 1 of `verify` means that the error is larger than the stream promises; 2 is wrong use, or
+a file that cannot be read or decoded.
+"""
+
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from san.codec.accuracy import Accuracy
+    from san.codec.decoder import Decoder
+    from san.codec.info import Info
+
+SOURCE = """A WFDB record (mitdb/100; coded as its converter's integers), a .npy or a .csv file.
+Numbers of a .csv file are float64; a first column named time gives the rate."""
+STREAM = "File that `san compress` wrote."
+TARGET = "Target: exactly one"
+CODING = "Coding"
+PRDN = "Largest error of a channel, in per cent of its standard deviation."
+MAX_ERROR = """Largest error of any sample, in the signal's units (converter's steps for a WFDB
+record, unless --physical)."""
+LOSSLESS = "Every bit comes back."
+BITS = "Largest size, in bits for each sample of each channel."
+DICTIONARY = """Kernels to use: a saved dictionary, a run folder, or a model.safetensors. Default:
+learned on the signal."""
+NAME_ONLY = "Only name that dictionary in the stream; it is then needed to decompress."
+NO_EVENTS = "Use no kernels."
+CHUNK = "Length of what can be decoded alone. Default: 2**20 samples, fewer of many channels."
+FS = "Sampling rate, where the file does not say."
+PHYSICAL = "Code a WFDB record in physical units, as floats."
+FORCE = "Replace OUT if it is there."
+NEEDED = "The dictionary that a stream only names: its file, a run folder, or a model."
+START, STOP = "First sample to decode. Default: 0.", "First sample not to. Default: the end."
+JSON = "Print JSON."
+
+ROUNDING = 1 + 1e-9  # of sums that were added in another order
+
+
+def _option(panel: str, help: str, metavar: str | None = None, *names: str) -> Any:
+    return typer.Option(
+        *names, help=help, rich_help_panel=panel, metavar=metavar, show_default=False
+    )
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the four commands to an application."""
+    for command in (compress, decompress, inspect, verify):
+        app.command()(command)
+
+
+def compress(
+    source: Annotated[Path, typer.Argument(metavar="IN", help=SOURCE)],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write: NAME.san.")],
+    prdn: Annotated[float | None, _option(TARGET, PRDN, "PERCENT")] = None,
+    max_error: Annotated[float | None, _option(TARGET, MAX_ERROR, "ERROR")] = None,
+    lossless: Annotated[bool, _option(TARGET, LOSSLESS, None, "--lossless")] = False,
+    bits_per_sample: Annotated[float | None, _option(TARGET, BITS, "BITS")] = None,
+    dictionary: Annotated[Path | None, _option(CODING, DICTIONARY, "PATH")] = None,
+    name_only: Annotated[bool, _option(CODING, NAME_ONLY, None, "--name-only")] = False,
+    no_events: Annotated[bool, _option(CODING, NO_EVENTS, None, "--no-events")] = False,
+    chunk_seconds: Annotated[float | None, _option(CODING, CHUNK, "SECONDS")] = None,
+    fs: Annotated[float | None, _option(CODING, FS, "HZ")] = None,
+    physical: Annotated[bool, _option(CODING, PHYSICAL, None, "--physical")] = False,
+    force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
+) -> None:
+    """Encode a recording within an error, without loss, or to a size."""
+    _check_free(out, force)
+    given = {"--prdn": prdn, "--max-error": max_error, "--bits-per-sample": bits_per_sample}
+    targets = [name for name, value in given.items() if value is not None]
+    targets += ["--lossless"] * lossless
+    if len(targets) != 1:
+        raise ValueError(
+            f"give one of {', '.join(given)} and --lossless, got {', '.join(targets) or 'none'}"
+        )
+    from san import arrays, storage
+    from san.codec.encoder import compress as encode
+    from san.codec.info import inspect as described
+
+    array = arrays.read(source, fs, physical)
+    with _progress(f"compressing {source.name}") as progress:
+        blob = encode(
+            array.x,
+            array.fs,
+            prdn=prdn,
+            max_error=max_error,
+            lossless=lossless,
+            bits_per_sample=bits_per_sample,
+            dictionary=dictionary,
+            events=not no_events,
+            chunk_seconds=chunk_seconds,
+            embed_dictionary=not name_only,
+            units=_short(array.units),
+            names=_short(array.names),
+            progress=progress,
+        )
+    storage.write(out, blob)
+    info = described(blob)
+    print(
+        f"{out}: {info.bytes} bytes, {_ratio(info)}, {info.bits_per_sample:.3f} bits per sample, "
+        f"PRDN {info.prdn:.4g} %, largest error {info.largest_error:.6g}"
+    )
+
+
+def decompress(
+    source: Annotated[Path, typer.Argument(metavar="IN", help=STREAM)],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write: .npy or .csv.")],
+    start: Annotated[int | None, typer.Option(help=START, show_default=False)] = None,
+    stop: Annotated[int | None, typer.Option(help=STOP, show_default=False)] = None,
+    dictionary: Annotated[
+        Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
+) -> None:
+    """Decode a stream, or some of its samples."""
+    if out.suffix not in (".npy", ".csv"):
+        raise ValueError(f"{out} must end with .npy or .csv")
+    _check_free(out, force)
+    from san import arrays
+    from san.codec.decoder import Decoder
+
+    with open(source, "rb") as file:
+        decoder = Decoder(file, dictionary=dictionary)
+        info = decoder.info
+        x = decoder.read(start, stop)
+    arrays.write(out, arrays.Array(x, info.fs, info.units, info.names))
+    print(f"{out}: {_shape(x.shape)} samples, {x.dtype}")
+
+
+def inspect(
+    source: Annotated[Path, typer.Argument(metavar="IN", help=STREAM)],
+    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+) -> None:
+    """Show what a stream says of itself; its chunks are not read."""
+    from san.codec.info import inspect as described
+
+    with open(source, "rb") as file:
+        info = described(file)
+    if as_json:
+        print(json.dumps(_plain(info), indent=2))
+        return
+    rows = [
+        ("format", f"SAN stream, version {info.version}"),
+        ("samples", f"{_shape(info.shape)}, {info.dtype}{_duration(info)}"),
+        ("channels", ", ".join(_labels(info))),
+        ("target", _target(info)),
+        ("largest error", f"{info.largest_error:.6g}"),
+        ("PRDN", f"{info.prdn:.4g} %"),
+        ("chunks", f"{info.chunks} of {info.chunk_samples} samples"),
+        ("bytes", f"{info.bytes}, {_ratio(info)}, {info.bits_per_sample:.4f} bits per sample"),
+        *(("", f"{size:>10} {name}") for name, size in info.sections.items() if size),
+    ]
+    if info.dictionary_sha256:
+        carried = "carried" if info.dictionary_carried else "not in the stream"
+        rows.append(("dictionary", f"SHA-256 {info.dictionary_sha256}, {carried}"))
+    for name, text in rows:
+        if text:
+            print(f"{name:<14}{text}")
+
+
+def verify(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The original: " + SOURCE)],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The stream of it.")],
+    dictionary: Annotated[
+        Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
+    ] = None,
+) -> None:
+    """Decode a stream and compare it with the original.
+
+    Exit code 1: an error is larger than the stream promises.
+    """
+    from san import arrays
+    from san.codec.accuracy import Accuracy
+    from san.codec.decoder import Decoder
+
+    with open(out, "rb") as file:
+        decoder = Decoder(file, dictionary=dictionary)
+        info = decoder.info
+        array = arrays.read(source, physical=info.dtype.kind == "f")
+        x = array.x
+        if x.shape != info.shape or x.dtype.newbyteorder("=") != info.dtype:
+            raise ValueError(
+                f"{source} has shape {x.shape} and dtype {x.dtype}, {out} has {info.shape} and "
+                f"{info.dtype}"
+            )
+        accuracy = Accuracy(x.shape[1] if x.ndim > 1 else 1)
+        same, gaps_kept = _compare(x, decoder, accuracy)
+    error, prdn = accuracy.largest_error, accuracy.prdn
+    print(
+        f"PRDN {prdn:.4f} %, PRD {accuracy.prd:.4f} %, largest error {error:.6g}, {_ratio(info)}, "
+        f"{info.bits_per_sample:.4f} bits per sample"
+    )
+    broken = _broken(info, error, prdn, same)
+    if not gaps_kept:
+        broken.append("NaN and infinities are not where they were")
+    if broken:
+        print(f"san: {out} does not keep its word: {'; '.join(broken)}", file=sys.stderr)
+        raise typer.Exit(1)
+    print(f"kept: {_target(info)}")
+
+
+def _compare(x: "np.ndarray", decoder: "Decoder", accuracy: "Accuracy") -> tuple[bool, bool]:
+    """Add every chunk; whether all bits are the same, and all that is no finite number."""
+    import numpy as np
+
+    place, same, kept = 0, True, True
+    with _progress("verifying") as progress:
+        for y in decoder:
+            part = x[place : place + len(y)].astype(y.dtype, copy=False)
+            place += len(y)
+            same &= part.tobytes() == y.tobytes()
+            odd = ~np.isfinite(part)
+            kept &= np.array_equal(odd, ~np.isfinite(y))
+            kept &= np.array_equal(part[odd], y[odd], equal_nan=part.dtype.kind == "f")
+            accuracy.add(part.reshape(len(y), -1), y.reshape(len(y), -1))
+            progress(place / len(x))
+    return same, kept
+
+
+def _broken(info: "Info", error: float, prdn: float, same: bool) -> list[str]:
+    """What a stream promises and does not keep."""
+    broken = []
+    if (info.target == "lossless" or (info.target == "max_error" and info.value == 0)) and not same:
+        broken.append("it is lossless, and not every bit is the same")
+    elif info.target == "max_error" and error > info.value:
+        broken.append(f"an error is {error:.9g}, and the most that may be is {info.value:.9g}")
+    elif info.target == "prdn" and prdn > info.value:
+        broken.append(f"the PRDN is {prdn:.9g} %, and the most that may be is {info.value:.9g} %")
+    for name, found, stated in (
+        ("largest error", error, info.largest_error),
+        ("PRDN", prdn, info.prdn),
+    ):
+        if found > stated * ROUNDING:
+            broken.append(f"it states a {name} of {stated:.9g}, found {found:.9g}")
+    return broken
+
+
+def _check_free(out: Path, force: bool) -> None:
+    if out.exists() and not force:
+        raise FileExistsError(f"{out} is there: give --force to replace it")
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f"the folder {out.parent} is not there")
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[float], None]]:
+    """A bar on a terminal, nothing elsewhere."""
+    from rich import progress
+    from rich.console import Console
+
+    bar = progress.Progress(
+        "{task.description}",
+        progress.BarColumn(),
+        progress.TaskProgressColumn(),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    with bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda share: bar.update(task, completed=share)
+
+
+def _short(texts: Sequence[str]) -> tuple[str, ...]:
+    """Texts that a header can hold: cut where they are longer than 64 bytes."""
+    cut = tuple(text.encode()[:64].decode(errors="ignore") for text in texts)
+    return cut if any(cut) else ()
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " × ".join(map(str, shape))
+
+
+def _duration(info: "Info") -> str:
+    if info.fs is None:
+        return ""
+    return f", {info.fs:g} Hz, {info.shape[0] / info.fs:.6g} s"
+
+
+def _ratio(info: "Info") -> str:
+    bits = 8 * info.dtype.itemsize
+    return f"CR {info.compression_ratio:.2f} of {bits} bits"
+
+
+def _labels(info: "Info") -> list[str]:
+    """Name and units of each channel, where there are any."""
+    names, units = info.names or info.units, info.units
+    if names is units or not units:
+        return list(names)
+    return [f"{name} [{unit}]" if unit else name for name, unit in zip(names, units, strict=True)]
+
+
+def _target(info: "Info") -> str:
+    unit = {"lossless": "", "max_error": "", "prdn": " %", "bits_per_sample": " bits"}[info.target]
+    name = {"max_error": "largest error", "prdn": "PRDN", "bits_per_sample": "bits per sample"}
+    if info.target == "lossless":
+        return "lossless"
+    return f"{name[info.target]} of at most {info.value:g}{unit}"
+
+
+def _plain(info: "Info") -> dict[str, Any]:
+    """What JSON holds: an infinite number is null."""
+    fields = dataclasses.asdict(info)
+    fields["dtype"] = info.dtype.name
+    for name in ("prdn", "largest_error", "bits_per_sample"):
+        if not math.isfinite(fields[name]):
+            fields[name] = None
+    return fields

@@ -1,0 +1,236 @@
+"""How a block of samples becomes payloads that were decoded and compared with the original.
+
+Whatever the coder answers, nothing leaves here that breaks the target: what does is coded again,
+finer, and at last without loss.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from .accuracy import Accuracy
+from .chunk import Coded, Target, encode_signal
+from .decoder import decode_chunk
+from .dictionary import Dictionary
+from .gaps import crop_gaps, pack_gaps
+from .grids import BITS
+from .header import Footer
+from .info import SECTIONS
+from .numbers import Representation, restore
+from .options import Progress, Request
+from .steps import within_dtype
+
+SHORTEST = 8  # samples of a chunk that has wavelet coefficients
+TRIES = 4  # to meet a PRDN that what lies between the grid's points, or gaps, make larger
+FINER = 0.999  # of the PRDN that would just do
+
+
+class Samples(NamedTuple):
+    """A block of samples (n, channels) and the integers that stand for them."""
+
+    x: np.ndarray
+    k: np.ndarray  # int64 (n, columns)
+    gaps: np.ndarray
+    bounds: np.ndarray  # int64 (columns,)
+    representation: Representation
+
+
+@dataclass
+class Block:
+    """Payloads, and what they decode to, compared with the original."""
+
+    payloads: list[bytes]
+    dictionary: Dictionary | None
+    accuracy: Accuracy
+    sections: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SECTIONS, 0))
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.payloads))
+
+
+def code_block(
+    samples: Samples,
+    request: Request,
+    dictionary: Dictionary | None,
+    progress: Progress,
+    room: float | None = None,
+) -> Block:
+    """Encode a block so that its target holds.
+
+    Parameters
+    ----------
+    samples : Samples
+    request : Request
+    dictionary : Dictionary or None
+        None has one learned, where events are asked for.
+    progress : callable
+        Told the share that is done, 0 ... 1.
+    room : float, optional
+        Bytes that the payloads may take, for bits_per_sample; what the request allows otherwise.
+
+    Raises
+    ------
+    ValueError
+        If the representation is too coarse for the target.
+    """
+    representation = samples.representation
+    of_bits = any(scale.kind == BITS for scale in representation.scales)
+    short = min(request.chunk_samples, len(samples.k)) < SHORTEST
+    if request.exact or ((of_bits or short) and request.kind != "max_error"):
+        return _checked(samples, request, _encode(samples, request, Target("lossless"), progress))
+    if request.kind == "max_error":
+        return _within_bound(samples, request, dictionary, progress)
+    if request.kind == "prdn":
+        return _within_prdn(samples, request, dictionary, progress)
+    if room is None:
+        room = request.value * samples.x.size / 8
+    target = Target("bits_per_sample", max(1e-6, 8 * room / max(1, samples.k.size)))
+    return _checked(
+        samples, request, _encode(samples, request, target, progress, dictionary, request.events)
+    )
+
+
+def _within_bound(
+    samples: Samples, request: Request, dictionary: Dictionary | None, progress: Progress
+) -> Block:
+    if samples.bounds.min(initial=0) < 0:
+        raise ValueError(f"steps are too coarse for a max_error of {request.value}")
+    bounds = tuple(samples.bounds.tolist())
+    target = Target("max_error", bounds=bounds) if any(bounds) else Target("lossless")
+    return _checked(
+        samples, request, _encode(samples, request, target, progress, dictionary, request.events)
+    )
+
+
+def _within_prdn(
+    samples: Samples, request: Request, dictionary: Dictionary | None, progress: Progress
+) -> Block:
+    asked = request.value * (1 - 1e-9)  # sums are rounded
+    rounding = _rounding(samples)
+    if rounding >= asked:
+        raise ValueError(
+            f"steps are too coarse for a PRDN of {request.value}: they alone make it {rounding:.3g}"
+        )
+    value, events = np.sqrt(asked**2 - rounding**2), request.events
+    for _ in range(TRIES):
+        target = Target("prdn", float(value))
+        coded = _encode(samples, request, target, progress, dictionary, events)
+        block = _checked(samples, request, coded)
+        reached = block.accuracy.prdn
+        if reached <= request.value:
+            return block
+        if not np.isfinite(reached):
+            break
+        value *= min(FINER, FINER * asked / reached)
+        dictionary, events = coded.dictionary, events and coded.dictionary is not None
+    return _checked(samples, request, _encode(samples, request, Target("lossless"), progress))
+
+
+def _rounding(samples: Samples) -> float:
+    """The PRDN of a signal that is restored from its integers."""
+    if not samples.representation.scales:
+        return 0.0
+    accuracy = Accuracy(samples.x.shape[1])
+    y = restore(samples.k, samples.representation, samples.gaps).reshape(samples.x.shape)
+    accuracy.add(samples.x, y)
+    return accuracy.prdn
+
+
+def _encode(
+    samples: Samples,
+    request: Request,
+    target: Target,
+    progress: Progress,
+    dictionary: Dictionary | None = None,
+    events: bool = False,
+) -> Coded:
+    return encode_signal(
+        samples.k,
+        target,
+        fs=request.fs,
+        chunk_samples=request.chunk_samples,
+        dictionary=dictionary,
+        events=events,
+        progress=lambda share: progress(0.9 * share),
+    )
+
+
+def _checked(samples: Samples, request: Request, coded: Coded) -> Block:
+    """Decode every payload and compare; a chunk that breaks the target is coded without loss."""
+    block = Block([], coded.dictionary, Accuracy(samples.x.shape[1]))
+    representation, step = samples.representation, request.chunk_samples
+    for number, payload in enumerate(coded.payloads):
+        begin, end = number * step, min((number + 1) * step, len(samples.x))
+        x, gaps = samples.x[begin:end], crop_gaps(samples.gaps, begin, end)
+        written = _with_gaps(payload, gaps, representation)
+        y = _decoded(written, x, representation, coded.dictionary)
+        if not _holds(x, y, request):
+            exact = encode_signal(
+                samples.k[begin:end],
+                Target("lossless"),
+                fs=request.fs,
+                chunk_samples=step,
+                events=False,
+            )
+            written = _with_gaps(exact.payloads[0], gaps, representation)
+            y = _decoded(written, x, representation, None)
+            if not _holds(x, y, request):
+                raise RuntimeError(f"samples {begin} ... {end - 1} do not come back as they should")
+        block.accuracy.add(x, y)
+        block.payloads.append(written)
+    block.sections = _sections(
+        block.size, coded, len(_with_gaps(b"", samples.gaps, representation))
+    )
+    return block
+
+
+def _with_gaps(payload: bytes, gaps: np.ndarray, representation: Representation) -> bytes:
+    """What a stream holds of a chunk."""
+    if representation.dtype.kind != "f":
+        return payload
+    return pack_gaps(gaps, representation.channels) + payload
+
+
+def _decoded(
+    payload: bytes, x: np.ndarray, representation: Representation, dictionary: Dictionary | None
+) -> np.ndarray:
+    return decode_chunk(payload, len(x), representation, dictionary).reshape(x.shape)
+
+
+def _holds(x: np.ndarray, y: np.ndarray, request: Request) -> bool:
+    """Whether every sample is as it was promised."""
+    if request.exact:
+        return x.tobytes() == y.tobytes()
+    finite = np.isfinite(x)
+    if (
+        not np.array_equal(x[~finite], y[~finite], equal_nan=True)
+        or not np.isfinite(y[finite]).all()
+    ):
+        return False
+    if request.kind != "max_error":
+        return True
+    wide = np.float64 if x.dtype.kind == "f" else np.int64
+    with np.errstate(over="ignore"):
+        error = np.abs(x[finite].astype(wide) - y[finite].astype(wide)).max(initial=0)
+    limit = request.value if wide is np.int64 else within_dtype(request.value, x.dtype)
+    return bool(error <= limit)
+
+
+def _sections(size: int, coded: Coded, gaps: int) -> dict[str, int]:
+    """Bytes by section; what the coder does not name is other."""
+    sections = dict.fromkeys(SECTIONS, 0) | {"gaps": gaps}
+    for name, count in coded.sections.items():
+        sections[name if name in SECTIONS else "other"] += count
+    rest = size - sum(sections.values())
+    if rest < 0:  # a chunk was coded again
+        return dict.fromkeys(SECTIONS, 0) | {"other": size}
+    sections["other"] += rest
+    return sections
+
+
+def footer_of(samples: int, accuracy: Accuracy, sections: dict[str, int]) -> Footer:
+    """What a stream says when it ends."""
+    counts = tuple(sections[name] for name in SECTIONS)
+    return Footer(samples, accuracy.largest_error, accuracy.prdn, counts)

@@ -1,0 +1,192 @@
+"""How a stream becomes the array again: all of it, a part, or a chunk at a time.
+
+A chunk's payload is its gaps (floats only, see `gaps`) and what the coder wrote (see `chunk`).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .dictionary import Dictionary, read
+from .errors import CorruptStream
+from .header import Header, Limits
+from .info import Info, describe
+from .kernels import Source, find_dictionary
+from .numbers import Representation, restore, unpack_gaps
+from .stream import StreamReader
+
+
+def decompress(
+    blob: Any,
+    start: int | None = None,
+    stop: int | None = None,
+    *,
+    dictionary: Source | None = None,
+    limits: Limits | None = None,
+) -> np.ndarray:
+    """Decode a stream, or some samples of it.
+
+    Parameters
+    ----------
+    blob : bytes-like, or binary file that can seek
+        What `compress` or an `Encoder` wrote.
+    start, stop : int, optional
+        Samples start ... stop - 1, as in a slice: from the end where negative, cut where beyond.
+        Only the chunks that they lie in are read and decoded.
+    dictionary : Dictionary or path, optional
+        Needed where the stream only names one. A path is what `compress` takes.
+    limits : Limits, optional
+        What is accepted of a stream.
+
+    Returns
+    -------
+    array (samples,) or (samples, channels)
+        Of the dtype that was compressed, in native byte order.
+
+    Raises
+    ------
+    CodecError
+        If the stream is corrupt, cut, of another version, beyond the limits, or needs a
+        dictionary that was not given. Nothing of it is returned.
+    TypeError
+        If blob is neither bytes nor a binary file.
+
+    Examples
+    --------
+    >>> import san
+    >>> blob = san.compress(np.arange(1000, dtype=np.int16), lossless=True)
+    >>> san.decompress(blob, -3)
+    array([997, 998, 999], dtype=int16)
+    """
+    return Decoder(blob, dictionary=dictionary, limits=limits).read(start, stop)
+
+
+class Decoder:
+    """Decodes a stream chunk by chunk, with the memory of one chunk.
+
+    Parameters
+    ----------
+    source : bytes-like or binary file
+        A file that cannot seek gives its chunks once and in their order.
+    dictionary : Dictionary or path, optional
+        Needed where the stream only names one.
+    limits : Limits, optional
+        What is accepted of a stream.
+
+    Attributes
+    ----------
+    info : Info
+        What `inspect` says; of a file that cannot seek, once all its chunks were read.
+
+    Raises
+    ------
+    CodecError
+        Here, or where a chunk is reached, as `decompress` does.
+
+    Examples
+    --------
+    >>> import san
+    >>> x = np.arange(2500, dtype=np.int16)
+    >>> blob = san.compress(x, fs=100, lossless=True, chunk_seconds=10)
+    >>> [len(part) for part in san.Decoder(blob)]
+    [1000, 1000, 500]
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        *,
+        dictionary: Source | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._reader = StreamReader(source, limits)
+        self._dictionary = _dictionary_of(self._reader.header, dictionary)
+
+    @property
+    def header(self) -> Header:
+        """What the stream says of itself before its first chunk."""
+        return self._reader.header
+
+    @property
+    def info(self) -> Info:
+        return describe(self._reader)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """The chunks, arrays (samples,) or (samples, channels) of the stream's dtype."""
+        full, held = self.header.chunk_samples, None
+        for payload in self._reader.chunks():
+            if held is not None:
+                yield self._decode(held, full)
+            held = payload  # the last one may be shorter, which the footer tells
+        if held is not None:
+            count = self._reader.chunk_count or 0
+            yield self._decode(held, self._reader.samples_of(count - 1))
+
+    def read(self, start: int | None = None, stop: int | None = None) -> np.ndarray:
+        """Samples start ... stop - 1, as in a slice, of a source that can seek.
+
+        Raises
+        ------
+        ValueError
+            If the source cannot seek.
+        """
+        if self._reader.footer is None:
+            raise ValueError("a source that cannot seek gives its chunks in their order")
+        begin, end, _ = slice(start, stop).indices(self._reader.footer.samples)
+        if begin == 0 and end == self._reader.footer.samples:
+            return self._read_all()
+        full = self.header.chunk_samples
+        parts = [self._decode(b"", 0)]
+        for number in range(begin // full, -(-end // full) if end > begin else 0):
+            payload = self._reader.chunk(number)
+            chunk = self._decode(payload, self._reader.samples_of(number))
+            first = number * full
+            parts.append(chunk[max(0, begin - first) : end - first])
+        return np.concatenate(parts)
+
+    def _read_all(self) -> np.ndarray:
+        footer = self._reader.footer
+        assert footer is not None
+        whole, place = None, 0
+        for chunk in self:
+            if whole is None:  # the first chunk is right: now memory is taken for all
+                whole = np.empty((footer.samples, *chunk.shape[1:]), chunk.dtype)
+            whole[place : place + len(chunk)] = chunk
+            place += len(chunk)
+        return self._decode(b"", 0) if whole is None else whole
+
+    def _decode(self, payload: bytes, samples: int) -> np.ndarray:
+        return decode_chunk(payload, samples, self.header.representation, self._dictionary)
+
+
+def decode_chunk(
+    payload: bytes, samples: int, representation: Representation, dictionary: Dictionary | None
+) -> np.ndarray:
+    """The samples of one payload; of none, no samples.
+
+    Raises
+    ------
+    CodecError
+        If it is not what an encoder writes for so many samples.
+    """
+    from .chunk import decode_payload
+
+    position, gaps = 0, np.zeros((0, 4), np.int64)
+    if samples == 0:
+        return restore(np.zeros((0, representation.columns), np.int64), representation, gaps)
+    if representation.dtype.kind == "f":
+        gaps, position = unpack_gaps(payload, 0, samples, representation.channels)
+    k = decode_payload(payload[position:], samples, representation.columns, dictionary)
+    if k.shape != (samples, representation.columns):
+        raise CorruptStream(f"a chunk holds {k.shape} integers, not {samples} of each column")
+    return restore(k, representation, gaps)
+
+
+def _dictionary_of(header: Header, given: Source | None) -> Dictionary | None:
+    """The dictionary that a stream's chunks need, if they need one."""
+    found = None
+    if given is not None and header.dictionary_sha256 is not None:
+        found = find_dictionary(given)
+    data = header.needed_dictionary(None if found is None else found.data)
+    return found if found is not None or data is None else read(data)

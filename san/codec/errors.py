@@ -1,0 +1,87 @@
+"""What a stream that cannot be decoded is told to be: every error a reader may raise."""
+
+
+class CodecError(ValueError):
+    """A stream cannot be decoded; each kind says why.
+
+    The kinds are in `san.codec.errors`: CorruptStream, TruncatedStream, UnsupportedVersion,
+    LimitExceeded and WrongDictionary.
+
+    Examples
+    --------
+    >>> import san
+    >>> try:
+    ...     san.decompress(b"RIFF....WAVE")
+    ... except san.CodecError as error:
+    ...     print(error)
+    this is no SAN stream: it begins with 524946462e
+    """
+
+
+class CorruptStream(CodecError):
+    """Bytes are not what a writer writes."""
+
+
+class TruncatedStream(CorruptStream):
+    """The bytes end before the stream does."""
+
+
+class UnsupportedVersion(CodecError):
+    """The stream has a version that this reader does not know.
+
+    Examples
+    --------
+    >>> print(UnsupportedVersion(2, 1))
+    the stream has version 2 and this reader knows version 1: install a newer release of SAN
+    """
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(found, known)
+        self.found, self.known = found, known
+
+    def __str__(self) -> str:
+        return (
+            f"the stream has version {self.found} and this reader knows version {self.known}: "
+            "install a newer release of SAN"
+        )
+
+
+class LimitExceeded(CodecError):
+    """A stream declares more than the reader was told to accept.
+
+    Examples
+    --------
+    >>> print(LimitExceeded("channels", 5000, 1024))
+    the stream declares 5000 channels, limit 1024: raise it with Limits(channels=5000)
+    """
+
+    def __init__(self, field: str, found: int, limit: int) -> None:
+        super().__init__(field, found, limit)
+        self.field, self.found, self.limit = field, found, limit
+
+    def __str__(self) -> str:
+        name = self.field.replace("_", " ")
+        return (
+            f"the stream declares {self.found} {name}, limit {self.limit}: "
+            f"raise it with Limits({self.field}={self.found})"
+        )
+
+
+class WrongDictionary(CodecError):
+    """The stream names a dictionary by its SHA-256, and another one or none was given.
+
+    Examples
+    --------
+    >>> print(WrongDictionary(bytes(32), None))
+    the stream needs the dictionary with SHA-256 000000000000..., and none was given
+    """
+
+    def __init__(self, needed: bytes, given: bytes | None) -> None:
+        super().__init__(needed, given)
+        self.needed, self.given = needed, given
+
+    def __str__(self) -> str:
+        given = "none was given" if self.given is None else f"{self.given.hex()[:12]}... was given"
+        return (
+            f"the stream needs the dictionary with SHA-256 {self.needed.hex()[:12]}..., and {given}"
+        )

@@ -1,0 +1,149 @@
+"""What a stream says of itself, from its header and footer alone."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .errors import CorruptStream
+from .header import Limits
+from .stream import VERSION, StreamReader
+
+SECTIONS = ("gaps", "events", "coefficients", "corrections", "predicted", "other")
+
+
+@dataclass(frozen=True)
+class Info:
+    """What `inspect` returns.
+
+    Attributes
+    ----------
+    version : int
+        Of the format.
+    shape : tuple of int
+        (n,) or (n, channels).
+    dtype : numpy.dtype
+    fs : float or None
+        In Hz, None where it is not known.
+    units, names : tuple of str
+        One for each channel, or none.
+    target : str
+        lossless, max_error, prdn or bits_per_sample.
+    value : float
+        Of the target: in the signal's units, per cent, or bits; 0 for lossless.
+    largest_error : float
+        Of any sample, in the signal's units; measured on what was decoded.
+    prdn : float
+        In per cent, of the channel where it is largest; measured likewise.
+    chunks, chunk_samples : int
+        How many chunks, and the samples of each but the last.
+    bytes : int
+        Of the whole stream.
+    sections : dict of str to int
+        Bytes of each part, which sum up to `bytes`: header; dictionary; the parts of the
+        payloads; framing (lengths and checksums of the chunks); index (the footer).
+    compression_ratio : float
+        Bytes of the array, in its dtype, for each byte of the stream.
+    bits_per_sample : float
+        Of the stream, for each sample of each channel; infinite without samples.
+    dictionary_sha256 : str or None
+        Of the dictionary that is carried or named.
+    dictionary_carried : bool
+        Whether it is in the stream.
+    """
+
+    version: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    fs: float | None
+    units: tuple[str, ...]
+    names: tuple[str, ...]
+    target: str
+    value: float
+    largest_error: float
+    prdn: float
+    chunks: int
+    chunk_samples: int
+    bytes: int
+    sections: dict[str, int]
+    compression_ratio: float
+    bits_per_sample: float
+    dictionary_sha256: str | None
+    dictionary_carried: bool
+
+
+def inspect(blob: Any, *, limits: Limits | None = None) -> Info:
+    """What a stream says of itself: its array, its target, its errors, and where its bytes went.
+
+    Parameters
+    ----------
+    blob : bytes-like, or binary file that can seek
+        Only header and footer are read, however long it is: chunks may still be corrupt.
+    limits : Limits, optional
+        What is accepted of a stream.
+
+    Returns
+    -------
+    Info
+
+    Raises
+    ------
+    CodecError
+        If header or footer are corrupt, cut, of another version or beyond the limits.
+    ValueError
+        If the file cannot seek.
+
+    Examples
+    --------
+    >>> import san
+    >>> info = san.inspect(san.compress(np.zeros((500, 2), np.int16), fs=250, lossless=True))
+    >>> info.shape, info.dtype, info.fs, info.target, info.largest_error
+    ((500, 2), dtype('int16'), 250.0, 'lossless', 0.0)
+    """
+    return describe(StreamReader(blob, limits))
+
+
+def describe(reader: StreamReader) -> Info:
+    """The same of a stream that is open."""
+    header, footer = reader.header, reader.footer
+    if footer is None or reader.chunk_count is None:
+        raise ValueError("a source that cannot seek tells its length after its last chunk")
+    representation = header.representation
+    first, end, total = reader.places
+    sections = {"header": first - len(header.dictionary or b"")}
+    sections["dictionary"] = len(header.dictionary or b"")
+    sections |= dict.fromkeys(SECTIONS, 0) | dict(zip(SECTIONS, footer.sections, strict=False))
+    sections["framing"] = end - first - sum(footer.sections)
+    sections["index"] = total - end
+    if len(footer.sections) > len(SECTIONS) or sections["framing"] < 0:
+        raise CorruptStream("the footer's sections are not those of this version")
+    digest = header.dictionary_sha256
+    if header.dictionary is not None:
+        digest = hashlib.sha256(header.dictionary).digest()
+    flat = representation.dimensions == 1
+    values = footer.samples * representation.channels
+    return Info(
+        version=VERSION,
+        shape=(footer.samples,) if flat else (footer.samples, representation.channels),
+        dtype=representation.dtype,
+        fs=header.sampling_rate or None,
+        units=_of_each(header.units, representation.channels),
+        names=_of_each(header.names, representation.channels),
+        target=header.target,
+        value=header.value,
+        largest_error=footer.largest_error,
+        prdn=footer.prdn,
+        chunks=reader.chunk_count,
+        chunk_samples=header.chunk_samples,
+        bytes=total,
+        sections=sections,
+        compression_ratio=values * representation.dtype.itemsize / total,
+        bits_per_sample=8 * total / values if values else float("inf"),
+        dictionary_sha256=None if digest is None else digest.hex(),
+        dictionary_carried=header.dictionary is not None,
+    )
+
+
+def _of_each(texts: tuple[str, ...], channels: int) -> tuple[str, ...]:
+    return texts * channels if len(texts) == 1 else texts

@@ -1,0 +1,229 @@
+"""The codec's commands as a user meets them: files in and out, exit codes, one clear line."""
+
+import doctest
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from san import arrays, cli
+from san.codec.decoder import decompress
+from san.codec.info import inspect
+from san.codec.kernels import learn_dictionary, save
+
+N = 2400
+X = np.rint(300 * np.sin(np.arange(N) / 25) ** 9 + np.arange(N) % 5).astype(np.int16)
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", X)
+    np.save("y.npy", np.stack([X, -X], 1) / 200)
+
+
+@pytest.fixture
+def san(monkeypatch, capsys):
+    """Run `san` in this process: exit code, standard output, standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["san", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        captured = capsys.readouterr()
+        return stopped.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "target", ["--lossless", "--prdn=8", "--max-error=0.03", "--bits-per-sample=4"]
+)
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_there_and_back(name, target, san, tmp_path):
+    code, out, err = san("compress", f"{name}.npy", "z.san", target, "--fs", 250)
+    assert code == 0 and err == "" and "bits per sample" in out
+    code, out, err = san("verify", f"{name}.npy", "z.san")
+    assert code == 0 and err == "" and "kept: " in out and "PRDN" in out and "CR" in out
+    code, out, err = san("decompress", "z.san", "back.npy")
+    assert code == 0 and err == ""
+    x, y = np.load(f"{name}.npy"), np.load("back.npy")
+    assert x.shape == y.shape and x.dtype == y.dtype
+    assert target != "--lossless" or np.array_equal(x, y)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["back.npy", "x.npy", "y.npy", "z.san"]
+
+
+def test_a_part_is_decoded(san):
+    san("compress", "x.npy", "z.san", "--lossless", "--fs", 100, "--chunk-seconds", 2)
+    assert san("decompress", "z.san", "part.npy", "--start", 150, "--stop", -200)[0] == 0
+    assert np.array_equal(np.load("part.npy"), X[150:-200])
+
+
+def test_options_reach_the_encoder(san):
+    options = ["--prdn", 8, "--fs", 100, "--chunk-seconds", 3, "--no-events"]
+    assert san("compress", "x.npy", "z.san", *options)[0] == 0
+    info = inspect(Path("z.san").read_bytes())
+    assert (info.fs, info.chunk_samples, info.value) == (100.0, 300, 8.0)
+    assert info.sections["dictionary"] == 0
+
+
+def test_a_wfdb_record_is_coded_as_integers(san, recordings):
+    for name in ("100.hea", "100.dat"):
+        shutil.copy(recordings / "mitdb" / name, name)
+    assert san("compress", "100", "z.san", "--lossless")[0] == 0
+    code, out, _ = san("inspect", "z.san")
+    assert code == 0
+    assert "650000 × 2, int16, 360 Hz" in out and "MLII [200(1024)/mV]" in out
+    assert san("verify", "100", "z.san")[0] == 0
+    y = decompress(Path("z.san").read_bytes(), 0, 3)
+    assert y.tolist() == [[995, 1011], [995, 1011], [995, 1011]]
+
+
+def test_a_wfdb_record_in_physical_units(san, monkeypatch, tmp_path):
+    import wfdb
+
+    with np.errstate(all="ignore"):
+        wfdb.wrsamp(
+            "rec", fs=250, units=["mV"], sig_name=["I"], d_signal=X[:, None], fmt=["16"],
+            adc_gain=[200.0], baseline=[3],
+        )  # fmt: skip
+    assert san("compress", "rec.hea", "a.san", "--max-error", 2)[0] == 0
+    assert san("compress", "rec", "b.san", "--max-error", 0.0101, "--physical")[0] == 0
+    for name in ("a.san", "b.san"):
+        assert san("verify", "rec", name)[0] == 0
+    info = inspect(Path("b.san").read_bytes())
+    assert (info.dtype, info.fs, info.units, info.names) == (np.float64, 250.0, ("mV",), ("I",))
+    assert inspect(Path("a.san").read_bytes()).units == ("200(3)/mV",)
+
+
+def test_tables(san, tmp_path):
+    rows = [f"{t / 50},{v / 10},{w}" for t, (v, w) in enumerate(zip(X, X[::-1], strict=True))]
+    (tmp_path / "t.csv").write_text("\n".join(["time [s],a,b", *rows]))
+    assert san("compress", "t.csv", "t.san", "--lossless")[0] == 0
+    info = inspect(Path("t.san").read_bytes())
+    assert (info.shape, info.fs, info.names) == ((N, 2), 50.0, ("a", "b"))
+    assert san("verify", "t.csv", "t.san")[0] == 0
+    assert san("decompress", "t.san", "back.csv")[0] == 0
+    back = arrays.read(tmp_path / "back.csv")
+    assert back.names == ("a", "b") and np.array_equal(back.x[:, 0], X / 10)
+    code, _, err = san("compress", "t.csv", "u.san", "--lossless", "--fs", 51)
+    assert code == 2 and "are not those of 51 Hz" in err
+    (tmp_path / "n.csv").write_text("1\n2\nnan\n")
+    assert san("compress", "n.csv", "n.san", "--lossless")[0] == 0
+    assert san("decompress", "n.san", "n2.csv")[0] == 0
+    assert (tmp_path / "n2.csv").read_text() == "channel_0\n1.0\n2.0\nnan\n"
+
+
+def test_inspect_as_json(san):
+    san("compress", "y.npy", "z.san", "--prdn", 5)
+    code, out, _ = san("inspect", "z.san", "--json")
+    said = json.loads(out)
+    assert code == 0 and said["shape"] == [N, 2] and said["dtype"] == "float64"
+    assert said["fs"] is None and said["target"] == "prdn" and said["value"] == 5.0
+    assert sum(said["sections"].values()) == said["bytes"]
+
+
+def test_a_dictionary_is_named(san, tmp_path):
+    save(learn_dictionary(np.tile(X, 5), fs=360), tmp_path / "d")
+    options = ["--prdn", 8, "--fs", 360, "--dictionary", "d", "--name-only"]
+    assert san("compress", "x.npy", "z.san", *options)[0] == 0
+    assert "not in the stream" in san("inspect", "z.san")[1]
+    code, _, err = san("decompress", "z.san", "b.npy")
+    assert code == 2 and "none was given" in err
+    assert san("decompress", "z.san", "b.npy", "--dictionary", "d")[0] == 0
+    assert san("verify", "x.npy", "z.san", "--dictionary", "d")[0] == 0
+
+
+def test_a_stream_that_breaks_its_word_is_code_1(san):
+    san("compress", "x.npy", "z.san", "--max-error", 3)
+    other = X.copy()
+    other[1000] += 50
+    np.save("other.npy", other)
+    code, out, err = san("verify", "other.npy", "z.san")
+    assert code == 1 and "largest error" in out
+    assert err.startswith("san: z.san does not keep its word") and len(err.splitlines()) == 1
+    san("compress", "x.npy", "l.san", "--lossless")
+    assert san("verify", "other.npy", "l.san")[0] == 1
+
+
+def test_nothing_is_replaced_unless_told(san, tmp_path):
+    (tmp_path / "z.san").write_text("mine")
+    for command in (["compress", "x.npy", "z.san", "--lossless"],):
+        code, _, err = san(*command)
+        assert code == 2 and "z.san is there: give --force to replace it" in err
+        assert (tmp_path / "z.san").read_text() == "mine"
+        assert san(*command, "--force")[0] == 0
+    code, _, err = san("decompress", "z.san", "x.npy")
+    assert code == 2 and "--force" in err
+
+
+def test_a_full_disk_leaves_nothing(san, tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    code, _, err = san("compress", "x.npy", "z.san", "--lossless")
+    assert code == 2 and "No space left" in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["x.npy", "y.npy"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("compress x.npy z.san", "give one of --prdn, --max-error, --bits-per-sample and"),
+        ("compress x.npy z.san --prdn 8 --lossless", "got --prdn, --lossless"),
+        ("compress x.npy z.san --prdn 0", "prdn must be above 0"),
+        ("compress x.npy z.san --prdn many", "Invalid value for '--prdn'"),
+        ("compress none.npy z.san --lossless", "none.npy is not there"),
+        ("compress none z.san --lossless", "none is not there, nor is a WFDB record"),
+        ("compress none.csv z.san --lossless", "none.csv is not there"),
+        ("compress text z.san --lossless", "neither .npy, .csv nor a WFDB record"),
+        ("compress bad.npy z.san --lossless", "not readable as .npy"),
+        ("compress bad.csv z.san --lossless", "not a table of numbers"),
+        ("compress long.npy z.san --lossless", "got int64: convert it first"),
+        ("compress x.npy no/z.san --lossless", "the folder no is not there"),
+        ("compress x.npy z.san --lossless --chunk-seconds 5", "chunk_seconds needs fs"),
+        ("compress x.npy z.san --prdn 8 --dictionary none", "none"),
+        ("compress x.npy", "Missing argument 'OUT'"),
+        ("decompress x.npy y2.npy", "no SAN stream"),
+        ("decompress none.san y2.npy", "none.san"),
+        ("decompress x.npy y2.txt", "must end with .npy or .csv"),
+        ("inspect x.npy", "no SAN stream"),
+        ("verify x.npy text", "no SAN stream"),
+        ("verify y.npy ok.san", "has shape (2400, 2) and dtype float64, ok.san has (2400,)"),
+    ],
+)
+def test_wrong_use_is_one_line_and_code_2(arguments, words, san, tmp_path):
+    (tmp_path / "text").write_text("text")
+    (tmp_path / "bad.npy").write_text("text")
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n3,x\n")
+    np.save("long.npy", np.arange(5))
+    if "ok.san" in arguments:
+        san("compress", "x.npy", "ok.san", "--lossless")
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = san(*arguments.split())
+    assert code == 2 and words in err and out == ""
+    assert len(err.strip().splitlines()) == 1 and "Traceback" not in err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["compress", "decompress", "inspect", "verify"])
+def test_help_reads_well(command, san):
+    code, out, _ = san(command, "--help")
+    assert code == 0 and "IN" in out and max(map(len, out.splitlines())) <= 80
+
+
+def test_progress_is_shown_on_a_terminal(san, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    code, _, err = san("compress", "x.npy", "z.san", "--prdn", 8)
+    assert code == 0 and "compressing" in err
+
+
+def test_examples_of_docstrings(monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[1])
+    assert doctest.testmod(arrays).failed == 0

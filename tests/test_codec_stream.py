@@ -1,0 +1,555 @@
+"""The container: what is written is read, and what is damaged is one of the codec's own errors."""
+
+import hashlib
+import io
+import pickle
+import struct
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from san.codec.errors import (
+    CodecError,
+    CorruptStream,
+    LimitExceeded,
+    TruncatedStream,
+    UnsupportedVersion,
+    WrongDictionary,
+)
+from san.codec.grids import BITS, GAIN, POWER, STEP, Scale
+from san.codec.header import TARGETS, unpack_footer, unpack_header
+from san.codec.numbers import DTYPES, Representation
+from san.codec.stream import MAGIC, Footer, Header, Limits, StreamReader, StreamWriter
+from san.codec.varints import (
+    read_varint,
+    read_varints,
+    write_signed,
+    write_varint,
+    write_varints,
+)
+
+PLAIN = Header(Representation(np.dtype("int16"), 1, 1), 100, 360.0, "prdn", 8.0)
+
+
+def stream(payloads, header=PLAIN, **footer):
+    """The bytes of a stream whose chunks are all full."""
+    file = io.BytesIO()
+    writer = StreamWriter(file)
+    writer.write_header(header)
+    for payload in payloads:
+        writer.write_chunk(payload)
+    writer.finish(Footer(**{"samples": len(payloads) * header.chunk_samples, **footer}))
+    assert writer.written == len(file.getvalue())
+    return file.getvalue()
+
+
+def read_all(source, **options):
+    reader = StreamReader(source, **options)
+    return list(reader.chunks()), reader
+
+
+class Pipe(io.RawIOBase):
+    """A file that cannot seek and gives a few bytes at a time."""
+
+    def __init__(self, data, most=7):
+        self.inner, self.most, self.largest = io.BytesIO(data), most, 0
+
+    def readable(self):
+        return True
+
+    def read(self, count=-1):
+        self.largest = max(self.largest, count)
+        return self.inner.read(min(count, self.most))
+
+
+class Counting(io.BytesIO):
+    """A file that counts what is read of it."""
+
+    count = 0
+
+    def read(self, size=-1):
+        data = super().read(size)
+        self.count += len(data)
+        return data
+
+
+class Drain(io.RawIOBase):
+    """A file that cannot seek and takes a few bytes at a time."""
+
+    def __init__(self):
+        self.data = bytearray()
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self.data += data[:5]
+        return len(data[:5])
+
+
+SMALL = {
+    "no chunk": stream([]),
+    "one": stream([b"payload"]),
+    "empty payloads": stream([b"", b"", b""]),
+    "short last chunk": stream([b"first", b"second"], samples=150, largest_error=3.0, prdn=7.9),
+    "index": stream([bytes([i]) for i in range(35)], sections=(17, 18)),
+    "texts": stream(
+        [b"x" * 20],
+        Header(
+            Representation(np.dtype("f8"), 2, 2, (Scale(GAIN, 200.0), Scale(BITS))),
+            10,
+            units=("mV", "NU"),
+            names=("MLII", "Ω"),
+            dictionary=b"shapes",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "source",
+    [bytes, bytearray, memoryview, io.BytesIO, Pipe],
+    ids=lambda kind: kind.__name__,
+)
+def test_every_source_gives_the_same(name, source):
+    expected, reader = read_all(SMALL[name])
+    chunks, other = read_all(source(SMALL[name]))
+    assert chunks == expected
+    assert (other.header, other.footer) == (reader.header, reader.footer)
+    assert other.chunk_count == len(chunks)
+    assert sum(map(other.samples_of, range(len(chunks)))) == other.footer.samples
+    assert [reader.chunk(i) for i in reversed(range(len(chunks)))][::-1] == chunks
+    assert [reader.chunk(i) for i in range(len(chunks))] == chunks
+
+
+def test_writing_needs_no_seek_and_takes_short_writes():
+    drain = Drain()
+    writer = StreamWriter(drain)
+    writer.write_header(PLAIN)
+    writer.write_chunk(b"payload")
+    writer.finish(Footer(100))
+    assert bytes(drain.data) == SMALL["one"]
+
+
+def test_little_is_added():
+    assert StreamReader(SMALL["no chunk"])._first <= 36
+    assert len(SMALL["no chunk"]) <= 66
+    assert len(stream([b"a" * 100] * 9)) - len(stream([b"a" * 100] * 8)) == 105
+
+
+SCALES = {
+    "int8": (),
+    "float32": (Scale(POWER, exponent=-149), Scale(STEP, 0.1, -0.3), Scale(BITS)),
+    "float64": (Scale(GAIN, 1e-300, 7.5), Scale(POWER, exponent=1023), Scale(GAIN, 200.0)),
+}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(
+            Header(Representation(d, 2, 3, SCALES.get(d.name, ())), 5)
+            for d in DTYPES
+            if d.name in SCALES
+        ),
+        *(Header(Representation(np.dtype("u2"), 1, 1), 5, 0.1, t, 0.0) for t in TARGETS),
+        Header(Representation(np.dtype("f4"), 2, 1, (Scale(BITS),)), 2**26, 1e9),
+        Header(Representation(np.dtype("i2"), 2, 1024), 1, units=("mV",), names=("a",) * 1024),
+        Header(Representation(np.dtype("i2"), 1, 1), 7, dictionary=b""),
+        Header(Representation(np.dtype("i2"), 1, 1), 7, dictionary=bytes(5000)),
+        Header(Representation(np.dtype("i2"), 1, 1), 7, dictionary_sha256=bytes(range(32))),
+        Header(Representation(np.dtype("i2"), 1, 1), 7, units=("µ" * 32,)),
+    ],
+    ids=lambda h: f"{h.representation.dtype} {h.target} {h.chunk_samples}",
+)
+def test_header_fields_come_back(header):
+    assert StreamReader(stream([], header)).header == header
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"chunk_samples": 0}, "chunk_samples"),
+        ({"sampling_rate": float("nan")}, "sampling_rate"),
+        ({"sampling_rate": -1.0}, "sampling_rate"),
+        ({"target": "best"}, "'best'"),
+        ({"value": float("inf")}, "cannot have the value inf"),
+        ({"target": "lossless", "value": 1.0}, "cannot have the value"),
+        ({"units": ("mV", "mV")}, "units must be none, one or 1, got 2"),
+        ({"names": ("µ" * 33,)}, "66 bytes"),
+        ({"names": ("\ud800",)}, "surrogates"),
+        ({"dictionary": b"", "dictionary_sha256": bytes(32)}, "not both"),
+        ({"dictionary_sha256": bytes(31)}, "got 31"),
+        ({"representation": Representation(np.dtype("i2"), 1, 2)}, "one channel"),
+        ({"representation": Representation(np.dtype("i2"), 3, 2)}, "dimensions"),
+    ],
+    ids=str,
+)
+def test_headers_that_are_none_are_refused(fields, words):
+    plain = {"representation": PLAIN.representation, "chunk_samples": 100, "target": "prdn"}
+    with pytest.raises(ValueError, match=words):
+        Header(**{**plain, **fields})
+
+
+@pytest.mark.parametrize("fields", [{"samples": -1}, {"largest_error": -1.0}, {"prdn": np.nan}])
+def test_footers_that_are_none_are_refused(fields):
+    with pytest.raises(ValueError, match="got"):
+        Footer(**{"samples": 1, **fields})
+
+
+def test_the_order_of_writing():
+    writer = StreamWriter(io.BytesIO())
+    with pytest.raises(RuntimeError, match="after the header"):
+        writer.write_chunk(b"")
+    writer.write_header(PLAIN)
+    with pytest.raises(RuntimeError, match="once"):
+        writer.write_header(PLAIN)
+    writer.write_chunk(b"")
+    with pytest.raises(ValueError, match="201 samples are 3 chunks, and 1 were written"):
+        writer.finish(Footer(201))
+    writer.finish(Footer(1))
+    with pytest.raises(RuntimeError, match="before the end"):
+        writer.finish(Footer(1))
+
+
+@pytest.mark.parametrize("source", [bytes, Pipe], ids=["bytes", "pipe"])
+@pytest.mark.parametrize("name", SMALL)
+def test_every_cut_is_told(name, source):
+    for end in range(len(SMALL[name])):
+        with pytest.raises(TruncatedStream):
+            read_all(source(SMALL[name][:end]))
+
+
+@pytest.mark.parametrize("source", [bytes, Pipe], ids=["bytes", "pipe"])
+@pytest.mark.parametrize("name", SMALL)
+def test_every_flipped_bit_is_told(name, source):
+    for place in range(len(SMALL[name])):
+        for bit in range(8):
+            damaged = bytearray(SMALL[name])
+            damaged[place] ^= 1 << bit
+            with pytest.raises(CodecError):
+                read_all(source(bytes(damaged)))
+
+
+@pytest.mark.parametrize("source", [bytes, Pipe], ids=["bytes", "pipe"])
+@pytest.mark.parametrize("more", [b"\0", b"more", SMALL["one"]], ids=len)
+def test_bytes_after_the_end_are_corruption(source, more):
+    with pytest.raises(CorruptStream, match="bytes follow the end"):
+        read_all(source(SMALL["index"] + more))
+
+
+def test_a_stream_that_was_cut_gives_what_is_whole():
+    cut = SMALL["index"][: len(SMALL["index"]) // 2]
+    reader, chunks = StreamReader(cut, sequential=True), []
+    with pytest.raises(TruncatedStream, match="chunk"):
+        chunks.extend(reader.chunks())
+    generator = StreamReader(cut, sequential=True).chunks()
+    assert [next(generator) for _ in range(10)] == [bytes([i]) for i in range(10)]
+    with pytest.raises(TruncatedStream, match="it ends before chunk"):
+        StreamReader(cut)
+
+
+def test_swapped_chunks_are_told():
+    data = stream([b"first", b"later"])
+    first = StreamReader(data)._first
+    swapped = data[:first] + data[first + 10 : first + 20] + data[first : first + 10]
+    swapped += data[first + 20 :]
+    for source in (swapped, Pipe(swapped)):
+        with pytest.raises(CorruptStream, match="chunk 0 does not agree"):
+            read_all(source)
+
+
+def test_another_version_and_other_files():
+    with pytest.raises(UnsupportedVersion, match=r"version 2 .* version 1: install a newer"):
+        StreamReader(MAGIC + b"\2")
+    with pytest.raises(CorruptStream, match="no SAN stream: it begins with 5249464624"):
+        StreamReader(b"RIFF$...WAVE")
+    with pytest.raises(TypeError, match="binary"):
+        StreamReader(io.StringIO("text"))
+    with pytest.raises(TypeError, match="got int"):
+        StreamReader(5)
+
+
+def test_only_what_is_needed_is_read():
+    header = Header(PLAIN.representation, 1000)
+    file = Counting(stream([bytes(5000)] * 100, header))
+    reader = StreamReader(file)
+    assert file.count < 150
+    for number in (50, 95, 3, 4, 5, 99, 0):
+        file.count = 0
+        assert reader.chunk(number) == bytes(5000)
+        assert file.count <= 5006 + 2 * 15
+    for wrong in (-1, 100):
+        with pytest.raises(IndexError, match="among the 100"):
+            reader.chunk(wrong)
+
+
+def test_chunks_and_chunk_do_not_disturb_each_other():
+    payloads = [bytes([i]) * i for i in range(40)]
+    reader = StreamReader(stream(payloads))
+    for number, payload in enumerate(reader.chunks()):
+        assert payload == payloads[number]
+        assert reader.chunk(39 - number) == payloads[39 - number]
+
+
+def test_a_stream_may_lie_behind_other_bytes():
+    file = io.BytesIO(b"other bytes" + SMALL["index"])
+    file.seek(11)
+    chunks, reader = read_all(file)
+    assert len(chunks) == 35
+    assert reader.chunk(20) == chunks[20]
+
+
+def test_a_pipe_gives_its_chunks_once_and_in_order():
+    reader = StreamReader(Pipe(SMALL["one"]))
+    with pytest.raises(ValueError, match="in their order"):
+        reader.chunk(0)
+    with pytest.raises(ValueError, match="known with the footer"):
+        reader.samples_of(0)
+    assert list(reader.chunks()) == [b"payload"]
+    with pytest.raises(ValueError, match="once"):
+        list(reader.chunks())
+
+
+@pytest.mark.parametrize("source", [bytes, Pipe], ids=["bytes", "pipe"])
+@pytest.mark.parametrize(
+    ("name", "limits"),
+    [
+        ("index", {"samples": 3499}),
+        ("texts", {"channels": 1}),
+        ("texts", {"chunk_values": 19}),
+        ("texts", {"dictionary_bytes": 5}),
+        ("texts", {"header_bytes": 30}),
+        ("one", {"payload_bytes": 6}),
+    ],
+    ids=str,
+)
+def test_limits_name_what_raises_them(name, limits, source):
+    ((field, limit),) = limits.items()
+    with pytest.raises(LimitExceeded, match=rf"limit {limit}: raise it with Limits\({field}="):
+        read_all(source(SMALL[name]), limits=Limits(**limits))
+    read_all(source(SMALL[name]), limits=Limits(**{field: limit + 10_000}))
+
+
+def test_a_writer_refuses_what_no_reader_accepts():
+    wide = Header(Representation(np.dtype("i2"), 2, 1025), 1)
+    with pytest.raises(LimitExceeded, match="1025 channels"):
+        StreamWriter(io.BytesIO()).write_header(wide)
+    writer = StreamWriter(io.BytesIO())
+    writer.write_header(PLAIN)
+    with pytest.raises(LimitExceeded, match="965 payload bytes, limit 964"):
+        writer.write_chunk(bytes(965))
+    writer.write_chunk(bytes(964))
+
+
+def test_lengths_that_lie_cost_no_memory():
+    head = stream([])[: StreamReader(stream([]))._first]
+    big = Header(Representation(np.dtype("i2"), 1, 1), 2**26)
+    big_head = stream([], big)[: StreamReader(stream([], big))._first]
+    lies = [
+        MAGIC + b"\1" + write_varint(2**24) + b"body",
+        big_head + write_varint(2**29) + b"payload",
+        head + b"\0" + write_varint(2**20) + b"footer",
+    ]
+    tracemalloc.start()
+    for lie in lies:
+        for source in (lie, Pipe(lie), Pipe(lie + bytes(3 << 20), 1 << 20)):
+            with pytest.raises(CodecError):
+                read_all(source)
+            if isinstance(source, Pipe):
+                assert source.largest <= 1 << 20
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()
+
+
+def test_the_dictionary_that_a_stream_needs():
+    named = Header(PLAIN.representation, 5, dictionary_sha256=hashlib.sha256(b"shapes").digest())
+    assert named.needed_dictionary(b"shapes") == b"shapes"
+    with pytest.raises(WrongDictionary, match="and none was given"):
+        named.needed_dictionary(None)
+    with pytest.raises(WrongDictionary, match=r"\.\.\. was given"):
+        named.needed_dictionary(b"others")
+    assert PLAIN.needed_dictionary(b"unused") is None
+    assert StreamReader(SMALL["texts"]).header.needed_dictionary(None) == b"shapes"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CorruptStream("words"),
+        LimitExceeded("samples", 5, 4),
+        UnsupportedVersion(2, 1),
+        WrongDictionary(bytes(32), None),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_travel_between_processes(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error) and str(again) == str(error)
+    assert isinstance(error, CodecError) and isinstance(error, ValueError)
+
+
+@given(
+    st.lists(st.binary(max_size=60), max_size=50),
+    st.integers(0, 99),
+    st.floats(0, allow_nan=False),
+    st.lists(st.integers(0, 2**63 - 1), max_size=5),
+)
+def test_any_payloads_come_back(payloads, missing, error, sections):
+    footer = {
+        "samples": max(0, 100 * len(payloads) - (missing if payloads else 0)),
+        "largest_error": error,
+        "prdn": error,
+        "sections": tuple(sections),
+    }
+    data = stream(payloads, **footer)
+    for source in (data, Pipe(data)):
+        chunks, reader = read_all(source)
+        assert chunks == payloads
+        assert reader.footer == Footer(**footer)
+
+
+def with_checksum(body):
+    block = MAGIC + b"\1" + write_varint(len(body)) + body
+    return block + struct.pack("<I", zlib.crc32(block))
+
+
+BODIES = [data[6 : StreamReader(data)._first - 4] for data in SMALL.values()]
+
+
+@given(st.sampled_from(BODIES), st.data())
+def test_any_header_with_a_right_checksum_is_read_or_refused(body, data):
+    damaged = bytearray(body)
+    for _ in range(data.draw(st.integers(1, 3))):
+        damaged[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    damaged = bytes(
+        damaged[: data.draw(st.integers(0, len(body)))] if data.draw(st.booleans()) else damaged
+    )
+    try:
+        header = StreamReader(with_checksum(damaged), sequential=True).header
+    except CodecError:
+        return
+    assert unpack_header(damaged, Limits()) == header
+    assert stream([], header)[6 : 6 + len(damaged)] == damaged
+
+
+@given(st.binary(max_size=60))
+def test_any_footer_is_read_or_refused(body):
+    try:
+        footer, offsets = unpack_footer(body, PLAIN, 35, Limits())
+    except CodecError:
+        return
+    assert footer.samples >= 0 and offsets[0] == 35 and offsets.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [7],  # no dtype
+        [33],
+        [1, 0],
+        [1, 2],
+        [1, 1, *struct.pack("<d", float("nan")), 0, 0, 0, *bytes(8), 5, 0],
+        [1, 1, *bytes(8), 2],  # two units of one channel
+        [1, 1, *bytes(8), 1, 65, *b"a" * 65],
+        [1, 1, *bytes(8), 1, 1, 255],
+        [1, 1, *bytes(8), 0, 0, 4],
+        [1, 1, *bytes(8), 0, 0, 0, *struct.pack("<d", 1.0), 5, 0],
+        [1, 1, *bytes(8), 0, 0, 0, *bytes(8), 0, 0],
+        [1, 1, *bytes(8), 0, 0, 0, *bytes(8), 5, 3],
+        [1, 1, *bytes(8), 0, 0, 0, *bytes(8), 5, 2, *bytes(31)],
+        [1, 1, *bytes(8), 0, 0, 0, *bytes(8), 5, 0, 0],
+    ],
+    ids=[
+        "dtype",
+        "three dimensions",
+        "no channel",
+        "1-D of two channels",
+        "NaN hertz",
+        "two units",
+        "long unit",
+        "no UTF-8",
+        "target",
+        "value of lossless",
+        "empty chunks",
+        "dictionary",
+        "short SHA-256",
+        "bytes left",
+    ],
+)
+def test_corrupt_headers(body):
+    with pytest.raises(CorruptStream):
+        StreamReader(with_checksum(bytes(body)))
+
+
+def footer_stream(*numbers, chunks=0):
+    """A stream whose footer says something else than is there, with the right checksum."""
+    start = stream([b"x"] * chunks)[: StreamReader(SMALL["no chunk"])._first + chunks * 6]
+    body = b"".join(n if isinstance(n, bytes) else write_varint(n) for n in numbers)
+    block = b"\0" + write_varint(len(body)) + body
+    return start + block + struct.pack("<II", zlib.crc32(block), len(block) + 8)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (footer_stream(100, 2, bytes(16), 0, 0), "are not 2 chunks"),
+        (footer_stream(100, 1, bytes(16), 0, 0), "counts 1 chunks, found 0"),
+        (footer_stream(100, 1, bytes(16), 12, 0, chunks=2), "counts 1 chunks, found 2"),
+        (footer_stream(100, 1, bytes(16), 6, 0, chunks=2), "chunks end at byte"),
+        (footer_stream(1700, 17, bytes(16), 95, 7, 0, chunks=17), "index does not agree"),
+        (footer_stream(1700, 17, bytes(16), 2**62 + 1, 6, 0, chunks=17), "distance"),
+        (footer_stream(0, 0, struct.pack("<dd", -1, 0), 0, 0), "largest_error"),
+        (footer_stream(0, 0, struct.pack("<dd", 0, float("nan")), 0, 0), "prdn"),
+        (footer_stream(0, 0, bytes(16), 0, 1), "1 numbers cannot be in"),
+        (footer_stream(0, 0, bytes(16), 0, 0, 0), "belong to no field"),
+        (footer_stream(), "data end"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_footers_that_disagree(data, words):
+    for source in (data, Pipe(data)):
+        with pytest.raises(CorruptStream, match=words) as caught:
+            read_all(source)
+        assert caught.type is CorruptStream
+
+
+def test_an_index_that_lies_gives_no_wrong_chunk():
+    for distance in (0, 90, 95, 97, 101):
+        lie = footer_stream(1700, 17, bytes(16), distance, 102 - distance, 0, chunks=17)
+        reader = StreamReader(lie)
+        assert reader.chunk(15) == b"x"
+        reader = StreamReader(lie)
+        with pytest.raises(CorruptStream):
+            reader.chunk(16)
+
+
+@pytest.mark.parametrize(
+    "data", ["", "80", "8000", "ff" * 9, "ff" * 9 + "01", "80" * 8 + "00", "ff" * 30]
+)
+def test_varints_that_are_none(data):
+    for read in (read_varint, lambda d, p: read_varints(d, p, 1)):
+        with pytest.raises(CorruptStream):
+            read(bytes.fromhex(data), 0)
+
+
+@given(st.lists(st.integers(0, 2**63 - 1), max_size=20))
+def test_varints(values):
+    data = write_varints(values)
+    assert data == b"".join(map(write_varint, values))
+    again, position = read_varints(data, 0, len(values))
+    assert (again.tolist(), position) == (values, len(data))
+    with pytest.raises(CorruptStream):
+        read_varints(data, 0, len(values) + 1)
+
+
+@pytest.mark.parametrize("value", [-1, 2**63])
+def test_numbers_that_no_varint_holds(value):
+    with pytest.raises(ValueError, match="varint must be"):
+        write_varint(value)
+    assert write_signed(-1) == b"\1" and write_signed(1) == b"\2"
