@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from san import datasets_images, datasets_physionet, datasets_table, fetch
+from san import datasets_images, datasets_physionet, datasets_table, fetch, signals
 from san.datasets_physionet import BUNDLED
 from san.fetch import MissingData
 
@@ -168,7 +168,7 @@ def load_splits(
         raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
     places = fetch.folders(data_dir)
     if manifest["kind"] == "physionet":
-        return _load_recording(
+        return _load_windows(
             name, manifest, record or BUNDLED, channel, window, windows, start, places
         )
     options = dict(record=record, channel=channel, window=window, windows=windows, start=start)
@@ -191,7 +191,7 @@ def load_splits(
     )
 
 
-def _load_recording(
+def _load_windows(
     name: str,
     manifest: dict[str, Any],
     record: str,
@@ -228,6 +228,39 @@ def _load_recording(
         paper["scale"],
         entry["licence"],
     )
+
+
+def load_recording(record: str = BUNDLED, data_dir: str | Path | None = None) -> signals.Recording:
+    """Load a whole recording of a PhysioNet database.
+
+    Parameters
+    ----------
+    record : str
+        "database/record", a database's name for its first record, or "bundled": five minutes of
+        an electrocardiogram that come with the package.
+    data_dir : str or Path, optional
+        Searched before the network, as `load_splits` does.
+
+    Returns
+    -------
+    Recording
+        Its `data` are float64 (samples, channels) in physical units.
+
+    Raises
+    ------
+    MissingData, ValueError
+        If it is not to be had, or is no record of a database that is known.
+
+    Examples
+    --------
+    >>> recording = load_recording()
+    >>> recording.data.shape, recording.sampling_rate, recording.units
+    ((108000, 1), 360.0, ('mV',))
+    """
+    manifest = read_manifest("physionet")
+    places = fetch.folders(data_dir)
+    folder = _manifests() / "sample"
+    return datasets_physionet.find_recording(manifest, record, folder, places)[0]
 
 
 def _splits(

@@ -14,7 +14,7 @@ from .errors import CorruptStream
 from .search import Encoded, Progress, Signal, meet_bounds, meet_error, meet_size
 from .varints import Fields, write_varint
 
-TRANSFORM, PREDICTIVE = 0, 1
+TRANSFORM, PREDICTIVE, SHARED = 0, 1, 2
 EXACT_BITS = 2.5  # a lossy chunk of more bits a sample is compared with a lossless one
 
 
@@ -82,10 +82,13 @@ def decode_payload(
     """Decode a chunk of n samples: int64 (n, columns); raises kinds of CodecError."""
     fields = Fields(payload)
     mode = fields.byte()
-    if mode == TRANSFORM:
-        return transform.decode(payload[1:], n, columns, dictionary)
+    if mode == SHARED and dictionary is None:
+        raise CorruptStream("a chunk needs a dictionary, and the stream has none")
+    if mode in (TRANSFORM, SHARED):
+        used = dictionary if mode == SHARED else None
+        return transform.decode(payload[1:], n, columns, used)
     if mode != PREDICTIVE:
-        raise CorruptStream(f"a chunk of mode {mode}, which is none of 0 and 1")
+        raise CorruptStream(f"a chunk of mode {mode}, which is none of 0, 1 and 2")
     k = np.empty((n, columns), np.int64)
     done = 0
     while done < columns:
@@ -99,7 +102,8 @@ def decode_payload(
 
 
 def _coded(found: Encoded) -> Coded:
-    payloads = [bytes([TRANSFORM]) + payload for payload in found.payloads]
+    mode = bytes([TRANSFORM if found.dictionary is None else SHARED])
+    payloads = [mode + payload for payload in found.payloads]
     return Coded(payloads, found.dictionary, found.error, found.largest, found.sections)
 
 

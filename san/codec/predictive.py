@@ -28,17 +28,15 @@ DIFFERENCE_BITS = 16
 TAPS, PACE = 6, 17  # past errors that the adaptive filter sees, and a shift: how slowly it moves
 FILTERS = 16  # of a channel: one for each size of the recent errors
 PAD = 32  # places before a channel's first sample
-
-EXPERTS = 3
-LAST, LINEAR, FILTERED = range(EXPERTS)
+LAST, LINEAR, FILTERED, EXPERTS = range(4)
 INPUTS = 7  # probabilities mixed: of the experts, then of four contexts
 NODES = 32  # decisions that contexts tell apart: zero, sign, 20 of magnitude, 4 of low bits
 SIGN, UNARY, LOW_BITS, MAGNITUDES = 1, 2, 22, 20
 KINDS = 5  # decisions that experts tell apart: zero, sign, upwards, downwards, low bits
 SCALES, PLACES = 48, 64  # sizes of recent errors; places of a decision around an expert's value
 KEPT = 4  # channels from the fourth on share their statistics
-OF_EXPERTS = EXPERTS * SCALES * KINDS * PLACES  # cells of a channel; of its contexts:
-OF_CHANNEL = OF_EXPERTS + (48 * 48 + 12 * 225 + 24 * 120 + 1024) * NODES
+OF_EXPERTS = EXPERTS * SCALES * KINDS * PLACES  # cells of a channel, then those of its contexts
+OF_CHANNEL = OF_EXPERTS + 8908 * NODES
 STAGES, ROW = 9, 46  # of the refinement: zero, sign, six of magnitude, low bits
 START, COUNT_LIMIT = 10000, 255  # every weight of the mixing, in 1/65536; a cell's count
 
@@ -50,8 +48,7 @@ CENTRE, BUCKET, FINE, WEIGHTS, REFINEMENT, PREDICTION, CORRECTION, FILTER = rang
 MEANS, CONTEXTS, CELLS, STRETCHED, FIRST_ROW = 24, 32, 40, 48, 56
 FIRST_WEIGHT = FIRST_ROW + SCALES // 2 * STAGES * ROW
 ALL_MEMORY = FIRST_WEIGHT + SCALES // 4 * KEPT * NODES * INPUTS
-# Where each table starts; squash is at 0
-STRETCH, RATES, LOGARITHMS = 5632, 9728, 10752
+STRETCH, RATES, LOGARITHMS = 5632, 9728, 10752  # where each table starts; squash is at 0
 
 
 @functools.cache
@@ -79,17 +76,16 @@ def clamp(value, limit):
 def logarithm(value, tables):
     octaves = 0
     while value >= 4096:
-        value >>= 4
-        octaves += 16
+        value, octaves = value >> 4, octaves + 16
     return tables[LOGARITHMS + value] + octaves
 
 
 @integer_step
 def gather_features(differences, c, channels, here, stride, features):
     """Put the differences that predict the one at `here` after features[0]; how many with that."""
-    for i in range(1, OWN + 1):
-        features[i] = differences[here - i]
     size = OWN + 1
+    for i in range(1, size):
+        features[i] = differences[here - i]
     if c + 1 < channels:
         for i in range(NEXT):
             features[size + i] = differences[here + stride - 1 - i]
@@ -117,8 +113,7 @@ def add_moments(features, size, moments, base, weight):
     if base < 0:
         return
     for i in range(size):
-        weighted = weight * features[i]
-        row = base + i * SIZE
+        weighted, row = weight * features[i], base + i * SIZE
         for j in range(i + 1):
             moments[row + j] += weighted * features[j]
 
@@ -130,9 +125,9 @@ def solve(moments, base, size, factor, pivots, column, weights, place):
     for i in range(size):
         largest = most(largest, moments[base + i * SIZE + i])
     up, down = 0, 0
-    while largest > 0 and (largest << up) < 1 << 29:
+    while 0 < largest << up < 1 << 29:
         up += 1
-    while (largest >> down) >= 1 << 30:
+    while largest >> down >= 1 << 30:
         down += 1
     floor = ((largest << up >> down) >> 18) + 1
     for j in range(1, size):
@@ -198,12 +193,9 @@ def choose_contexts(m, tables, c, channels, state):
     fraction = ((m[MEANS + FILTERED] + 32) & 63) >> 3
     place += OF_EXPERTS
     m[CONTEXTS + 3] = place + (slow * 48 + fast) * NODES
-    place += 48 * 48 * NODES
-    m[CONTEXTS + 4] = place + (((loud >> 2) * 15 + first) * 15 + second) * NODES
-    place += 12 * 225 * NODES
-    m[CONTEXTS + 5] = place + (((loud >> 1) * 15 + other) * 8 + fraction) * NODES
-    place += 24 * 120 * NODES
-    m[CONTEXTS + 6] = place + (m[CENTRE] & 1023) * NODES
+    m[CONTEXTS + 4] = place + (2304 + ((loud >> 2) * 15 + first) * 15 + second) * NODES
+    m[CONTEXTS + 5] = place + (5004 + ((loud >> 1) * 15 + other) * 8 + fraction) * NODES
+    m[CONTEXTS + 6] = place + (7884 + (m[CENTRE] & 1023)) * NODES
     m[BUCKET], m[FINE] = bucket, m[STEP_BITS] + bucket + 3
     m[WEIGHTS] = FIRST_WEIGHT + ((loud >> 2) * KEPT + least(c, KEPT - 1)) * NODES * INPUTS
     m[REFINEMENT] = FIRST_ROW + (loud >> 1) * STAGES * ROW
@@ -214,18 +206,16 @@ def code_decision(m, cells, tables, data, kind, node, stage, distance, bit):
     """Code one binary decision at a distance from the centre, in 1/64, and learn from it."""
     position = (m[CENTRE] << 6) + distance
     weights = m[WEIGHTS] + node * INPUTS
-    fine = m[FINE]
     for a in range(EXPERTS):
         away = position - m[MEANS + a]
-        steps = least(tables[LOGARITHMS + least(size_of(away) >> fine, 4095)], 31)
+        steps = least(tables[LOGARITHMS + least(size_of(away) >> m[FINE], 4095)], 31)
         m[CELLS + a] = m[CONTEXTS + a] + kind * PLACES + (32 + steps if away >= 0 else 31 - steps)
     for a in range(EXPERTS, INPUTS):
         m[CELLS + a] = m[CONTEXTS + a] + node
     total = 0
     for a in range(INPUTS):
-        stretched = tables[STRETCH + (cells[m[CELLS + a]] >> 20)]
-        m[STRETCHED + a] = stretched
-        total += m[weights + a] * stretched
+        m[STRETCHED + a] = tables[STRETCH + (cells[m[CELLS + a]] >> 20)]
+        total += m[weights + a] * m[STRETCHED + a]
     total = clamp(total >> 16, STRETCH_LIMIT)
     mixed = tables[total + STRETCH_LIMIT]
     place = m[REFINEMENT] + stage * ROW + ((total + 2816) >> 7)
@@ -253,8 +243,7 @@ def code_residual(m, cells, tables, data, residual):
     if code_decision(m, cells, tables, data, 0, 0, 0, 0, 1 if residual != 0 else 0) == 0:
         return 0
     positive = code_decision(m, cells, tables, data, 1, SIGN, 1, 0, 1 if residual > 0 else 0)
-    unit = m[STEP] << 6 if positive == 1 else -m[STEP] << 6
-    kind = 2 if positive == 1 else 3
+    kind, unit = 3 - positive, (2 * positive - 1) * m[STEP] << 6
     value = 0
     while value < MAGNITUDES:
         distance = ((value + 1) << bucket) * unit + (unit >> 1)
@@ -272,10 +261,9 @@ def code_residual(m, cells, tables, data, residual):
     node = LOW_BITS + (1 if value == 0 else 0)
     for i in range(bucket - 1, most(bucket - 3, -1), -1):
         distance = ((2 * value + 1) << i) * unit + (unit >> 1)
-        at = node + (2 if i == bucket - 1 else 0)
-        bit = (magnitude >> i) & 1
-        bit = code_decision(m, cells, tables, data, 4, at, STAGES - 1, distance, bit)
-        value = 2 * value + bit
+        at, bit = node + (2 if i == bucket - 1 else 0), (magnitude >> i) & 1
+        value *= 2
+        value += code_decision(m, cells, tables, data, 4, at, STAGES - 1, distance, bit)
     if bucket > 2:
         value = value << (bucket - 2) | code_raw_bits(m, data, magnitude, bucket - 2)
     value = least(value, m[LARGEST]) + 1
@@ -290,9 +278,9 @@ def learn(m, t, c, difference, size, features, moments, errors, here, filters, s
     left = clamp(error - m[CORRECTION], 1 << 24)
     # quiet stretches tell what to expect of noise; the rest is left to the filter
     calm = (state[own + USUAL] << 8) // (5 * state[own + RECENT] + 50 * size_of(error) + 1)
-    weight = least((calm * calm) >> 8, 64)
+    weight = (least(calm, 128) * least(calm, 128)) >> 8
+    features[0] = difference
     if weight > 0:
-        features[0] = difference
         add_moments(features, size, moments, c * SIZE * SIZE, weight)
     age = 6
     while age < 10 and (t >> age) > 0:
@@ -311,11 +299,9 @@ def learn(m, t, c, difference, size, features, moments, errors, here, filters, s
     for i in range(1, TAPS + 1):
         move = (gain * errors[here - i] + half) >> PACE
         filters[place + i] = clamp(filters[place + i] + move, 1 << 24)
-    gone = errors[here - TAPS]
-    state[own + ENERGY] += error * error - gone * gone
+    state[own + ENERGY] += error * error - errors[here - TAPS] * errors[here - TAPS]
+    state[own + ERROR_BEFORE], state[own + ERROR] = state[own + ERROR], error
     errors[here] = error
-    state[own + ERROR_BEFORE] = state[own + ERROR]
-    state[own + ERROR] = error
 
 
 @integer_loop
@@ -364,15 +350,14 @@ def _code(
     m[FIRST_ROW:FIRST_WEIGHT] = np.tile(refinement_row(), SCALES // 2 * STAGES)
     decoded = np.full(channels * (n + PAD), min(max(0, lowest), highest), np.int64)
     cells = np.full(min(channels, KEPT) * OF_CHANNEL, 1 << 31, np.uint32)
-    filters = np.zeros((channels * FILTERS, TAPS + 1), np.int64)
-    filters[:, 0] = 1 << 19
-    features, pivots, column = np.zeros((3, SIZE), np.int64)
+    filters = np.tile(np.array([1 << 19] + [0] * TAPS, np.int64), channels * FILTERS)
     differences, errors = np.zeros(decoded.size, np.int32), np.zeros(decoded.size, np.int64)
-    moments, weights = np.zeros(channels * SIZE**2, np.int64), np.zeros(channels * SIZE, np.int64)
-    factor, state = np.zeros(SIZE**2 + SIZE, np.int64), np.zeros(channels * STATE, np.int64)
+    features, pivots, column = np.zeros((3, SIZE), np.int64)
+    sizes = (channels * SIZE**2, (SIZE + 1) * SIZE, channels * SIZE, channels * STATE)
+    moments, factor, weights, state = (np.zeros(size, np.int64) for size in sizes)
     code_samples(
         m, cells, _tables(), data, samples, decoded, n, channels, differences, errors, features,
-        moments, factor, pivots, column, weights, filters.ravel(), state,
+        moments, factor, pivots, column, weights, filters, state,
     )  # fmt: skip
     return m[: coder.size], decoded.reshape(channels, n + PAD)[:, PAD:].T.copy()
 
@@ -380,13 +365,11 @@ def _code(
 def encode(x: np.ndarray, bound: int) -> bytes:
     """The bytes of int64 (n, channels), of which no decoded sample is off by more than bound."""
     n, channels = x.shape
-    if x.size == 0:
-        return b""
-    lowest, highest = int(x.min()), int(x.max())
+    lowest, highest = (int(x.min()), int(x.max())) if x.size else (0, 0)
     if min(lowest, -highest - 1, -bound - 1) < -(1 << 31) or bound < 0:
         raise ValueError(f"samples of {lowest} ... {highest} within {bound} are beyond 32 bits")
-    header = write_varint(2 * lowest if lowest >= 0 else -2 * lowest - 1)
-    header += write_varint(highest - lowest)
+    zigzag = 2 * lowest if lowest >= 0 else -2 * lowest - 1
+    header = write_varint(zigzag) + write_varint(highest - lowest)
     if lowest == highest:
         return header
     samples = np.ascontiguousarray(x, np.int64).ravel()
@@ -402,11 +385,9 @@ def encode(x: np.ndarray, bound: int) -> bytes:
 
 def decode(data: bytes, n: int, channels: int, bound: int) -> np.ndarray:
     """The int64 (n, channels) of those bytes; a ValueError where no encoder wrote the header."""
-    if n * channels == 0:
-        return np.zeros((n, channels), np.int64)
-    number, position = read_varint(data, 0)
+    zigzag, position = read_varint(data)
     extent, position = read_varint(data, position)
-    lowest = -(number + 1 >> 1) if number & 1 else number >> 1
+    lowest = -(zigzag + 1 >> 1) if zigzag & 1 else zigzag >> 1
     highest = lowest + extent
     if min(lowest, -highest - 1) < -(1 << 31):
         raise CorruptStream(f"samples of {lowest} ... {highest} are beyond 32 bits")

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from .accuracy import Accuracy
-from .block import Samples, code_block, footer_of
+from .block import Block, Samples, code_block, footer_of
 from .chunk import Target, encode_signal
 from .dictionary import Dictionary
+from .errors import CodecError
 from .grids import BITS, EXPONENTS, POWER, Scale
 from .info import SECTIONS
 from .kernels import Source, sampling_rate
@@ -29,10 +30,10 @@ from .options import (
 )
 from .stream import StreamWriter
 
-HELD_VALUES = 1 << 19  # the same of an `Encoder`, which has little memory
-LEARNING = 1 << 17  # samples of a recording that an `Encoder` holds before it begins
-HEADROOM = 22  # bits of the largest float of a recording's first chunk
-UNKNOWN_STEP = -18  # exponent of a float's step where the first chunk is all zeros
+HELD_VALUES = 1 << 18  # samples of a chunk, of all channels, where nothing else is asked for
+LEARNING = 1 << 17  # samples that are held back
+HEADROOM = 22  # bits of the largest float among them: later ones may have nine more
+UNKNOWN_STEP = -18  # exponent of a float's step where all of them are zeros
 
 
 class Encoder:
@@ -60,7 +61,7 @@ embed_dictionary, units, names
 
     Notes
     -----
-    Chunks have 2**19 samples of all channels together, unless chunk_seconds says otherwise: with
+    Chunks have 2**18 samples of all channels together, unless chunk_seconds says otherwise: with
     these, the process stays below 300 MB, however long the recording is.
 
     A PRDN is held in each chunk. bits_per_sample is aimed at in the payload of each chunk;
@@ -194,12 +195,24 @@ embed_dictionary, units, names
         full = self._request.chunk_samples
         for begin in range(0, len(x), full):
             part = x[begin : begin + full]
-            block = code_block(self._integers(part), self._request, self._dictionary, silent)
+            block = self._coded(part)
             self._writer.write_chunk(block.payloads[0])
             self._accuracy.merge(block.accuracy)
             self._samples += len(part)
             for name, count in block.sections.items():
                 self._sections[name] += count
+
+    def _coded(self, x: np.ndarray) -> Block:
+        try:
+            return code_block(self._integers(x), self._request, self._dictionary, silent)
+        except CodecError:
+            raise
+        except ValueError as error:
+            hint = ": leave lossless_grid=False" if self._request.exact else ""
+            raise ValueError(
+                f"what follows sample {self._samples} does not fit what was chosen from the first "
+                f"samples: {error}{hint}"
+            ) from error
 
     def _begin(self, x: np.ndarray) -> None:
         """Choose representation and dictionary from the first samples, and write the header."""
@@ -212,11 +225,11 @@ embed_dictionary, units, names
         self._writer.write_header(header.build(self._dictionary))
 
     def _learned(self, samples: Samples) -> Dictionary | None:
-        request = self._request
-        value = request.value * samples.x.size / samples.k.size
-        target = Target(request.kind, value, tuple(samples.bounds.tolist()))
-        if request.kind == "max_error" and not any(target.bounds):
+        """The dictionary that pays on these samples, if one does."""
+        request, bounds = self._request, tuple(samples.bounds.tolist())
+        if request.kind == "max_error" and not any(bounds):
             return None
+        target = Target(request.kind, request.value, bounds)
         return encode_signal(
             samples.k, target, fs=request.fs, chunk_samples=request.chunk_samples
         ).dictionary
@@ -238,19 +251,10 @@ embed_dictionary, units, names
     def _integers(self, x: np.ndarray) -> Samples:
         representation, request = self._representation, self._request
         assert representation is not None
-        try:
-            k, gaps = to_integers(x, representation, exact=request.exact)
-            bounds = np.zeros(representation.columns, np.int64)
-            if request.kind == "max_error" and not request.exact:
-                bounds = integer_bounds(x, k, representation, request.value)
-            if bounds.min(initial=0) < 0:
-                raise ValueError(f"steps are too coarse for a max_error of {request.value}")
-        except ValueError as error:
-            hint = ": leave lossless_grid=False" if request.exact else ""
-            raise ValueError(
-                f"what follows sample {self._samples} does not fit what was chosen from the first "
-                f"samples: {error}{hint}"
-            ) from error
+        k, gaps = to_integers(x, representation, exact=request.exact)
+        bounds = np.zeros(representation.columns, np.int64)
+        if request.kind == "max_error" and not request.exact:
+            bounds = integer_bounds(x, k, representation, request.value)
         columns = x.reshape(len(x), representation.channels)
         return Samples(columns, k, gaps, bounds, representation)
 
@@ -264,8 +268,6 @@ def _roomy(column: np.ndarray, scale: Scale, request: Request) -> Scale:
     constant = not values.size or bool((values == values[0]).all())
     low, high = EXPONENTS[column.dtype.name]
     if request.kind == "max_error":
-        if scale.kind == POWER and scale.step <= request.value / 8 and not constant:
-            return scale
         if scale.step <= request.value and not constant:
             return scale
         exponent = math.frexp(request.value)[1] - 7

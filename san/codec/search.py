@@ -27,6 +27,7 @@ _AIM = float(np.log2(1 - CLOSE / 2))
 SHORT_CHUNK, MANY_CHUNKS = 1 << 16, 8  # chunks that may learn from an excerpt
 EXCERPT_SHARES = (1 / 24, 1 / 12)  # of a signal, tried as the excerpt
 EXCERPT_PIECES = 4
+SHORTEST_EXCERPT = 64  # samples
 SHARED_EXCERPT = 1 << 15  # samples from which signals that share a dictionary learn
 BOUND_STEPS = (1.5, 1.2, 1.8)  # steps tried under a bound, as multiples of 2 · bound + 1
 Progress = Callable[[float], None]
@@ -299,7 +300,9 @@ def meet_size(signal: Signal, room: float, progress: Progress) -> Encoded:
 
 
 def _may_learn(signal: Signal) -> bool:
-    return len(signal.chunks) >= MANY_CHUNKS and signal.chunks[0].size <= SHORT_CHUNK
+    enough = len(signal.x) * EXCERPT_SHARES[0] >= SHORTEST_EXCERPT
+    many = len(signal.chunks) >= MANY_CHUNKS and signal.chunks[0].size <= SHORT_CHUNK
+    return enough and many
 
 
 def guess_code(pieces: Sequence[np.ndarray], allowed: float) -> int:
@@ -339,6 +342,6 @@ def learn_for(signals: Sequence[np.ndarray], fs: float, prdn: float) -> Dictiona
     setting = Setting(codes, bin_bits_for(fs))
     samples = min(len(joined), SHARED_EXCERPT // joined.shape[1])
     x = np.concatenate(excerpts_of(joined.T, samples // EXCERPT_PIECES, EXCERPT_PIECES), axis=1).T
-    if len(x) < 16:
+    if len(x) < SHORTEST_EXCERPT:
         return kernels
     return learn_state(np.ascontiguousarray(x), fs, setting, kernels, kernels is not None)

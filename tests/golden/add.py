@@ -1,0 +1,150 @@
+"""Adds frozen streams that are not there yet; what is there is never written again.
+
+    python tests/golden/add.py
+
+A stream of this folder decodes, in every release, to the samples whose SHA-256 `golden.json`
+holds; a faulty one raises the error named there. A new kind of stream gets a new name here.
+"""
+
+import hashlib
+import json
+import pathlib
+import struct
+import zlib
+
+import numpy as np
+
+import san
+from san.codec.errors import CodecError
+
+FOLDER = pathlib.Path(__file__).parent
+DTYPES = ["int8", "int16", "int32", "uint8", "uint16", "float32", "float64"]
+
+
+def beats(n, channels=1, dtype="int16", seed=0):
+    """Something like an ECG at 100 Hz, from integers only: the same on every machine."""
+    state = seed * 2654435761 + 12345
+    x = np.zeros((n, channels), np.int64)
+    for t in range(n):
+        for c in range(channels):
+            state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+            phase = (t - 3 * c) % (77 + (t // 77) % 5)
+            pulse = (0, 2, 9, 30, 60, 34, 5, -12, -6, -2)[phase - 20] if 20 <= phase < 30 else 0
+            wave = 10 - abs(phase - 50) // 2 if 30 <= phase < 70 else 0
+            x[t, c] = pulse * (c + 2) // 2 + wave + (state >> 61) - 3 + (t // 60) % 9
+    x = x[:, 0] if channels == 1 else x
+    if np.dtype(dtype).kind == "f":
+        return (x / 200).astype(dtype)
+    return np.clip(x + (40 if dtype.startswith("u") else 0), np.iinfo(dtype).min, 127).astype(dtype)
+
+
+def streams():
+    """(name, array, options of compress) of every frozen stream."""
+    for dtype in DTYPES:
+        x = beats(400, dtype=dtype)
+        bound = 0.02 if np.dtype(dtype).kind == "f" else 4
+        yield f"lossless-{dtype}", x, {"lossless": True}
+        yield f"bound-{dtype}", x, {"max_error": bound, "fs": 100}
+        yield f"prdn-{dtype}", x, {"prdn": 9, "fs": 100}
+        yield f"two-{dtype}", beats(300, 2, dtype), {"prdn": 12, "fs": 100}
+    for n in (0, 1, 2, 3, 7, 8, 9, 15, 33, 129):
+        yield f"lossless-{n}-samples", beats(n), {"lossless": True}
+        yield f"bound-{n}-samples", beats(n, 2), {"max_error": 3}
+    yield "constant", np.full(500, -7, np.int16), {"max_error": 2}
+    yield "constant-lossless", np.full((90, 3), 250, np.uint8), {"lossless": True}
+    yield "steps", np.repeat(np.array([0, 9000, -9000], np.int32), 100), {"prdn": 3}
+    yield "extremes", np.array([2**31 - 1, -(2**31), 0, 5] * 20, np.int32), {"lossless": True}
+    yield "extremes-bound", np.array([2**31 - 1, -(2**31), 0, 5] * 20, np.int32), {"max_error": 99}
+    yield "chunks", beats(1000), {"prdn": 9, "fs": 100, "chunk_seconds": 1}
+    yield "chunks-lossless", beats(350, 2), {"lossless": True, "fs": 100, "chunk_seconds": 1}
+    yield "chunks-bound", beats(700), {"max_error": 3, "fs": 100, "chunk_seconds": 0.7}
+    yield "events", beats(4000), {"prdn": 9, "fs": 100}
+    yield "events-two", beats(3000, 2), {"prdn": 9, "fs": 100}
+    yield "events-bound", beats(3000), {"max_error": 6, "fs": 100}
+    yield "no-events", beats(3000), {"prdn": 9, "fs": 100, "events": False}
+    yield "coarse", beats(2000), {"prdn": 60, "fs": 100}
+    yield "fine", beats(600), {"prdn": 0.5, "fs": 100}
+    yield "five-channels", beats(200, 5), {"prdn": 10, "fs": 100}
+    yield "five-channels-lossless", beats(200, 5), {"lossless": True}
+    yield "bits-per-sample", beats(2000), {"bits_per_sample": 1.5, "fs": 100}
+    x = beats(300, dtype="float64")
+    x[20:25], x[70], x[80] = np.nan, np.inf, -np.inf
+    yield "gaps", x, {"max_error": 0.03}
+    yield "gaps-lossless", x.astype(np.float32), {"lossless": True}
+    yield "float-bits", np.arange(60) ** 3 / np.float64(7), {"lossless": True}
+    yield "float-bits-32", np.arange(60, dtype=np.float32) / np.float32(7), {"lossless": True}
+    yield "units", beats(50, 2), {"lossless": True, "units": ["mV", "µV"], "names": ["II", "V5"]}
+
+
+def faults(stream, other):
+    """(name, bytes) of damaged streams."""
+    for size in (0, 1, 3, 4, 5, 9, 20, len(stream) // 2, len(stream) - 20, len(stream) - 1):
+        yield f"cut-{size}", stream[:size]
+    for at in (0, 3, 5, 6, 8, 20, 30, 40, len(stream) // 2, len(stream) - 10, len(stream) - 1):
+        yield f"flipped-{at}", stream[:at] + bytes([stream[at] ^ 4]) + stream[at + 1 :]
+    yield "later-version", stream[:4] + b"\x02" + stream[5:]
+    yield "version-zero", stream[:4] + b"\x00" + stream[5:]
+    yield "more-behind", stream + b"\0"
+    yield "two-in-one", stream + stream
+    yield "zeros", bytes(100)
+    yield "text", b"time,ECG\n0.0,0.1\n0.1,0.2\n"
+    yield (
+        "many-samples",
+        with_header(b"\x01\x01" + bytes(10) + b"\0" + bytes(8) + b"\xff" * 8 + b"\x7f\0"),
+    )
+    yield (
+        "many-channels",
+        with_header(b"\x11\xff\xff\x7f" + bytes(10) + b"\0" + bytes(8) + b"\x01\0"),
+    )
+    yield "unknown-dtype", with_header(b"\x0c\x01" + bytes(10) + b"\0" + bytes(8) + b"\x01\0")
+    yield (
+        "rate-is-nan",
+        with_header(b"\x01\x01" + struct.pack("<d", np.nan) + bytes(11) + b"\x01\0"),
+    )
+    yield "no-dictionary", other
+
+
+def with_header(body):
+    """A stream that ends after a header of this body, its checksum right."""
+    block = b"\x93SAN\x01" + bytes([len(body)]) + body
+    return block + struct.pack("<I", zlib.crc32(block))
+
+
+def main():
+    path = FOLDER / "golden.json"
+    known = json.loads(path.read_text()) if path.exists() else {"streams": {}, "faulty": {}}
+    shared_path = FOLDER / "shared.dictionary"
+    if not shared_path.exists():
+        san.learn_dictionary([beats(600, seed=s) for s in range(8)], fs=100, prdn=9).save(
+            shared_path
+        )
+    shared = san.Dictionary.load(shared_path)
+    named = {"dictionary": shared, "embed_dictionary": False, "fs": 100, "prdn": 9}
+    for name, x, options in [*streams(), ("shared", beats(500, seed=9), named)]:
+        if f"{name}.san" in known["streams"]:
+            continue
+        stream = san.compress(x, **options)
+        y = san.decompress(stream, dictionary=options.get("dictionary"))
+        little = y.astype(y.dtype.newbyteorder("<"), copy=False)
+        entry = {"shape": list(y.shape), "dtype": y.dtype.name}
+        entry["sha256"] = hashlib.sha256(np.ascontiguousarray(little).tobytes()).hexdigest()
+        if name == "shared":
+            entry["dictionary"] = shared_path.name
+        (FOLDER / f"{name}.san").write_bytes(stream)
+        known["streams"][f"{name}.san"] = entry
+    stream = (FOLDER / "events-two.san").read_bytes()
+    for name, damaged in faults(stream, (FOLDER / "shared.san").read_bytes()):
+        if f"faulty-{name}.san" in known["faulty"]:
+            continue
+        try:
+            san.decompress(damaged)
+        except CodecError as error:
+            known["faulty"][f"faulty-{name}.san"] = {"error": type(error).__name__}
+            (FOLDER / f"faulty-{name}.san").write_bytes(damaged)
+        else:
+            raise SystemExit(f"{name} decodes")
+    path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1399 @@
+"""A second decoder of SAN streams, written from FORMAT.md alone in plain Python: slow, for tests.
+
+It is made to be read beside FORMAT.md: the same order, the same names, loops instead of tricks.
+The limits of a reader, which are not part of the format, are not applied here.
+"""
+
+import hashlib
+import math
+import struct
+import zlib
+from dataclasses import dataclass, field
+
+INTEGERS = {
+    "int8": (-(2**7), 2**7 - 1),
+    "int16": (-(2**15), 2**15 - 1),
+    "int32": (-(2**31), 2**31 - 1),
+    "uint8": (0, 2**8 - 1),
+    "uint16": (0, 2**16 - 1),
+}
+FLOATS = {  # format of struct, of its bits, and the widths of the columns of kind BITS
+    "float32": ("<f", "<I", (16, 16)),
+    "float64": ("<d", "<Q", (22, 21, 21)),
+}
+DTYPES = (*INTEGERS, *FLOATS)
+
+
+class Refused(ValueError):
+    """The stream is corrupt, ends too early or is of an unknown version."""
+
+
+def check(fits: bool, otherwise: str) -> None:
+    if not fits:
+        raise Refused(otherwise)
+
+
+def decode(stream: bytes, dictionary: bytes | None = None) -> tuple[list, tuple[int, ...], str]:
+    """Samples in C order, shape and dtype; ``dictionary``: the bytes of one that is named."""
+    header, payloads, samples = read_container(stream)
+    shared = find_dictionary(header, dictionary)
+    values: list = []
+    for number, payload in enumerate(payloads):
+        n = min(header.chunk_samples, samples - number * header.chunk_samples)
+        channels = decode_chunk(header, payload, n, shared)
+        for i in range(n):
+            values += [channel[i] for channel in channels]
+    shape = (samples, header.channels) if header.two_dimensions else (samples,)
+    return values, shape, header.dtype
+
+
+# Container
+
+
+class Reader:
+    """Takes fields off the front of some bytes."""
+
+    def __init__(self, data: bytes, position: int = 0) -> None:
+        self.data = data
+        self.position = position
+
+    def take(self, count: int) -> bytes:
+        check(count <= len(self.data) - self.position, "ends too early")
+        self.position += count
+        return self.data[self.position - count : self.position]
+
+    def byte(self) -> int:
+        return self.take(1)[0]
+
+    def varint(self) -> int:
+        value = 0
+        for i in range(9):
+            byte = self.byte()
+            value += (byte & 127) << (7 * i)
+            if byte < 128:
+                check(byte > 0 or i == 0, "a varint is longer than it has to be")
+                return value
+        raise Refused("a varint of more than 9 bytes")
+
+    def zigzag(self) -> int:
+        value = self.varint()
+        return value // 2 if value % 2 == 0 else -(value + 1) // 2
+
+    def uint32(self) -> int:
+        return struct.unpack("<I", self.take(4))[0]
+
+    def float64(self) -> float:
+        return struct.unpack("<d", self.take(8))[0]
+
+    def text(self) -> str:
+        length = self.byte()
+        check(length <= 64, "a text is longer than 64 bytes")
+        try:
+            return self.take(length).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise Refused("a text is not UTF-8") from error
+
+    def at_end(self) -> bool:
+        return self.position == len(self.data)
+
+
+# Blocks
+
+
+def read_container(stream: bytes) -> tuple["Header", list[bytes], int]:
+    """Header, the payloads of the chunks, and the number of samples of each channel."""
+    source = Reader(stream)
+    check(source.take(4) == b"\x93SAN", "not a SAN stream")
+    check(source.byte() == 1, "unknown version")
+    body = source.take(source.varint())
+    check(source.uint32() == zlib.crc32(stream[: source.position - 4]), "CRC32 of the header")
+    header = read_header(Reader(body))
+
+    payloads = []
+    starts = [source.position]  # of the chunks, and of the end mark
+    while (length := source.varint()) > 0:
+        check(len(payloads) < 2**32, "too many chunks")
+        payloads.append(source.take(length - 1))
+        covered = struct.pack("<I", len(payloads) - 1) + payloads[-1]
+        check(source.uint32() == zlib.crc32(covered), "CRC32 of a chunk")
+        starts.append(source.position)
+
+    body = source.take(source.varint())
+    covered = stream[starts[-1] : source.position]
+    check(source.uint32() == zlib.crc32(covered), "CRC32 of the footer")
+    check(source.uint32() == source.position - starts[-1], "size of the footer")
+    check(source.at_end(), "bytes after the stream")
+    return header, payloads, read_footer(Reader(body), header, starts)
+
+
+# Header body
+
+
+@dataclass
+class Header:
+    dtype: str
+    two_dimensions: bool
+    channels: int
+    chunk_samples: int = 0
+    scales: list["Scale"] = field(default_factory=list)  # of float dtypes, one for each channel
+    carried: bytes | None = None
+    named: bytes | None = None
+
+    def columns(self) -> int:
+        if self.dtype in INTEGERS:
+            return self.channels
+        widths = FLOATS[self.dtype][2]
+        return sum(len(widths) if scale.kind == BITS else 1 for scale in self.scales)
+
+
+def read_header(body: Reader) -> Header:
+    dtype = body.byte()
+    check(dtype in (*range(7), *range(16, 23)), "unknown dtype")
+    header = Header(DTYPES[dtype % 16], dtype >= 16, body.varint())
+    check(header.channels >= 1, "no channels")
+    check(header.two_dimensions or header.channels == 1, "shape (n,) has one channel")
+    rate = body.float64()
+    check(math.isfinite(rate) and rate >= 0, "sampling rate")
+    if header.dtype in FLOATS:
+        header.scales = read_representation(body, header.dtype, header.channels)
+    for _ in ("units", "channel names"):
+        count = body.varint()
+        check(count in (0, 1, header.channels), "number of texts")
+        for _ in range(count):
+            body.text()
+    target, value = body.byte(), body.float64()
+    check(target <= 3 and math.isfinite(value) and value >= 0, "target")
+    check(target != 0 or value == 0, "a lossless target has no value")
+    header.chunk_samples = body.varint()
+    check(header.chunk_samples >= 1, "chunks without samples")
+    kind = body.byte()
+    check(kind <= 2, "kind of dictionary")
+    if kind == 1:
+        header.carried = body.take(body.varint())
+    elif kind == 2:
+        header.named = body.take(32)
+    check(body.at_end(), "something follows the header's dictionary")
+    return header
+
+
+def find_dictionary(header: Header, given: bytes | None) -> "Dictionary | None":
+    if header.carried is not None:
+        return read_dictionary(header.carried)
+    if header.named is None:
+        return None
+    check(given is not None, "the stream needs its dictionary")
+    check(hashlib.sha256(given).digest() == header.named, "another dictionary is needed")
+    return read_dictionary(given)
+
+
+# Representation
+
+POWER, GAIN, STEP, BITS = range(4)
+
+
+@dataclass
+class Scale:
+    kind: int
+    factor: float = 1  # of POWER: 2^e
+    baseline: float = 0
+
+
+def read_representation(body: Reader, dtype: str, channels: int) -> list[Scale]:
+    one = body.byte()
+    check(one <= 1, "representation")
+    check(one == 1 or channels > 1, "one channel has one scale")
+    if one == 1:
+        return [read_scale(body, dtype)] * channels
+    scales = [read_scale(body, dtype) for _ in range(channels)]
+    check(any(scale != scales[0] for scale in scales), "equal scales are written once")
+    return scales
+
+
+def read_scale(body: Reader, dtype: str) -> Scale:
+    flags = body.byte()
+    kind = flags & 3
+    check(flags < (16 if kind in (GAIN, STEP) else 4), "flags of a scale")
+    if kind == BITS:
+        return Scale(kind)
+    if kind == POWER:
+        e = body.zigzag()
+        least, most = (-149, 127) if dtype == "float32" else (-1074, 1023)
+        check(least <= e <= most, "exponent of a scale")
+        return Scale(kind, math.ldexp(1.0, e))
+    factor: float = body.varint() if flags & 8 else body.float64()
+    check(math.isfinite(factor) and factor > 0, "factor of a scale")
+    short = factor == math.floor(factor) and factor <= 2**31 - 1
+    check(short == bool(flags & 8), "width of a factor")
+    baseline = body.float64() if flags & 4 else 0.0
+    check(math.isfinite(baseline) and (baseline != 0) == bool(flags & 4), "baseline of a scale")
+    return Scale(kind, float(factor), baseline)
+
+
+def from_columns(header: Header, columns: list[list[int]]) -> list[list]:
+    """The samples of each channel, from the integers of its columns."""
+    if header.dtype in INTEGERS:
+        low, high = INTEGERS[header.dtype]
+        return [[min(high, max(low, k)) for k in column] for column in columns]
+    values = []
+    rest = iter(columns)
+    for scale in header.scales:
+        if scale.kind == BITS:
+            widths = FLOATS[header.dtype][2]
+            rows = zip(*[next(rest) for _ in widths], strict=True)
+            values.append([from_bits(header.dtype, row) for row in rows])
+        else:
+            values.append([from_scale(header.dtype, scale, k) for k in next(rest)])
+    return values
+
+
+def from_scale(dtype: str, scale: Scale, k: int) -> float:
+    if scale.kind == POWER:
+        y = float(k) * scale.factor
+    elif scale.kind == GAIN:
+        y = (float(k) - scale.baseline) / scale.factor
+    else:
+        y = (float(k) - scale.baseline) * scale.factor
+    largest = (2.0 - 2.0**-23) * 2.0**127 if dtype == "float32" else (2.0 - 2.0**-52) * 2.0**1023
+    y = min(largest, max(-largest, y))
+    return struct.unpack("<f", struct.pack("<f", y))[0] if dtype == "float32" else y
+
+
+def from_bits(dtype: str, row: tuple[int, ...]) -> float:
+    floats, bits, widths = FLOATS[dtype]
+    for column, w in zip(row, widths, strict=True):
+        check(-(2 ** (w - 1)) <= column < 2 ** (w - 1), "a column of bits is out of its range")
+    i = row[0]
+    for column, w in zip(row[1:], widths[1:], strict=True):
+        i = i * 2**w + (column + 2 ** (w - 1))
+    if i < 0:
+        i ^= 2 ** (sum(widths) - 1) - 1
+    return struct.unpack(floats, struct.pack(bits, i % 2 ** sum(widths)))[0]
+
+
+# Gaps
+
+GAPS = {
+    "float32": (0x7FC00000, 0x7F800000, 0xFF800000, 0x80000000, 0xFFC00000),
+    "float64": (0x7FF8 << 48, 0x7FF0 << 48, 0xFFF0 << 48, 0x8000 << 48, 0xFFF8 << 48),
+}
+
+
+def read_gaps(source: Reader, channels: int, n: int) -> list[tuple[int, int, int, int]]:
+    """Runs of samples that are no ordinary numbers: channel, first, end, kind."""
+    total = source.varint()
+    check(total <= n * channels, "too many gaps")
+    if total == 0:
+        return []
+    counts = [source.varint() for _ in range(channels - 1)]
+    counts.append(total - sum(counts))
+    check(counts[-1] >= 0, "gaps of the last channel")
+    gaps = []
+    for channel, count in enumerate(counts):
+        end, before = 0, None
+        for _ in range(count):
+            distance = source.varint()
+            length, kind = divmod(source.varint(), 8)
+            check(length >= 1 and kind <= 4, "a gap")
+            check(distance > 0 or kind != before, "two gaps that are one")
+            first = end + distance
+            end, before = first + length, kind
+            check(end <= n, "a gap beyond the chunk")
+            gaps.append((channel, first, end, kind))
+    return gaps
+
+
+def overwrite(dtype: str, values: list[list], gaps: list[tuple[int, int, int, int]]) -> None:
+    floats, bits, _ = FLOATS[dtype]
+    for channel, first, end, kind in gaps:
+        value = struct.unpack(floats, struct.pack(bits, GAPS[dtype][kind]))[0]
+        values[channel][first:end] = [value] * (end - first)
+
+
+# Footer body
+
+
+def read_footer(body: Reader, header: Header, starts: list[int]) -> int:
+    """The number of samples; ``starts``: where the chunks and the end mark begin."""
+    samples, chunks = body.varint(), body.varint()
+    check(chunks == -(-samples // header.chunk_samples), "number of chunks")
+    check(chunks == len(starts) - 1, "chunks that are missing or too many")
+    error, prdn = body.float64(), body.float64()
+    check(error >= 0 and prdn >= 0, "largest error or PRDN")
+    marks = [*starts[: max(1, chunks) : 16], starts[-1]]
+    for i in range(len(marks) - 1):
+        check(body.varint() == marks[i + 1] - marks[i], "index")
+    for _ in range(body.varint()):
+        body.varint()
+    check(body.at_end(), "something follows the sections")
+    return samples
+
+
+# Chunk payload
+
+
+def decode_chunk(
+    header: Header, payload: bytes, n: int, dictionary: "Dictionary | None"
+) -> list[list]:
+    """The samples of each channel of a chunk."""
+    source = Reader(payload)
+    gaps = read_gaps(source, header.channels, n) if header.dtype in FLOATS else []
+    mode = source.byte()
+    check(mode <= 1, "mode")
+    width = header.columns()
+    if mode == 0:
+        check(dictionary is None or dictionary.channels == width, "channels of the dictionary")
+        rest = source.take(len(payload) - source.position)
+        columns = decode_transform(rest, n, width, dictionary)
+    else:
+        columns = []
+        while len(columns) < width:
+            count, bound, size = source.varint(), source.varint(), source.varint()
+            check(1 <= count <= width - len(columns) and bound < 2**31, "group of columns")
+            columns += decode_predictive(source.take(size), n, count, bound)
+        check(source.at_end(), "something follows the last group")
+    values = from_columns(header, columns)
+    if gaps:
+        overwrite(header.dtype, values, gaps)
+    return values
+
+
+# Range coder
+
+
+class RangeDecoder:
+    def __init__(self, payload: bytes) -> None:
+        self.payload = payload
+        self.position = 0
+        self.low, self.high, self.code = 0, 2**32 - 1, 0
+        for _ in range(4):
+            self.code = (self.code << 8) + self.next_byte()
+
+    def next_byte(self) -> int:
+        self.position += 1
+        return self.payload[self.position - 1] if self.position <= len(self.payload) else 0
+
+    def bit(self, p: int) -> int:
+        middle = self.low + (((self.high - self.low) * p) >> 16)
+        bit = 1 if self.code <= middle else 0
+        if bit:
+            self.high = middle
+        else:
+            self.low = middle + 1
+        while self.low >> 24 == self.high >> 24:
+            self.low = (self.low << 8) % 2**32
+            self.high = (self.high << 8) % 2**32 + 255
+            self.code = (self.code << 8) % 2**32 + self.next_byte()
+        return bit
+
+    def raw(self, count: int, value: int = 0) -> int:
+        """Raw bits, the highest first, after those of ``value``."""
+        for _ in range(count):
+            value = 2 * value + self.bit(32768)
+        return value
+
+
+# Tables
+
+
+def clip(value: int) -> int:
+    return min(2815, max(-2815, value))
+
+
+SQUASH = {
+    t: min(65535, max(1, round(65536 / (1 + math.exp(-t / 256))))) for t in range(-2815, 2816)
+}
+STRETCH = [round(256 * math.log((i + 0.5) / (4095.5 - i))) for i in range(4096)]
+RATE = [round(65536 / (n + 1.6)) for n in range(1024)]
+CONFIDENCE = [round(256 * n / (n + 0.4)) for n in range(1024)]
+REFINEMENT = [SQUASH[min(5630, max(0, 128 * j - 1)) - 2815] for j in range(46)]
+
+
+class Model:
+    """All that adapts, and the range coder whose decisions it makes."""
+
+    def __init__(self, coder: RangeDecoder, numbers: int, most: int) -> None:
+        self.coder = coder
+        self.simple = [32768] * 1024
+        self.bits = min(most, max(10, (numbers - 1).bit_length() + 1))
+        self.buckets: dict[int, Bucket] = {}  # those that some context had
+        self.weights = [[16384] * 16 for _ in range(512)]
+        self.rows = [REFINEMENT.copy() for _ in range(256)]
+
+    def copy(self, coder: RangeDecoder) -> "Model":
+        other = Model(coder, 1, 0)
+        other.simple = self.simple.copy()
+        other.bits = self.bits
+        other.buckets = {number: bucket.copy() for number, bucket in self.buckets.items()}
+        other.weights = [weights.copy() for weights in self.weights]
+        other.rows = [row.copy() for row in self.rows]
+        return other
+
+    # Adaptive bits
+
+    def simple_bit(self, i: int) -> int:
+        bit = self.coder.bit(self.simple[i])
+        if bit:
+            self.simple[i] += (65536 - self.simple[i]) >> 5
+        else:
+            self.simple[i] -= self.simple[i] >> 5
+        return bit
+
+    def number(self, i: int) -> int:
+        length = 0
+        while length < 40 and self.simple_bit(i + min(length, 15)):
+            length += 1
+        return self.coder.raw(length, 1) - 1
+
+    # Mixed decisions
+
+    def find(self, slot: int, value: int) -> "Bucket":
+        """The bucket of a context."""
+        h = (value * 0x2F0B4C47 + slot * 0x1B873593 + 0x3C6EF372) % 2**32
+        h ^= h >> 15
+        h = h * 0x2C1B3C6D % 2**32
+        h ^= h >> 13
+        h = h * 0x297A2D39 % 2**32
+        h ^= h >> 16
+        number, check_ = h % 2**self.bits, (h >> 8) | 1
+        bucket = self.buckets.get(number)
+        if bucket is None:
+            bucket = self.buckets[number] = Bucket()
+        if bucket.check != check_:
+            bucket.check = check_
+            bucket.probability[:] = [2**21] * 15
+            bucket.count[:] = [0] * 15
+        return bucket
+
+    def find_all(self, values: list[int]) -> list["Bucket"]:
+        """The buckets of slots 0, 1, ..."""
+        return [self.find(slot, value) for slot, value in enumerate(values)]
+
+    def decide(self, contexts: list["Bucket"], cell: int, set_a: int, set_b: int, row: int) -> int:
+        a_weights, b_weights, refined = self.weights[set_a], self.weights[set_b], self.rows[row]
+        s = [
+            (STRETCH[c.probability[cell] >> 10] * CONFIDENCE[c.count[cell]]) >> 8 for c in contexts
+        ]
+        a = clip(sum(w * v for w, v in zip(a_weights, s, strict=False)) >> 16)
+        b = clip(sum(w * v for w, v in zip(b_weights, s, strict=False)) >> 16)
+        t = (a + b) >> 1
+        j, f = divmod(t + 2816, 128)
+        p = (SQUASH[t] + ((refined[j] * (128 - f) + refined[j + 1] * f) >> 7)) >> 1
+        bit = self.coder.bit(min(65535, max(1, p)))
+
+        target = 65535 if bit else 0
+        refined[j] += ((target - refined[j]) * (128 - f)) >> 13
+        refined[j + 1] += ((target - refined[j + 1]) * f) >> 13
+        e_a = (65536 * bit - SQUASH[a]) * 10
+        e_b = (65536 * bit - SQUASH[b]) * 10
+        goal = 4194303 if bit else 0
+        for i, context in enumerate(contexts):
+            a_weights[i] += (s[i] * e_a + 131072) >> 18
+            b_weights[i] += (s[i] * e_b + 131072) >> 18
+            probability, count = context.probability[cell], context.count[cell]
+            context.probability[cell] += ((goal - probability) * RATE[count]) >> 16
+            context.count[cell] = min(1023, count + 1)
+        return bit
+
+
+class Bucket:
+    """A check and 15 cells."""
+
+    __slots__ = ("check", "count", "probability")
+
+    def __init__(self) -> None:
+        self.check = 2**31
+        self.probability = [2**21] * 15
+        self.count = [0] * 15
+
+    def copy(self) -> "Bucket":
+        other = Bucket()
+        other.check = self.check
+        other.probability[:] = self.probability
+        other.count[:] = self.count
+        return other
+
+
+# Bands of coefficients
+
+
+def within(v: int, m: int) -> int:
+    magnitude = abs(v)
+    scale = magnitude if magnitude < 5 else 5
+    for least in (7, 10, 15, 20, 27, 36, 48, 64):
+        scale += magnitude >= least
+    return min(m, scale) if v > 0 else -min(m, scale)
+
+
+def coarse(v: int) -> int:
+    if v < 12:
+        return v
+    o = 0
+    while v >= 16:
+        v >>= 1
+        o += 1
+    return min(31, 10 + 4 * o + ((v - 8) >> 1))
+
+
+def at(values: list[int] | None, i: int) -> int:
+    """A value, 0 where there is none."""
+    return values[i] if values is not None and 0 <= i < len(values) else 0
+
+
+@dataclass
+class Band:
+    """What a band is decoded with; the lists are absent where they are None."""
+
+    level: int
+    sparse: bool = False
+    parent: list[int] | None = None
+    grandparent: list[int] | None = None
+    events: list[int] | None = None
+    other: list[int] | None = None
+
+
+def decode_band(model: Model, n: int, band: Band) -> list[int]:
+    if not band.sparse:
+        q: list[int] = []
+        for _ in range(n):
+            q.append(decode_coefficient(model, band, q))
+        return q
+    q, d = [], 0
+    for b in range(0, n, 16):
+        c = min(b + 16, n)
+        answer = decode_any(model, band, q, b, c, d)
+        d = (2 * d + answer) % 8
+        for _ in range(b, c):
+            q.append(decode_coefficient(model, band, q) if answer else 0)
+    return q
+
+
+def decode_coefficient(model: Model, band: Band, q: list[int]) -> int:
+    """The coefficient after those of ``q``."""
+    near, step, values = contexts_of(band, q)
+    with_events, with_other = band.events is not None, band.other is not None
+    order = [*range(9, len(values)), *range(9)]
+    found = {slot: model.find(slot, values[slot]) for slot in order}
+    contexts = [found[slot] for slot in range(len(values))]
+    assert len(contexts) == 9 + 3 * with_events + 3 * with_other
+
+    a, b = 16 * min(7, near.bit_length()), 128 + 16 * band.level
+    if not model.decide(contexts, 0, a, b, step):
+        return 0
+    positive = model.decide(contexts, 1, a + 1, b + 1, 32)
+    magnitude = 1
+    for k in range(1, 10):
+        row = 32 * min(k + 1, 5) + step
+        if not model.decide(contexts, k + 1, a + k + 1, b + k + 1, row):
+            break
+        magnitude = k + 1
+    if magnitude == 10:
+        magnitude += decode_rest(model, contexts, a, b, step, band.level)
+    return magnitude if positive else -magnitude
+
+
+def decode_rest(model: Model, contexts: list[Bucket], a: int, b: int, step: int, level: int) -> int:
+    length = 0
+    while length < 40:
+        if length < 4:
+            cell = 11 + length
+            more = model.decide(contexts, cell, a + cell, b + cell, 192 + step)
+        else:
+            more = model.simple_bit(16 * level + min(length, 15))
+        if not more:
+            break
+        length += 1
+    if 0 < length < 7:
+        first = model.simple_bit(256 + 8 * level + length)
+        return model.coder.raw(length - 1, 2 + first) - 1
+    return model.coder.raw(length, 1) - 1
+
+
+def contexts_of(band: Band, q: list[int]) -> tuple[int, int, list[int]]:
+    """near, step and the values of the contexts in the order of their slots."""
+    i = len(q)
+    q1, q2, q3, q4, q5, q6 = (at(q, i - k) for k in range(1, 7))
+    p0, p1, pm = (at(band.parent, (i >> 1) + k) for k in (0, 1, -1))
+    g0, g1, gm = (at(band.grandparent, (i >> 2) + k) for k in (0, 1, -1))
+    e0, e1, em = (at(band.events, i + k) for k in (0, 1, -1))
+    o0, o1, om = (at(band.other, i + k) for k in (0, 1, -1))
+    near = 2 * abs(q1) + abs(q2) + abs(q3) + 2 * abs(p0) + abs(p1) + abs(pm)
+    near += 2 * abs(e0) + abs(o0)
+    wide = 6 * abs(q1) + 4 * abs(q2) + 2 * abs(q3) + 2 * abs(q4) + abs(q5) + abs(q6)
+    wide += 5 * abs(p0) + 4 * abs(p1) + 3 * abs(pm) + 2 * abs(g0) + abs(g1) + abs(gm)
+    wide += 4 * abs(e0) + 2 * abs(e1) + 2 * abs(em) + 2 * abs(o0) + abs(o1) + abs(om)
+    step = coarse(wide)
+
+    Q1, Q2, Q3, Q4 = within(q1, 7), within(q2, 7), within(q3, 5), within(q4, 5)
+    Q5, Q6 = within(q5, 3), within(q6, 3)
+    P0, P1, PM, G0, G1 = (within(v, 7) for v in (p0, p1, pm, g0, g1))
+    sign = (Q1 > 0) + 2 * (Q1 < 0)
+    pair = (Q1 + 7) * 15 + Q2 + 7
+    four = (pair * 11 + Q3 + 5) * 11 + Q4 + 5
+    values = [
+        min(11, 2 * abs(q1) + abs(q2)) * 6 + min(5, abs(p0)),
+        pair,
+        four,
+        (((P0 + 7) * 15 + P1 + 7) * 15 + PM + 7) * 6 + (i % 2) * 3 + sign,
+        four * 49 + (Q5 + 3) * 7 + Q6 + 3,
+        (((G0 + 7) * 15 + G1 + 7) * 15 + P0 + 7) * 4 + i % 4,
+        ((((Q1 + 7) * 15 + P0 + 7) * 15 + P1 + 7) * 2 + i % 2) * 15 + G0 + 7,
+        step,
+        step * 16 + min(abs(q1), 3) * 4 + min(abs(p0), 3),
+    ]
+    if band.events is not None:
+        E0, E1, EM = within(e0, 15) + 15, within(e1, 7) + 7, within(em, 7) + 7
+        values.append((E0 * 15 + Q1 + 7) * 15 + EM)
+        values.append((E0 * 15 + E1) * 15 + EM)
+        values.append((E0 * 15 + P0 + 7) * 15 + P1 + 7)
+    if band.other is not None:
+        O0, O1, OM = within(o0, 15) + 15, within(o1, 7) + 7, within(om, 7) + 7
+        values.append((O0 * 15 + Q1 + 7) * 15 + OM)
+        values.append((O0 * 15 + O1) * 15 + OM)
+        values.append((O0 * 15 + P0 + 7) * 15 + Q2 + 7)
+    return (
+        near,
+        step,
+        [value if slot == 8 else value * 16 + band.level for slot, value in enumerate(values)],
+    )
+
+
+def decode_any(model: Model, band: Band, q: list[int], b: int, c: int, d: int) -> int:
+    """Whether any of the coefficients b ... c - 1 of a sparse band is not 0."""
+    p = coarse(sum(abs(at(band.parent, j)) for j in range((b >> 1) - 1, (c >> 1) + 1)))
+    g = coarse(sum(abs(at(band.grandparent, j)) for j in range((b >> 2) - 1, (c >> 2) + 1)))
+    e = coarse(sum(abs(at(band.events, j)) for j in range(b, c)))
+    o = coarse(sum(abs(at(band.other, j)) for j in range(b, c)))
+    n = min(7, sum(abs(at(q, j)) for j in range(b - 4, b)))
+    values = [
+        (p * 8 + d) * 8 + n,
+        (p * 32 + g) * 8 + d,
+        (e * 32 + p) * 8 + d,
+        (o * 32 + e) * 32 + p,
+        (e * 32 + g) * 8 + n,
+    ]
+    contexts = model.find_all(
+        [value * 16 + band.level + (21 + slot) * 2**27 for slot, value in enumerate(values)]
+    )
+    return model.decide(contexts, 0, 480 + d, 488 + band.level, 250)
+
+
+# Wavelet
+
+
+def levels_of(n: int) -> int:
+    return min(9, max(0, n.bit_length() - 3))
+
+
+def lengths_of(n: int, levels: int) -> list[int]:
+    """The lengths of the bands, coarsest first."""
+    lengths = []
+    for _ in range(levels):
+        lengths.insert(0, n // 2)
+        n -= n // 2
+    return [n, *lengths]
+
+
+def times(factor: int, value: int) -> int:
+    return (factor * value + 32768) >> 16
+
+
+def lift_odd(even: list[int], odd: list[int], factor: int, sign: int) -> None:
+    for i in range(len(odd)):
+        after = even[i + 1] if i + 1 < len(even) else even[i]
+        odd[i] += sign * times(factor, even[i] + after)
+
+
+def lift_even(even: list[int], odd: list[int], factor: int, sign: int) -> None:
+    for i in range(len(even)):
+        after = odd[i] if i < len(odd) else odd[i - 1]
+        before = odd[i - 1] if i > 0 else after
+        even[i] += sign * times(factor, before + after)
+
+
+def forward(x: list[int], levels: int) -> list[list[int]]:
+    details: list[list[int]] = []
+    for _ in range(levels):
+        even, odd = x[0::2], x[1::2]
+        lift_odd(even, odd, -103949, 1)
+        lift_even(even, odd, -3472, 1)
+        lift_odd(even, odd, 57862, 1)
+        lift_even(even, odd, 29066, 1)
+        x = [times(75435, value) for value in even]
+        details.insert(0, [times(56936, value) for value in odd])
+    return [x, *details]
+
+
+def inverse(bands: list[list[int]]) -> list[int]:
+    x = bands[0]
+    for detail in bands[1:]:
+        even = [times(56936, value) for value in x]
+        odd = [times(75435, value) for value in detail]
+        lift_even(even, odd, 29066, -1)
+        lift_odd(even, odd, 57862, -1)
+        lift_even(even, odd, -3472, -1)
+        lift_odd(even, odd, -103949, -1)
+        x = [0] * (len(even) + len(odd))
+        x[0::2], x[1::2] = even, odd
+    return x
+
+
+# Dictionary
+
+
+@dataclass
+class Setting:
+    steps: list[int]
+    bin_bits: int
+    centers: tuple[int, int] = (32, 32)
+
+
+@dataclass
+class Dictionary:
+    channels: int
+    length: int
+    kernels: list[list[list[int]]]  # of each kernel its channels
+    model: Model | None = None  # what an excerpt leaves behind
+    memory: "Memory | None" = None
+    setting: Setting | None = None
+
+
+def read_dictionary(data: bytes) -> Dictionary:
+    source = Reader(data)
+    channels, count, length = source.varint(), source.varint(), 32 * source.varint()
+    precision = source.varint()
+    check(1 <= channels <= 1024 and count <= 64, "channels or kernels of a dictionary")
+    check(1 <= length // 32 <= 512 and precision <= 15, "length or precision of kernels")
+    check(count * channels * length <= 2**20, "size of the kernels")
+    rows = decode_kernels(source.take(source.varint()), count * channels, length, precision)
+    kernels = [rows[k * channels : (k + 1) * channels] for k in range(count)]
+    dictionary = Dictionary(channels, length, kernels)
+    samples = source.varint()
+    check(samples * channels <= 2**20, "size of the excerpt")
+    excerpt = source.take(len(data) - source.position)
+    check(samples > 0 or excerpt == b"", "an excerpt without samples")
+    if samples > 0:
+        model = Model(RangeDecoder(excerpt), samples * channels, 15)
+        memory = Memory(count, channels)
+        setting, _ = decode_samples(model, memory, samples, dictionary)
+        dictionary.model, dictionary.memory, dictionary.setting = model, memory, setting
+    return dictionary
+
+
+def decode_kernels(coefficients: bytes, rows: int, length: int, precision: int) -> list[list[int]]:
+    model = Model(RangeDecoder(coefficients), rows * length, 18)
+    lengths = lengths_of(length, 5)
+    bands: list[list[int]] = []
+    for level in range(6):
+        parent = bands[level - 1] if level > 1 else None
+        grandparent = bands[level - 2] if level > 2 else None
+        band = Band(level, parent=parent, grandparent=grandparent)
+        bands.append(decode_band(model, rows * lengths[level], band))
+    check(all(abs(q) < 4 << precision for band in bands for q in band), "magnitude in a kernel")
+    kernels = []
+    for row in range(rows):
+        parts = [
+            [q << (22 - precision) for q in band[row * m : (row + 1) * m]]
+            for band, m in zip(bands, lengths, strict=True)
+        ]
+        kernels.append(unit_energy([(value + 128) >> 8 for value in inverse(parts)]))
+    return kernels
+
+
+def unit_energy(samples: list[int]) -> list[int]:
+    energy = max(1, sum(sample**2 for sample in samples))
+    f = math.isqrt(2**60 // energy)
+    return [times(f, sample) for sample in samples]
+
+
+# Transform payload
+
+
+def decode_transform(
+    payload: bytes, n: int, channels: int, dictionary: Dictionary | None
+) -> list[list[int]]:
+    coder = RangeDecoder(payload)
+    if dictionary is None:
+        dictionary = Dictionary(channels, 32, [])
+    if dictionary.model is None or dictionary.memory is None:
+        model = Model(coder, n * channels, 18)
+        memory = Memory(len(dictionary.kernels), channels)
+    else:
+        model = dictionary.model.copy(coder)
+        memory = dictionary.memory.copy()
+    return decode_samples(model, memory, n, dictionary)[1]
+
+
+def decode_samples(
+    model: Model, memory: "Memory", n: int, dictionary: Dictionary
+) -> tuple[Setting, list[list[int]]]:
+    """The setting, and the samples of each channel."""
+    coder, channels = model.coder, dictionary.channels
+    with_events, with_corrections = coder.raw(1), coder.raw(1)
+    setting = dictionary.setting
+    known = setting is not None and coder.raw(1) == 1
+    if setting is None or not known:
+        steps = [step_of(coder.raw(12)) for _ in range(channels)]
+        setting = Setting(steps, coder.raw(4))
+
+    events: list[Event] = []
+    check(len(dictionary.kernels) > 0 or not with_events, "events without kernels")
+    if with_events:
+        events = decode_events(model, memory, n, setting.bin_bits, dictionary)
+    sums, coefficients = [], []
+    for channel in range(channels):
+        sums.append(sum_of_events(events, n, setting.steps[channel], channel, dictionary))
+        expected = expected_of(sums[-1], setting.steps[channel]) if events else None
+        other = coefficients[-1] if channel > 0 else None
+        coefficients.append(decode_bands(model, n, expected, other))
+    if not known:
+        setting.centers = (coder.raw(6), coder.raw(6))
+
+    samples = []
+    for bands, step, added in zip(coefficients, setting.steps, sums, strict=True):
+        parts = [[dequantized(q, step, 32) for q in bands[0]]]
+        for band in bands[1:]:
+            parts.append([dequantized(q, step, setting.centers[abs(q) > 1]) for q in band])
+        total = zip(inverse(parts), added, strict=True)
+        samples.append([(value + event + 128) >> 8 for value, event in total])
+    if with_corrections:
+        samples = [corrected(model, y) for y in samples]
+    return setting, samples
+
+
+def decode_bands(
+    model: Model, n: int, events: list[list[int]] | None, other: list[list[int]] | None
+) -> list[list[int]]:
+    """The coefficients of a channel, band by band, from those of its events and of the channel
+    before."""
+    D = levels_of(n)
+    lengths = lengths_of(n, D)
+    q = 0
+    approximation = []
+    for difference in decode_band(model, lengths[0], Band(level=0)):
+        q += difference
+        approximation.append(q)
+    bands = [approximation]
+    for j in range(1, D + 1):
+        level = 9 - D + j
+        band = Band(
+            level,
+            j > D - 2,
+            bands[j - 1] if j > 1 else None,
+            bands[j - 2] if j > 2 else None,
+            events[j] if events is not None else None,
+            other[j] if other is not None else None,
+        )
+        any_ = model.simple_bit(800 + level)
+        bands.append(decode_band(model, lengths[j], band) if any_ else [0] * lengths[j])
+    return bands
+
+
+def corrected(model: Model, y: list[int]) -> list[int]:
+    bound = model.number(900)
+    events = [(y[i] - y[max(0, i - 1)]) // (bound + 1) for i in range(len(y))]
+    corrections = decode_band(model, len(y), Band(15, sparse=True, events=events))
+    width = 2 * bound + 1
+    check(all(abs(correction) * width < 2**46 for correction in corrections), "correction")
+    return [sample + c * width for sample, c in zip(y, corrections, strict=True)]
+
+
+def step_of(code: int) -> int:
+    u = round(65536 * 2 ** ((code % 128) / 128))
+    return (u << (code >> 7)) >> 10
+
+
+def dequantized(q: int, step: int, center: int) -> int:
+    if q == 0:
+        return 0
+    check(abs(q) * step < 2**46, "coefficient")
+    magnitude = abs(q) * step + (((center - 32) * step) >> 6)
+    return magnitude if q > 0 else -magnitude
+
+
+# Events
+
+
+@dataclass
+class Event:
+    position: int
+    kernel: int
+    amplitudes: list[int]
+
+
+class Amplitudes:
+    """The memory of a kernel in a channel."""
+
+    def __init__(self) -> None:
+        self.mean = self.last = self.last_but_one = self.count = self.spread = 0
+
+
+class Memory:
+    def __init__(self, kernels: int, channels: int) -> None:
+        self.amplitudes = [[Amplitudes() for _ in range(channels)] for _ in range(kernels)]
+        self.interval = self.interval2 = self.mean_interval = self.mean_size = 0
+        self.start()
+
+    def start(self) -> None:
+        """Of a chunk."""
+        self.last = self.large = 0
+        self.k1 = self.k2 = 64
+        self.previous = 0
+
+    def copy(self) -> "Memory":
+        other = Memory(0, 0)
+        vars(other).update(vars(self))
+        other.amplitudes = [[Amplitudes() for _ in row] for row in self.amplitudes]
+        for theirs, ours in zip(other.amplitudes, self.amplitudes, strict=True):
+            for one, two in zip(theirs, ours, strict=True):
+                vars(one).update(vars(two))
+        return other
+
+
+def near(v: int, m: int) -> int:
+    return min(m, max(-m, v)) + m
+
+
+def salted(values: list[int], salt: int) -> list[int]:
+    return [value + (salt + slot) * 2**27 for slot, value in enumerate(values)]
+
+
+def decode_events(
+    model: Model, memory: Memory, n: int, w: int, dictionary: Dictionary
+) -> list[Event]:
+    memory.start()
+    length, events = dictionary.length, []
+    while (e := decode_bin(model, memory, n, w)) is not None:
+        position = memory.last + (e << w) + decode_place(model, memory, e, w)
+        kernel = decode_kernel(model, memory, e, w, position, len(dictionary.kernels))
+        check(position < n and position <= n - length, "position of an event")
+        check(kernel < len(dictionary.kernels), "kernel of an event")
+        amplitudes = [
+            decode_amplitude(model, memory.amplitudes[kernel][channel], kernel, channel)
+            for channel in range(dictionary.channels)
+        ]
+        events.append(Event(position, kernel, amplitudes))
+        check(len(events) <= 16 * n // length + 1, "too many events")
+        after_event(memory, events[-1], e)
+    return events
+
+
+def decode_bin(model: Model, memory: Memory, n: int, w: int) -> int | None:
+    m, e = memory, 0
+    while m.last + (e << w) < n:
+        far = min(e, 63)
+        elapsed = (m.last - m.large + (e << w)) >> w
+        d1 = near(elapsed - (m.interval >> w), 20)
+        d2 = near(elapsed - (m.mean_interval >> w), 20)
+        d3 = near(elapsed - (m.interval2 >> w), 20)
+        values = [
+            m.k1 * 64 + far,
+            (m.k1 * 65 + m.k2) * 64 + far,
+            m.k1 * 64 + d1,
+            d2 * 64 + min(far, 15),
+            (d1 * 64 + d3) * 2 + (1 if e == 0 else 0),
+            min(m.previous, 63) * 64 + far,
+            d2 * 64 + d1,
+        ]
+        contexts = model.find_all(salted(values, 1))
+        if model.decide(contexts, 0, 384 + min(7, far), 392 + d1, 224):
+            return e
+        e += 1
+    return None
+
+
+def decode_place(model: Model, memory: Memory, e: int, w: int) -> int:
+    elapsed = (memory.last - memory.large + (e << w)) >> w
+    d1 = near(elapsed - (memory.interval >> w), 4)
+    known = 1
+    for number in range(min(w, 4)):
+        values = [
+            (memory.k1 * 64 + min(e, 63)) * 16 + known,
+            (d1 * 16 + known) * 4 + min(e, 3),
+            known * 64 + min(e, 63),
+        ]
+        contexts = model.find_all(salted(values, 8))
+        known = known * 2 + model.decide(contexts, 0, 433 + number, 437, 225)
+    return model.coder.raw(max(0, w - 4), known) - (1 << w)
+
+
+def decode_kernel(model: Model, memory: Memory, e: int, w: int, position: int, kernels: int) -> int:
+    m = memory
+    d1 = near((position - m.large - m.interval) >> w, 6)
+    known = 1
+    D = max(0, kernels - 1).bit_length()
+    for number in range(D):
+        values = [
+            m.k1 * 64 + known,
+            (m.k1 * 65 + m.k2) * 64 + known,
+            (m.k1 * 64 + min(e, 63)) * 64 + known,
+            (d1 * 64 + min(e, 15)) * 64 + known,
+            known,
+        ]
+        contexts = model.find_all(salted(values, 11))
+        bit = model.decide(contexts, 0, 438 + min(7, known), 446 + number, 226)
+        known = known * 2 + bit
+    return known - (1 << D)
+
+
+def decode_amplitude(model: Model, memory: Amplitudes, kernel: int, channel: int) -> int:
+    m = memory
+    wide = min(15, m.spread.bit_length())
+    d1, d2, first = near(m.last, 7), near(m.last_but_one, 4), min(3, m.count)
+    own = kernel * 64 + min(channel, 63)
+    values = [
+        own * 4 + first,
+        own * 16 + d1,
+        (d1 * 16 + d2) * 4 + first,
+        (min(15, m.spread >> 2) * 16 + wide) * 4 + first,
+        wide * 16 + first,
+    ]
+    v = decode_difference(model, model.find_all(salted(values, 16)), 464 + wide)
+
+    m.last_but_one, m.last = m.last, v
+    m.spread += (16 * abs(v) - m.spread) >> 2
+    amplitude = v + (m.mean + 8) // 16
+    check(abs(amplitude) < 2**24, "amplitude of an event")
+    m.mean += (16 * amplitude - m.mean) // (min(7, m.count) + 1)
+    m.count = min(7, m.count) + 1
+    return amplitude
+
+
+def decode_difference(model: Model, contexts: list[Bucket], set_b: int) -> int:
+    if not model.decide(contexts, 0, 452, set_b, 227):
+        return 0
+    positive = model.decide(contexts, 1, 453, set_b, 228)
+    magnitude = 1
+    for k in range(1, 10):
+        if not model.decide(contexts, k + 1, 453 + k, set_b, 229 + min(k, 4)):
+            break
+        magnitude = k + 1
+    if magnitude == 10:
+        length = 0
+        while length < 32 and model.simple_bit(512 + length):
+            length += 1
+        magnitude = 9 + model.coder.raw(length, 1)
+    return magnitude if positive else -magnitude
+
+
+def after_event(memory: Memory, event: Event, e: int) -> None:
+    m = memory
+    size = sum(abs(amplitude) for amplitude in event.amplitudes)
+    if 2 * size >= m.mean_size >> 4:
+        m.interval2, m.interval = m.interval, event.position - m.large
+        m.mean_interval += (m.interval - m.mean_interval) >> 2
+        m.large = event.position
+    m.mean_size += (16 * size - m.mean_size) >> 3
+    m.last, m.previous = event.position, e
+    m.k2, m.k1 = m.k1, event.kernel
+
+
+def sum_of_events(
+    events: list[Event], n: int, step: int, channel: int, dictionary: Dictionary
+) -> list[int]:
+    """In 1/256."""
+    added = [0] * n
+    for event in events:
+        amplitude = event.amplitudes[channel]
+        for i, sample in enumerate(dictionary.kernels[event.kernel][channel]):
+            added[event.position + i] += (amplitude * step * sample + 8192) >> 14
+    return added
+
+
+def expected_of(added: list[int], step: int) -> list[list[int]]:
+    """The events' coefficients in each band."""
+    bands = forward(added, levels_of(len(added)))
+    return [[(value + step // 2) // step for value in band] for band in bands]
+
+
+# The predictive mode
+
+
+def clamp(v: int, a: int) -> int:
+    return min(a, max(-a, v))
+
+
+def held(v: int, a: int, b: int) -> int:
+    return min(b, max(a, v))
+
+
+def lg(v: int) -> int:
+    """Four steps an octave."""
+    if v < 4:
+        return v
+    if v < 4096:
+        b = v.bit_length()
+        return 4 * (b - 2) + ((v >> (b - 3)) & 3)
+    return 16 + lg(v >> 4)
+
+
+def decode_predictive(payload: bytes, n: int, channels: int, B: int) -> list[list[int]]:
+    source = Reader(payload)
+    lowest, extent = source.zigzag(), source.varint()
+    highest = lowest + extent
+    check(-(2**31) <= lowest and highest < 2**31, "lowest or highest of a group")
+    if extent == 0:
+        check(source.at_end(), "something follows the header of a constant group")
+        return [[lowest] * n for _ in range(channels)]
+    S = source.byte()
+    check(S <= 17, "shift of a group")
+    coder = RangeDecoder(source.take(len(payload) - source.position))
+    return Predictive(coder, channels, B, lowest, highest, S).decode(n)
+
+
+class Channel:
+    """The state of a channel."""
+
+    def __init__(self, F: int) -> None:
+        self.w = [0] * (F + 1)  # w[0] is not used
+        self.M = [[0] * (i + 1) for i in range(F + 1)]
+        self.A, self.Z, self.N = [0] * 3, [0] * 3, [0] * 3
+        self.E: list[int] = []
+        self.USUAL = self.RECENT = self.ENERGY = 0
+        self.f = [[2**19] + [0] * 6 for _ in range(16)]
+        self.y: list[int] = []
+        self.D: list[int] = []
+
+
+@dataclass
+class Expectation:
+    features: list[int]  # from 1; the place of feature 0 is taken
+    g: int
+    P: int
+    C: int
+    mean: list[int]
+    centre: int
+
+
+@dataclass
+class Contexts:
+    h: int
+    bucket: int
+    loud: int
+    scale: list[int]
+    context: list[int]  # of the inputs 3 ... 6
+    fine: int
+    expected: Expectation
+
+
+class Predictive:
+    # Bytes, order and geometry
+
+    def __init__(
+        self, coder: RangeDecoder, channels: int, B: int, lowest: int, highest: int, S: int
+    ) -> None:
+        self.coder, self.lowest, self.highest, self.S = coder, lowest, highest, S
+        self.W = 2 * B + 1
+        self.Wb = (2 * self.W // 3).bit_length()
+        self.L = (highest - lowest) // self.W + 1
+        counts = [
+            24 + 8 * (c + 1 < channels) + 8 * (c >= 1) + 8 * (c >= 2) for c in range(channels)
+        ]
+        self.channels = [Channel(F) for F in counts]
+        self.cells: dict[tuple[int, ...], list[int]] = {}  # probability and count
+        self.weights: dict[tuple[int, ...], list[int]] = {}
+        self.refinements: dict[tuple[int, ...], list[int]] = {}
+
+    def decode(self, n: int) -> list[list[int]]:
+        due, solved = 32, 0
+        for t in range(n):
+            for c in range(len(self.channels)):
+                self.decode_sample(t, c)
+            if t + 1 == due:
+                for channel in self.channels:
+                    if due - solved == 256:
+                        fade(channel)
+                    solve(channel)
+                solved = due
+                due += min(256, max(32, due >> 2))
+        return [channel.y for channel in self.channels]
+
+    def decode_sample(self, t: int, c: int) -> None:
+        channel = self.channels[c]
+        expected = self.expect(t, c)
+        q = self.decode_residual(self.contexts(t, c, expected))
+        y = held(expected.centre + q * self.W, self.lowest, self.highest)
+        d = clamp((y - self.y_before(channel)) >> self.S, 2**16)
+        learn(channel, expected, t, d)
+        channel.y.append(y)
+        channel.D.append(d)
+
+    def y_before(self, channel: Channel) -> int:
+        return channel.y[-1] if channel.y else held(0, self.lowest, self.highest)
+
+    # Experts
+
+    def features(self, t: int, c: int) -> list[int]:
+        features = [0]
+        features += [at(self.channels[c].D, t - k) for k in range(1, 25)]
+        if c + 1 < len(self.channels):
+            features += [at(self.channels[c + 1].D, t - k) for k in range(1, 9)]
+        if c >= 1:
+            features += [at(self.channels[c - 1].D, t - k) for k in range(8)]
+        if c >= 2:
+            features += [at(self.channels[c - 2].D, t - k) for k in range(8)]
+        return features
+
+    def expect(self, t: int, c: int) -> Expectation:
+        channel, lowest, highest = self.channels[c], 64 * self.lowest, 64 * self.highest
+        last = 64 * self.y_before(channel)
+        features = self.features(t, c)
+        total = sum(w * feature for w, feature in zip(channel.w, features, strict=True))
+        P = clamp(total >> 10, 2**24)
+        g = min(lg(channel.N[2]) >> 2, 15)
+        total = -channel.f[g][0] * P
+        total += sum(channel.f[g][i] * at(channel.E, t - i) for i in range(1, 7))
+        C = clamp(total >> 20, 2**24)
+        linear = held(last + (P << self.S), lowest, highest)
+        filtered = held(last + ((P + C) << self.S), lowest, highest)
+        return Expectation(features, g, P, C, [last, linear, filtered], (filtered + 32) >> 6)
+
+    # Units and contexts of a sample
+
+    def contexts(self, t: int, c: int, expected: Expectation) -> Contexts:
+        channel, before = self.channels[c], self.channels[c - 1]  # c = 0: the last of all
+        A, Z, N = channel.A, channel.Z, channel.N
+        U = 4 * (self.S - self.Wb)
+        loud = lg(N[2]) + U
+        bucket = held((loud - 28) >> 2, 0, 32)
+        U -= 4 * bucket
+        loud = held(loud - 4 * bucket, 0, 47)
+        finer = 5 + max(0, bucket + self.Wb - self.S)
+        first = clamp(at(channel.E, t - 1) >> finer, 7) + 7
+        second = clamp(at(channel.E, t - 2) >> finer, 7) + 7
+        other = clamp(at(before.E, t if c > 0 else t - 1) >> finer, 7) + 7
+        fast, slow = held(lg(A[1]) + U, 0, 47), held(lg(Z[1]) + U, 0, 47)
+        fraction = ((expected.mean[2] + 32) & 63) >> 3
+        context = [
+            48 * slow + fast,
+            225 * (loud >> 2) + 15 * first + second,
+            (15 * (loud >> 1) + other) * 8 + fraction,
+            expected.centre & 1023,
+        ]
+        scale = [held(lg(N[a]) + U, 0, 47) for a in range(3)]
+        fine = self.Wb + bucket + 3
+        return Contexts(min(c, 3), bucket, loud, scale, context, fine, expected)
+
+    # A decision
+
+    def decision(self, at_: Contexts, kind: int, node: int, stage: int, distance: int) -> int:
+        cells = self.cells_of(at_, kind, node, distance)
+        weights = self.weights.setdefault((at_.loud >> 2, at_.h, node), [10000] * 7)
+        R = self.refinements.setdefault((at_.loud >> 1, stage), REFINEMENT.copy())
+        s = [STRETCH[probability >> 10] for probability, _ in cells]
+        x = clamp(sum(w * v for w, v in zip(weights, s, strict=True)) >> 16, 2815)
+        p = SQUASH[x]
+        j, o = divmod(x + 2816, 128)
+        refined = (p + ((R[j] * (128 - o) + R[j + 1] * o) >> 7)) >> 1
+        bit = self.coder.bit(held(refined, 1, 65535))
+
+        goal = 65535 if bit else 0
+        R[j] += ((goal - R[j]) * (128 - o)) >> 13
+        R[j + 1] += ((goal - R[j + 1]) * o) >> 13
+        goal = 4194303 if bit else 0
+        for a, cell in enumerate(cells):
+            weights[a] += (s[a] * (65536 * bit - p) + 32768) >> 16
+            cell[0] += ((goal - cell[0]) * RATE[cell[1]]) >> 16
+            cell[1] = min(cell[1] + 1, 255)
+        return bit
+
+    def cells_of(self, at_: Contexts, kind: int, node: int, distance: int) -> list[list[int]]:
+        keys: list[tuple[int, ...]] = []
+        for a in range(3):
+            z = 64 * at_.expected.centre + distance - at_.expected.mean[a]
+            v = min(lg(min(abs(z) >> at_.fine, 4095)), 31)
+            place = 32 + v if z >= 0 else 31 - v
+            keys.append((at_.h, a, at_.scale[a], kind, place))
+        for a in range(3, 7):
+            keys.append((at_.h, a, at_.context[a - 3], node))
+        return [self.cells.setdefault(key, [2**21, 0]) for key in keys]
+
+    # The residual
+
+    def decode_residual(self, at_: Contexts) -> int:
+        bucket = at_.bucket
+        if not self.decision(at_, 0, 0, 0, 0):
+            return 0
+        sign = self.decision(at_, 1, 1, 1, 0)
+        unit = 64 * self.W if sign else -64 * self.W
+        v = 0
+        while v < 20:
+            distance = ((v + 1) << bucket) * unit + (unit >> 1)
+            if not self.decision(at_, 2 if sign else 3, 2 + v, 2 + min(v, 5), distance):
+                break
+            v += 1
+        if v == 20:
+            v = min(20 + self.escape(), self.L >> bucket)
+        node = 23 if v == 0 else 22
+        for i in range(bucket - 1, max(-1, bucket - 3), -1):
+            distance = ((2 * v + 1) << i) * unit + (unit >> 1)
+            v = 2 * v + self.decision(at_, 4, node + 2 if i == bucket - 1 else node, 8, distance)
+        v = self.coder.raw(max(0, bucket - 2), v)
+        v = min(v, self.L) + 1
+        return v if sign else -v
+
+    def escape(self) -> int:
+        b = 0
+        while b < 34 and self.coder.raw(1):
+            b += 1
+        return self.coder.raw(b, 1) - 1
+
+
+def learn(channel: Channel, expected: Expectation, t: int, d: int) -> None:
+    P, C = expected.P, expected.C
+    e = clamp(64 * d - P, 2**24)
+    r = clamp(e - C, 2**24)
+    k = (channel.USUAL << 8) // (5 * channel.RECENT + 50 * abs(e) + 1)
+    weight = min((k * k) >> 8, 64)
+    if weight > 0:
+        features = [d, *expected.features[1:]]
+        for i, row in enumerate(channel.M):
+            moved = weight * features[i]
+            for j in range(i + 1):
+                row[j] += moved * features[j]
+    age = 6 + sum(t >= 2**a for a in (6, 7, 8, 9))
+    channel.USUAL += (16 * abs(e) - channel.USUAL) >> age
+    channel.RECENT += (16 * abs(e) - channel.RECENT) >> 3
+    for a, o in enumerate((abs(64 * d), abs(e), abs(r))):
+        channel.A[a] += (o - channel.A[a]) >> 2
+        channel.Z[a] += (o - channel.Z[a]) >> 4
+        channel.N[a] = (channel.A[a] + channel.Z[a]) >> 1
+    f, E = channel.f[expected.g], channel.E
+    G = (r << 30) // (channel.ENERGY + P * P + 4096)
+    f[0] = clamp(f[0] + ((65536 - G * P) >> 17), 2**24)
+    for i in range(1, 7):
+        f[i] = clamp(f[i] + ((G * at(E, t - i) + 65536) >> 17), 2**24)
+    channel.ENERGY += e * e - at(E, t - 6) ** 2
+    E.append(e)
+
+
+# Least squares
+
+
+def fade(channel: Channel) -> None:
+    for row in channel.M:
+        for j, v in enumerate(row):
+            row[j] = v - ((v + 32) >> 6)
+
+
+def solve(channel: Channel) -> None:
+    M, F = channel.M, len(channel.M) - 1
+    m = max(M[i][i] for i in range(F + 1))
+    up = max(0, 30 - m.bit_length()) if m > 0 else 0  # the least with m << up >= 2^29
+    down = max(0, m.bit_length() - 30)  # the least with m >> down < 2^30
+    T = [[(v << up) >> down for v in row] for row in M]
+    floor = (((m << up) >> down) >> 18) + 1
+    Lf = [[0] * (F + 1) for _ in range(F + 2)]
+    piv = [0] * (F + 1)
+    for j in range(1, F + 1):
+        u = [0] + [clamp((Lf[j][k] * piv[k]) >> 20, 2**30) for k in range(1, j)]
+        for i in range(j, F + 2):
+            v = T[i][j] if i <= F else T[j][0]
+            s = sum(Lf[i][k] * u[k] for k in range(1, j)) >> 20
+            if i == j:
+                piv[j] = held(v + (v >> 14) + floor - s, floor, 2**31)
+            else:
+                Lf[i][j] = clamp((clamp(v - s, 2**31) << 20) // piv[j], 2**27)
+    w = channel.w
+    for j in range(F, 0, -1):
+        v = (Lf[F + 1][j] << 12) - sum((Lf[k][j] * w[k]) >> 4 for k in range(j + 1, F + 1))
+        w[j] = clamp(v >> 16, 2**22)
