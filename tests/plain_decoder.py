@@ -93,6 +93,9 @@ class Reader:
         except UnicodeDecodeError as error:
             raise Refused("a text is not UTF-8") from error
 
+    def rest(self) -> bytes:
+        return self.take(len(self.data) - self.position)
+
     def at_end(self) -> bool:
         return self.position == len(self.data)
 
@@ -337,24 +340,33 @@ def decode_chunk(
     """The samples of each channel of a chunk."""
     source = Reader(payload)
     gaps = read_gaps(source, header.channels, n) if header.dtype in FLOATS else []
-    mode = source.byte()
-    check(mode <= 1, "mode")
-    width = header.columns()
-    if mode == 0:
-        check(dictionary is None or dictionary.channels == width, "channels of the dictionary")
-        rest = source.take(len(payload) - source.position)
-        columns = decode_transform(rest, n, width, dictionary)
-    else:
-        columns = []
-        while len(columns) < width:
-            count, bound, size = source.varint(), source.varint(), source.varint()
-            check(1 <= count <= width - len(columns) and bound < 2**31, "group of columns")
-            columns += decode_predictive(source.take(size), n, count, bound)
-        check(source.at_end(), "something follows the last group")
-    values = from_columns(header, columns)
+    values = from_columns(header, decode_integers(source, n, header.columns(), dictionary))
     if gaps:
         overwrite(header.dtype, values, gaps)
     return values
+
+
+# Coded integers
+
+
+def decode_integers(
+    source: Reader, n: int, columns: int, dictionary: "Dictionary | None"
+) -> list[list[int]]:
+    mode = source.byte()
+    check(mode <= 2, "mode")
+    if mode == 0:
+        return decode_transform(source.rest(), n, Dictionary(columns))
+    if mode == 2:
+        check(dictionary is not None, "mode 2 in a stream without dictionary")
+        check(dictionary.channels == columns, "channels of the dictionary")
+        return decode_transform(source.rest(), n, dictionary)
+    integers: list[list[int]] = []
+    while len(integers) < columns:
+        group, bound, size = source.varint(), source.varint(), source.varint()
+        check(1 <= group <= columns - len(integers) and bound < 2**31, "group of columns")
+        integers += decode_predictive(source.take(size), n, group, bound)
+    check(source.at_end(), "something follows the last group")
+    return integers
 
 
 # Range coder
@@ -750,8 +762,8 @@ class Setting:
 @dataclass
 class Dictionary:
     channels: int
-    length: int
-    kernels: list[list[list[int]]]  # of each kernel its channels
+    length: int = 32
+    kernels: list[list[list[int]]] = field(default_factory=list)  # of each kernel its channels
     model: Model | None = None  # what an excerpt leaves behind
     memory: "Memory | None" = None
     setting: Setting | None = None
@@ -769,7 +781,7 @@ def read_dictionary(data: bytes) -> Dictionary:
     dictionary = Dictionary(channels, length, kernels)
     samples = source.varint()
     check(samples * channels <= 2**20, "size of the excerpt")
-    excerpt = source.take(len(data) - source.position)
+    excerpt = source.rest()
     check(samples > 0 or excerpt == b"", "an excerpt without samples")
     if samples > 0:
         model = Model(RangeDecoder(excerpt), samples * channels, 15)
@@ -808,12 +820,8 @@ def unit_energy(samples: list[int]) -> list[int]:
 # Transform payload
 
 
-def decode_transform(
-    payload: bytes, n: int, channels: int, dictionary: Dictionary | None
-) -> list[list[int]]:
-    coder = RangeDecoder(payload)
-    if dictionary is None:
-        dictionary = Dictionary(channels, 32, [])
+def decode_transform(payload: bytes, n: int, dictionary: Dictionary) -> list[list[int]]:
+    coder, channels = RangeDecoder(payload), dictionary.channels
     if dictionary.model is None or dictionary.memory is None:
         model = Model(coder, n * channels, 18)
         memory = Memory(len(dictionary.kernels), channels)
@@ -842,7 +850,7 @@ def decode_samples(
     sums, coefficients = [], []
     for channel in range(channels):
         sums.append(sum_of_events(events, n, setting.steps[channel], channel, dictionary))
-        expected = expected_of(sums[-1], setting.steps[channel]) if events else None
+        expected = expected_of(sums[-1], setting.steps[channel]) if with_events else None
         other = coefficients[-1] if channel > 0 else None
         coefficients.append(decode_bands(model, n, expected, other))
     if not known:
@@ -1136,7 +1144,7 @@ def decode_predictive(payload: bytes, n: int, channels: int, B: int) -> list[lis
         return [[lowest] * n for _ in range(channels)]
     S = source.byte()
     check(S <= 17, "shift of a group")
-    coder = RangeDecoder(source.take(len(payload) - source.position))
+    coder = RangeDecoder(source.rest())
     return Predictive(coder, channels, B, lowest, highest, S).decode(n)
 
 

@@ -37,9 +37,6 @@ def integer_step(function: Loop) -> Loop:
     return function
 
 
-integer_call = integer_step
-
-
 def search_loop(function: Loop) -> Loop:
     """Compile a loop of the encoder's search, whose floats decide no more than what is tried."""
     if numba is not None:
