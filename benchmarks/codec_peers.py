@@ -343,13 +343,15 @@ def speed(signal: Signal, value: float) -> dict[str, object]:
     """Medians of the time that coding and decoding one lead takes, on one thread."""
     x, asked = signal.samples, {"fs": signal.sampling_rate, "prdn": value}
     dictionary = san.learn_dictionary(x, fs=signal.sampling_rate)
-    stream = san.compress(x, **asked)
+    stream, exact = san.compress(x, **asked), san.compress(x, lossless=True)
     calls: dict[str, Callable[[], object]] = {
         "encode": lambda: san.compress(x, **asked),
         "encode_given_dictionary": lambda: san.compress(x, dictionary=dictionary, **asked),
         "encode_without_events": lambda: san.compress(x, events=False, **asked),
         "learn": lambda: san.learn_dictionary(x, fs=signal.sampling_rate),
         "decode": lambda: san.decompress(stream),
+        "encode_lossless": lambda: san.compress(x, lossless=True),
+        "decode_lossless": lambda: san.decompress(exact),
     }
     times = defaultdict(list)
     for name in list(calls) * REPEATS:

@@ -109,6 +109,8 @@ def _speed(found: dict[str, dict]) -> str:
         "encode_without_events_s": "encode without events",
         "learn_s": "learn a dictionary",
         "decode_s": "decode",
+        "encode_lossless_s": "encode without loss",
+        "decode_lossless_s": "decode what is without loss",
     }
     rows = []
     for record, row in found.items():

@@ -103,6 +103,10 @@ def main() -> None:
         "physionet": paper("physionet"),
         "classified": paper("classified"),
     }
+    if (HERE / "results/codec.json").is_file():
+        import codec_tables  # which needs the rivals' packages
+
+        tables |= codec_tables.tables(json.loads((HERE / "results/codec.json").read_text()))
     for name, table in tables.items():
         mark = f"<!-- {name} -->"
         pattern = re.compile(f"{mark}.*?{mark}", re.DOTALL)

@@ -155,6 +155,23 @@ def test_payloads_with_right_checksums_decode_or_are_refused(name):
     assert slowest < 2
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_headers_with_right_checksums_decode_or_are_refused(name):
+    source = random.Random(4)
+    header, payloads, end = parts_of(streams()[name])
+    slowest = 0.0
+    for _ in range(1500):
+        hostile = bytearray(header[:-4])
+        for _ in range(source.randint(1, 3)):
+            hostile[source.randrange(5, len(hostile))] = source.choice((0, 1, 127, 128, 255, 42))
+        block = bytes(hostile) + struct.pack("<I", zlib.crc32(hostile))
+        began = time.perf_counter()
+        decoded_or_refused(rebuilt(block, payloads, end))
+        slowest = max(slowest, time.perf_counter() - began)
+    assert slowest < 2
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_hostile_payloads_take_no_more_memory_than_what_they_declare(name):
     source = random.Random(3)

@@ -18,7 +18,8 @@ from .learning import as_floats, excerpts_of, learn, without_slow
 from .pursuit import pursue
 from .transform import Plan, Setting, step_code, step_size
 
-TRIES = 8
+TRIES = 10
+MOST_CHANNELS = 16  # of signals for which kernels are learned
 CLOSE = 0.004  # of the target's root mean square error: near enough
 RATE_OF_ERROR = 0.725  # bytes fall as the squared error to this power rises
 SLOPE = 0.75  # the error grows as the step to this power
@@ -76,7 +77,7 @@ class Signal:
     def find_events(self, codes: tuple[int, ...]) -> bool:
         """Learn the dictionary, if none was given, and find the events; whether there are any."""
         steps = np.array([step_size(code) / 256 for code in codes])
-        if self.given is None:
+        if self.given is None and self.x.shape[1] <= MOST_CHANNELS:
             self.dictionary = learn(self.x, self.fs, steps)
         dictionary = self.dictionary
         if dictionary is None or len(dictionary.kernels) == 0:
@@ -244,7 +245,7 @@ def meet_error(signal: Signal, allowed: np.ndarray, progress: Progress) -> Encod
             break
         if attempt >= TRIES - 3 and best is None:  # what fits rather than what fits closely
             for one in bracket:
-                one.code = max(0, one.code - 64)
+                one.step_back(8 << (attempt - TRIES + 3))
     return best
 
 
@@ -276,6 +277,10 @@ class Bracket:
         else:
             proposed = self.code + (_AIM - error) * 128 / SLOPE
         self.code = int(min(max(np.floor(proposed), low + 1), max(high - 1, 0)))
+
+    def step_back(self, margin: int) -> None:
+        """Choose a code that has fitted, or one that is likely to."""
+        self.code = self.fits[0] if self.fits else max(0, self.code - margin)
 
 
 def meet_size(signal: Signal, room: float, progress: Progress) -> Encoded:
