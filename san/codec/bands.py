@@ -6,7 +6,7 @@ it in its band, of its parents in the two coarser bands, of the events' own coef
 of the channel before.
 """
 
-from .loops import integer_loop, integer_step, least, most, size_of
+from .loops import integer_loop, integer_part, integer_step, least, most, size_of
 from .mixing import code_decision, code_simple, find_bucket, mix
 from .range_coder import code_bit
 
@@ -50,6 +50,12 @@ def _coarse(v):
     return least(31, 10 + 4 * octaves + ((v - 8) >> 1))
 
 
+@integer_part
+def _at(a, i):
+    """a[i], 0 outside."""
+    return a[i] if 0 <= i < len(a) else 0
+
+
 @integer_loop
 def code_band(
     m, cells, tables, data, q, magnitude, penalty, parent, grandparent, events, other, level, sparse
@@ -58,122 +64,29 @@ def code_band(
 
     parent, grandparent: the bands one and two levels coarser, may be empty. events, other: the
     coefficients of the events and of the channel before in this band, may be empty. In a sparse
-    band one first asks of 16 coefficients whether any is not zero. Encoding,
-    magnitude holds |coefficient| in 1/256 of the quantizer's step, and a coefficient that would
-    be ±1 becomes 0 where the bits this saves are worth its error: a bit is worth penalty / 65536
-    squared steps.
+    band one first asks of 16 coefficients whether any is not zero. Encoding, magnitude holds
+    |coefficient| in 1/256 of the quantizer's step, and a coefficient that would be ±1 becomes 0
+    where the bits this saves are worth its error: a bit is worth penalty / 65536 squared steps.
     """
-    size, parents, grandparents = len(q), len(parent), len(grandparent)
-    with_events, with_other = len(events) > 0, len(other) > 0
-    contexts, stop, before = 9, 0, 0
+    stop, before = 0, 0
     i = -1
-    while i + 1 < size:
+    while i + 1 < len(q):
         i += 1
         if i == stop:
-            stop = least(size, i + 16)
+            stop = least(len(q), i + 16)
             if sparse == 1:
                 some = _code_block(
-                    m,
-                    cells,
-                    tables,
-                    data,
-                    q,
-                    magnitude,
-                    penalty,
-                    parent,
-                    grandparent,
-                    events,
-                    other,
-                    level,
-                    i,
-                    before,
-                )
+                    m, cells, tables, data, q, magnitude, penalty, parent, grandparent, events,
+                    other, level, i, before,
+                )  # fmt: skip
                 before = (before << 1 | some) & 7
                 if some == 0:
                     i = stop - 1
                     continue
-        q1 = q[i - 1] if i > 0 else 0
-        q2 = q[i - 2] if i > 1 else 0
-        q3 = q[i - 3] if i > 2 else 0
-        q4 = q[i - 4] if i > 3 else 0
-        q5 = q[i - 5] if i > 4 else 0
-        q6 = q[i - 6] if i > 5 else 0
-        j = i >> 1
-        p0 = parent[j] if j < parents else 0
-        p1 = parent[j + 1] if j + 1 < parents else 0
-        pm = parent[j - 1] if 0 < j <= parents else 0
-        j = i >> 2
-        g0 = grandparent[j] if j < grandparents else 0
-        g1 = grandparent[j + 1] if j + 1 < grandparents else 0
-        gm = grandparent[j - 1] if 0 < j <= grandparents else 0
-        a1, a2, a3 = size_of(q1), size_of(q2), size_of(q3)
-        near = 2 * a1 + a2 + a3 + 2 * size_of(p0) + size_of(p1) + size_of(pm)
-        wide = 6 * a1 + 4 * a2 + 2 * a3 + 2 * size_of(q4) + size_of(q5) + size_of(q6)
-        wide += (
-            5 * size_of(p0)
-            + 4 * size_of(p1)
-            + 3 * size_of(pm)
-            + 2 * size_of(g0)
-            + size_of(g1)
-            + size_of(gm)
+        contexts, near, wide = _find_contexts(
+            m, cells, q, i, parent, grandparent, events, other, level
         )
-        q1, q2, q3, q4 = _within(q1, 7), _within(q2, 7), _within(q3, 5), _within(q4, 5)
-        q5, q6 = _within(q5, 3), _within(q6, 3)
-        b0, p0, p1, pm = size_of(p0), _within(p0, 7), _within(p1, 7), _within(pm, 7)
-        g0, g1 = _within(g0, 7), _within(g1, 7)
-        contexts = 9
-        if with_events:
-            e0 = events[i]
-            e1 = events[i + 1] if i + 1 < size else 0
-            em = events[i - 1] if i > 0 else 0
-            near += 2 * size_of(e0)
-            wide += 4 * size_of(e0) + 2 * size_of(e1) + 2 * size_of(em)
-            e0, e1, em = _within(e0, 15) + 15, _within(e1, 7) + 7, _within(em, 7) + 7
-            find_bucket(m, cells, 9, ((e0 * 15 + q1 + 7) * 15 + em) * 16 + level)
-            find_bucket(m, cells, 10, ((e0 * 15 + e1) * 15 + em) * 16 + level)
-            find_bucket(m, cells, 11, ((e0 * 15 + p0 + 7) * 15 + p1 + 7) * 16 + level)
-            contexts = 12
-        if with_other:
-            o0 = other[i]
-            o1 = other[i + 1] if i + 1 < size else 0
-            om = other[i - 1] if i > 0 else 0
-            near += size_of(o0)
-            wide += 2 * size_of(o0) + size_of(o1) + size_of(om)
-            o0, o1, om = _within(o0, 15) + 15, _within(o1, 7) + 7, _within(om, 7) + 7
-            find_bucket(m, cells, contexts, ((o0 * 15 + q1 + 7) * 15 + om) * 16 + level)
-            find_bucket(m, cells, contexts + 1, ((o0 * 15 + o1) * 15 + om) * 16 + level)
-            find_bucket(m, cells, contexts + 2, ((o0 * 15 + p0 + 7) * 15 + q2 + 7) * 16 + level)
-            contexts += 3
-        sign = 0 if q1 == 0 else (1 if q1 > 0 else 2)
-        pair = (q1 + 7) * 15 + q2 + 7
-        four = (pair * 11 + q3 + 5) * 11 + q4 + 5
-        step = _coarse(wide)
-        find_bucket(m, cells, 0, (least(11, 2 * a1 + a2) * 6 + least(5, b0)) * 16 + level)
-        find_bucket(m, cells, 1, pair * 16 + level)
-        find_bucket(m, cells, 2, four * 16 + level)
-        find_bucket(
-            m,
-            cells,
-            3,
-            ((((p0 + 7) * 15 + p1 + 7) * 15 + pm + 7) * 6 + (i & 1) * 3 + sign) * 16 + level,
-        )
-        find_bucket(m, cells, 4, (four * 49 + (q5 + 3) * 7 + q6 + 3) * 16 + level)
-        find_bucket(
-            m, cells, 5, ((((g0 + 7) * 15 + g1 + 7) * 15 + p0 + 7) * 4 + (i & 3)) * 16 + level
-        )
-        find_bucket(
-            m,
-            cells,
-            6,
-            (((((q1 + 7) * 15 + p0 + 7) * 15 + p1 + 7) * 2 + (i & 1)) * 15 + g0 + 7) * 16 + level,
-        )
-        find_bucket(m, cells, 7, step * 16 + level)
-        find_bucket(m, cells, 8, step * 16 + least(a1, 3) * 4 + least(b0, 3))
-        nearness = 0
-        while near > 0 and nearness < 7:
-            near >>= 1
-            nearness += 1
-        first, second = 16 * nearness, 128 + 16 * level
+        first, second, step = 16 * _length(near), 128 + 16 * level, _coarse(wide)
         v = q[i]
         if m[4] == 1 and penalty > 0 and size_of(v) == 1:
             a, b = mix(m, cells, tables, contexts, 0, first, second)
@@ -183,6 +96,71 @@ def code_band(
                 v = 0
         q[i] = _code_value(m, cells, tables, data, contexts, first, second, step, level, v)
     return 0
+
+
+@integer_step
+def _length(v):
+    """Binary digits of a number, at most 7."""
+    length = 0
+    while v > 0 and length < 7:
+        v >>= 1
+        length += 1
+    return length
+
+
+@integer_part
+def _find_contexts(m, cells, q, i, parent, grandparent, events, other, level):
+    """Find the contexts of a coefficient: their number, and two sums of what is around it."""
+    q1, q2, q3, q4 = _at(q, i - 1), _at(q, i - 2), _at(q, i - 3), _at(q, i - 4)
+    q5, q6, j = _at(q, i - 5), _at(q, i - 6), i >> 1
+    p0, p1, pm = _at(parent, j), _at(parent, j + 1), _at(parent, j - 1)
+    j = i >> 2
+    g0, g1, gm = _at(grandparent, j), _at(grandparent, j + 1), _at(grandparent, j - 1)
+    a1, a2, a3, b0 = size_of(q1), size_of(q2), size_of(q3), size_of(p0)
+    near = 2 * a1 + a2 + a3 + 2 * b0 + size_of(p1) + size_of(pm)
+    wide = 6 * a1 + 4 * a2 + 2 * a3 + 2 * size_of(q4) + size_of(q5) + size_of(q6)
+    wide += 5 * b0 + 4 * size_of(p1) + 3 * size_of(pm)
+    wide += 2 * size_of(g0) + size_of(g1) + size_of(gm)
+    q1, q2, q3, q4 = _within(q1, 7) + 7, _within(q2, 7) + 7, _within(q3, 5), _within(q4, 5)
+    p0, p1, pm = _within(p0, 7) + 7, _within(p1, 7) + 7, _within(pm, 7) + 7
+    g0, g1 = _within(g0, 7) + 7, _within(g1, 7) + 7
+    contexts = 9
+    if len(events) > 0:
+        e0, e1, em = events[i], _at(events, i + 1), _at(events, i - 1)
+        near += 2 * size_of(e0)
+        wide += 4 * size_of(e0) + 2 * size_of(e1) + 2 * size_of(em)
+        _find_beside(m, cells, 9, e0, e1, em, q1, p0 * 15 + p1, level)
+        contexts = 12
+    if len(other) > 0:
+        o0, o1, om = other[i], _at(other, i + 1), _at(other, i - 1)
+        near += size_of(o0)
+        wide += 2 * size_of(o0) + size_of(o1) + size_of(om)
+        _find_beside(m, cells, contexts, o0, o1, om, q1, p0 * 15 + q2, level)
+        contexts += 3
+    sign = 0 if a1 == 0 else (1 if q1 > 7 else 2)
+    pair, step = q1 * 15 + q2, _coarse(wide)
+    four = (pair * 11 + q3 + 5) * 11 + q4 + 5
+    six = four * 49 + (_within(q5, 3) + 3) * 7 + _within(q6, 3) + 3
+    parents, beside = (p0 * 15 + p1) * 15 + pm, (q1 * 15 + p0) * 15 + p1
+    find_bucket(m, cells, 0, (least(11, 2 * a1 + a2) * 6 + least(5, b0)) * 16 + level)
+    find_bucket(m, cells, 1, pair * 16 + level)
+    find_bucket(m, cells, 2, four * 16 + level)
+    find_bucket(m, cells, 3, (parents * 6 + (i & 1) * 3 + sign) * 16 + level)
+    find_bucket(m, cells, 4, six * 16 + level)
+    find_bucket(m, cells, 5, (((g0 * 15 + g1) * 15 + p0) * 4 + (i & 3)) * 16 + level)
+    find_bucket(m, cells, 6, ((beside * 2 + (i & 1)) * 15 + g0) * 16 + level)
+    find_bucket(m, cells, 7, step * 16 + level)
+    find_bucket(m, cells, 8, step * 16 + least(a1, 3) * 4 + least(b0, 3))
+    return contexts, near, wide
+
+
+@integer_part
+def _find_beside(m, cells, slot, x0, x1, xm, q1, more, level):
+    """Find three contexts of what is known beside a coefficient, around its place."""
+    x0, x1, xm = _within(x0, 15) + 15, _within(x1, 7) + 7, _within(xm, 7) + 7
+    find_bucket(m, cells, slot, ((x0 * 15 + q1) * 15 + xm) * 16 + level)
+    find_bucket(m, cells, slot + 1, ((x0 * 15 + x1) * 15 + xm) * 16 + level)
+    find_bucket(m, cells, slot + 2, (x0 * 225 + more) * 16 + level)
 
 
 @integer_step

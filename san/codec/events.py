@@ -65,141 +65,146 @@ def _octave(v):
 
 @integer_loop
 def code_events(
-    m,
-    cells,
-    tables,
-    data,
-    positions,
-    kernels,
-    amplitudes,
-    count,
-    samples,
-    bin_bits,
-    depth,
-    channels,
-    memory,
-):
+    m, cells, tables, data, positions, kernels, amplitudes, count, samples, bin_bits, depth,
+    channels, memory,
+):  # fmt: skip
     """Code events, sorted by position; the number of events, or -1 where there are too many.
 
     Decoding, the arrays are filled. amplitudes holds `channels` numbers per event. memory holds
     what was seen before, at first zeros: STATE numbers per kernel and channel, then four about the
     rhythm.
     """
-    room = len(positions)
     encoding = m[4]
-    done, last, k1, k2 = 0, 0, 64, 64
-    large, previous_bin = 0, 0
-    rhythm = len(memory) - 4
-    interval, interval2 = memory[rhythm], memory[rhythm + 1]
-    mean_interval, mean_size = memory[rhythm + 2], memory[rhythm + 3]
+    done, last, large, before, k1, k2 = 0, 0, 0, 0, 64, 64
     while True:
-        # In which bin after the last event is the next one?
-        gap, goal = 0, -1
+        gap, kernel = -1, 0
         if done < count and encoding == 1:
-            gap = positions[done] - last
-            goal = gap >> bin_bits
-        found, e = 0, 0
-        while last + (e << bin_bits) < samples:
-            far = least(e, 63)
-            elapsed = (last - large + (e << bin_bits)) >> bin_bits
-            d1 = _near(elapsed - (interval >> bin_bits), 20)
-            d2 = _near(elapsed - (mean_interval >> bin_bits), 20)
-            d3 = _near(elapsed - (interval2 >> bin_bits), 20)
-            find_bucket(m, cells, 0, (1 << 27) + k1 * 64 + far)
-            find_bucket(m, cells, 1, (2 << 27) + (k1 * 65 + k2) * 64 + far)
-            find_bucket(m, cells, 2, (3 << 27) + k1 * 64 + d1)
-            find_bucket(m, cells, 3, (4 << 27) + d2 * 64 + least(far, 15))
-            find_bucket(m, cells, 4, (5 << 27) + (d1 * 64 + d3) * 2 + (1 if e == 0 else 0))
-            find_bucket(m, cells, 5, (6 << 27) + (least(previous_bin, 63) * 64 + far))
-            find_bucket(m, cells, 6, (7 << 27) + (d2 * 64 + d1))
-            found = code_decision(
-                m,
-                cells,
-                tables,
-                data,
-                7,
-                0,
-                384 + least(7, far),
-                392 + d1,
-                224,
-                1 if e == goal else 0,
-            )
-            if found == 1:
-                break
-            e += 1
-        if found == 0:
+            gap, kernel = positions[done] - last, kernels[done]
+        e = _code_bin(
+            m, cells, tables, data, gap, last, large, before, k1, k2, samples, bin_bits, memory
+        )
+        if e < 0:
             break
-        if done >= room:
+        if done >= len(positions):
             return -1
-        # Where in the bin?
-        place, known = 0, 1
-        elapsed = (last - large + (e << bin_bits)) >> bin_bits
-        d1 = _near(elapsed - (interval >> bin_bits), 4)
-        for b in range(bin_bits - 1, -1, -1):
-            bit = (gap >> b) & 1
-            if bin_bits - b <= 4:
-                find_bucket(m, cells, 0, (8 << 27) + (k1 * 64 + least(e, 63)) * 16 + known)
-                find_bucket(m, cells, 1, (9 << 27) + (d1 * 16 + known) * 4 + least(e, 3))
-                find_bucket(m, cells, 2, (10 << 27) + known * 64 + least(e, 63))
-                bit = code_decision(
-                    m, cells, tables, data, 3, 0, 433 + bin_bits - 1 - b, 437, 225, bit
-                )
-            else:
-                bit = code_bit(m, data, 32768, bit)
-            known = known * 2 + bit
-            place = place * 2 + bit
-        position = last + (e << bin_bits) + place
+        gap = _code_place(m, cells, tables, data, gap, e, last, large, k1, bin_bits, memory)
+        position = last + gap
         if position >= samples:
             return -1
-        # Of which kernel?
-        elapsed = position - large
-        d1 = _near((elapsed - interval) >> bin_bits, 6)
-        kernel, known = 0, 1
-        for b in range(depth - 1, -1, -1):
-            bit = (kernels[done] >> b) & 1 if encoding == 1 else 0
-            find_bucket(m, cells, 0, (11 << 27) + k1 * 64 + known)
-            find_bucket(m, cells, 1, (12 << 27) + (k1 * 65 + k2) * 64 + known)
-            find_bucket(m, cells, 2, (13 << 27) + (k1 * 64 + least(e, 63)) * 64 + known)
-            find_bucket(m, cells, 3, (14 << 27) + (d1 * 64 + least(e, 15)) * 64 + known)
-            find_bucket(m, cells, 4, (15 << 27) + known)
-            bit = code_decision(
-                m, cells, tables, data, 5, 0, 438 + least(7, known), 446 + depth - 1 - b, 226, bit
-            )
-            known = known * 2 + bit
-            kernel = kernel * 2 + bit
-        # How strong?
+        kernel = _code_kernel(
+            m, cells, tables, data, kernel, e, position - large, k1, k2, bin_bits, depth, memory
+        )
         size = 0
         for c in range(channels):
-            state = (kernel * channels + c) * 8
-            mean = (memory[state] + 8) >> 4
-            v = amplitudes[done * channels + c] - mean if encoding == 1 else 0
-            v = _code_amplitude(m, cells, tables, data, kernel, c, memory, state, v)
-            memory[state + 1], memory[state + 2] = v, memory[state + 1]
-            memory[state + 4] += ((size_of(v) << 4) - memory[state + 4]) >> 2
-            v += mean
-            amplitudes[done * channels + c] = v
-            seen = least(7, memory[state + 3])
-            memory[state] += ((v << 4) - memory[state]) // (seen + 1)
-            memory[state + 3] = seen + 1
-            size += size_of(v)
-        positions[done] = position
-        kernels[done] = kernel
+            i = done * channels + c
+            v = amplitudes[i] if encoding == 1 else 0
+            amplitudes[i] = _code_amplitude(
+                m, cells, tables, data, kernel, c, memory, (kernel * channels + c) * 8, v
+            )
+            size += size_of(amplitudes[i])
+        positions[done], kernels[done] = position, kernel
         done += 1
-        if 2 * size >= mean_size >> 4:
-            interval2, interval = interval, position - large
-            mean_interval += (interval - mean_interval) >> 2
+        if _see_size(memory, size, position - large):
             large = position
-        mean_size += ((size << 4) - mean_size) >> 3
-        last, k1, k2 = position, kernel, k1
-        previous_bin = e
-    memory[rhythm], memory[rhythm + 1] = interval, interval2
-    memory[rhythm + 2], memory[rhythm + 3] = mean_interval, mean_size
+        last, before, k1, k2 = position, e, kernel, k1
     return done
 
 
 @integer_step
-def _code_amplitude(m, cells, tables, data, kernel, channel, memory, state, v):
-    """Code an amplitude's difference from the mean of its kernel."""
+def _code_bin(m, cells, tables, data, gap, last, large, before, k1, k2, samples, bin_bits, memory):
+    """Code in which bin after the last event the next one is; -1 where there is none."""
+    rhythm = len(memory) - 4
+    goal = gap >> bin_bits if gap >= 0 else -1
+    e = 0
+    while last + (e << bin_bits) < samples:
+        far = least(e, 63)
+        elapsed = (last - large + (e << bin_bits)) >> bin_bits
+        d1 = _near(elapsed - (memory[rhythm] >> bin_bits), 20)
+        d2 = _near(elapsed - (memory[rhythm + 2] >> bin_bits), 20)
+        d3 = _near(elapsed - (memory[rhythm + 1] >> bin_bits), 20)
+        find_bucket(m, cells, 0, (1 << 27) + k1 * 64 + far)
+        find_bucket(m, cells, 1, (2 << 27) + (k1 * 65 + k2) * 64 + far)
+        find_bucket(m, cells, 2, (3 << 27) + k1 * 64 + d1)
+        find_bucket(m, cells, 3, (4 << 27) + d2 * 64 + least(far, 15))
+        find_bucket(m, cells, 4, (5 << 27) + (d1 * 64 + d3) * 2 + (1 if e == 0 else 0))
+        find_bucket(m, cells, 5, (6 << 27) + (least(before, 63) * 64 + far))
+        find_bucket(m, cells, 6, (7 << 27) + (d2 * 64 + d1))
+        here = 1 if e == goal else 0
+        sets = 384 + least(7, far)
+        if code_decision(m, cells, tables, data, 7, 0, sets, 392 + d1, 224, here) == 1:
+            return e
+        e += 1
+    return -1
+
+
+@integer_step
+def _code_place(m, cells, tables, data, gap, e, last, large, k1, bin_bits, memory):
+    """Code where in its bin an event is; the samples from the last event to it."""
+    place, known = 0, 1
+    elapsed = (last - large + (e << bin_bits)) >> bin_bits
+    d1 = _near(elapsed - (memory[len(memory) - 4] >> bin_bits), 4)
+    for b in range(bin_bits - 1, -1, -1):
+        bit = (gap >> b) & 1
+        number = bin_bits - 1 - b
+        if number < 4:
+            find_bucket(m, cells, 0, (8 << 27) + (k1 * 64 + least(e, 63)) * 16 + known)
+            find_bucket(m, cells, 1, (9 << 27) + (d1 * 16 + known) * 4 + least(e, 3))
+            find_bucket(m, cells, 2, (10 << 27) + known * 64 + least(e, 63))
+            bit = code_decision(m, cells, tables, data, 3, 0, 433 + number, 437, 225, bit)
+        else:
+            bit = code_bit(m, data, 32768, bit)
+        known = known * 2 + bit
+        place = place * 2 + bit
+    return (e << bin_bits) + place
+
+
+@integer_step
+def _code_kernel(m, cells, tables, data, kernel, e, elapsed, k1, k2, bin_bits, depth, memory):
+    """Code of which kernel an event is, by halving their number."""
+    found, known = 0, 1
+    d1 = _near((elapsed - memory[len(memory) - 4]) >> bin_bits, 6)
+    for b in range(depth - 1, -1, -1):
+        find_bucket(m, cells, 0, (11 << 27) + k1 * 64 + known)
+        find_bucket(m, cells, 1, (12 << 27) + (k1 * 65 + k2) * 64 + known)
+        find_bucket(m, cells, 2, (13 << 27) + (k1 * 64 + least(e, 63)) * 64 + known)
+        find_bucket(m, cells, 3, (14 << 27) + (d1 * 64 + least(e, 15)) * 64 + known)
+        find_bucket(m, cells, 4, (15 << 27) + known)
+        first, second = 438 + least(7, known), 446 + depth - 1 - b
+        bit = code_decision(m, cells, tables, data, 5, 0, first, second, 226, (kernel >> b) & 1)
+        known = known * 2 + bit
+        found = found * 2 + bit
+    return found
+
+
+@integer_step
+def _see_size(memory, size, interval):
+    """Remember an event's size, and its interval if it is large; whether it is."""
+    rhythm = len(memory) - 4
+    is_large = 2 * size >= memory[rhythm + 3] >> 4
+    if is_large:
+        memory[rhythm + 1], memory[rhythm] = memory[rhythm], interval
+        memory[rhythm + 2] += (interval - memory[rhythm + 2]) >> 2
+    memory[rhythm + 3] += ((size << 4) - memory[rhythm + 3]) >> 3
+    return is_large
+
+
+@integer_step
+def _code_amplitude(m, cells, tables, data, kernel, channel, memory, state, amplitude):
+    """Code an amplitude as its difference from the mean of its kernel; the amplitude."""
+    mean = (memory[state] + 8) >> 4
+    v = _code_difference(m, cells, tables, data, kernel, channel, memory, state, amplitude - mean)
+    memory[state + 2], memory[state + 1] = memory[state + 1], v
+    memory[state + 4] += ((size_of(v) << 4) - memory[state + 4]) >> 2
+    v += mean
+    seen = least(7, memory[state + 3])
+    memory[state] += ((v << 4) - memory[state]) // (seen + 1)
+    memory[state + 3] = seen + 1
+    return v
+
+
+@integer_step
+def _code_difference(m, cells, tables, data, kernel, channel, memory, state, v):
+    """Code a difference in the contexts of those before."""
     spread = least(15, memory[state + 4] >> 2) if memory[state + 4] < 64 else 15
     wide = _octave(memory[state + 4])
     d1, d2 = _near(memory[state + 1], 7), _near(memory[state + 2], 4)

@@ -37,6 +37,13 @@ def integer_step(function: Loop) -> Loop:
     return function
 
 
+def integer_part(function: Loop) -> Loop:
+    """Compile a part that is called in one place as if it were written there: no call is faster."""
+    if numba is not None:
+        return numba.njit(nogil=True, error_model="numpy", inline="always")(function)
+    return function
+
+
 def search_loop(function: Loop) -> Loop:
     """Compile a loop of the encoder's search, whose floats decide no more than what is tried."""
     if numba is not None:
