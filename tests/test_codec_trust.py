@@ -18,6 +18,7 @@ import tracemalloc
 import zlib
 
 import numpy as np
+import plain_decoder
 import pytest
 
 import san
@@ -214,6 +215,23 @@ def test_a_frozen_stream_decodes_to_what_it_always_did(name):
     found = san.decompress((GOLDEN / name).read_bytes(), dictionary=shared_dictionary(entry))
     assert (list(found.shape), found.dtype.name) == (entry["shape"], entry["dtype"])
     assert digest(found) == entry["sha256"]
+
+
+@pytest.mark.parametrize("name", golden()["streams"])
+def test_the_second_decoder_agrees_on_a_frozen_stream(name):
+    entry = golden()["streams"][name]
+    shared = shared_dictionary(entry)
+    stream = (GOLDEN / name).read_bytes()
+    values, shape, dtype = plain_decoder.decode(stream, shared.data if shared else None)
+    assert (list(shape), dtype) == (entry["shape"], entry["dtype"])
+    packed = struct.pack(f"<{len(values)}{np.dtype(dtype).char}", *values)
+    assert hashlib.sha256(packed).hexdigest() == entry["sha256"]
+
+
+@pytest.mark.parametrize("name", golden()["faulty"])
+def test_the_second_decoder_refuses_a_faulty_stream(name):
+    with pytest.raises(plain_decoder.Refused):
+        plain_decoder.decode((GOLDEN / name).read_bytes())
 
 
 @pytest.mark.parametrize("name", golden()["faulty"])

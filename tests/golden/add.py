@@ -16,6 +16,7 @@ import numpy as np
 
 import san
 from san.codec.errors import CodecError
+from san.codec.stream import StreamReader
 
 FOLDER = pathlib.Path(__file__).parent
 DTYPES = ["int8", "int16", "int32", "uint8", "uint16", "float32", "float64"]
@@ -102,12 +103,24 @@ def faults(stream, other):
         with_header(b"\x01\x01" + struct.pack("<d", np.nan) + bytes(11) + b"\x01\0"),
     )
     yield "no-dictionary", other
+    yield "mode-nine", with_mode(stream, 9)
+    yield "mode-predictive", with_mode(stream, 1)
+    yield "mode-shared", with_mode((FOLDER / "no-events.san").read_bytes(), 2)
 
 
 def with_header(body):
     """A stream that ends after a header of this body, its checksum right."""
     block = b"\x93SAN\x01" + bytes([len(body)]) + body
     return block + struct.pack("<I", zlib.crc32(block))
+
+
+def with_mode(stream, mode):
+    """The stream with another mode of its first chunk, its checksum right."""
+    payload = StreamReader(stream).chunk(0)
+    start = stream.index(payload)
+    changed = bytes([mode]) + payload[1:]
+    checksum = struct.pack("<I", zlib.crc32(changed, zlib.crc32(bytes(4))))
+    return stream[:start] + changed + checksum + stream[start + len(payload) + 4 :]
 
 
 def main():
