@@ -30,6 +30,8 @@ EXCERPT_SHARES = (1 / 24, 1 / 12)  # of a signal, tried as the excerpt
 EXCERPT_PIECES = 4
 SHORTEST_EXCERPT = 64  # samples
 SHARED_EXCERPT = 1 << 15  # samples from which signals that share a dictionary learn
+FINER = (1.0, 2.5)  # events are searched as for steps so many times finer
+ENOUGH = 0.7  # of the bytes without events: then no finer steps are tried
 BOUND_STEPS = (1.5, 1.2, 1.8)  # steps tried under a bound, as multiples of 2 · bound + 1
 Progress = Callable[[float], None]
 
@@ -54,6 +56,14 @@ class Encoded:
         return sum(map(len, self.payloads)) + self.overhead
 
 
+class Found(NamedTuple):
+    """The events of each chunk, their kernels, and the steps of their amplitudes."""
+
+    dictionary: Dictionary
+    events: list[Events]
+    steps: np.ndarray
+
+
 class Signal:
     """The chunks of a signal, and what was found out about them."""
 
@@ -63,8 +73,7 @@ class Signal:
         self.x, self.fs = x, fs
         self.chunks = [x[i : i + chunk] for i in range(0, len(x), chunk)]
         self.given, self.events_wanted = dictionary, events
-        self.dictionary: Dictionary | None = dictionary
-        self.found: list[tuple[Events, tuple[int, ...]]] = []
+        self.found: Found | None = None
         self.bin_bits = bin_bits_for(fs)
 
     def guess(self, allowed: np.ndarray) -> tuple[int, ...]:
@@ -74,17 +83,21 @@ class Signal:
             codes.append(guess_code([piece[:, c] for piece in self.chunks], float(allowed[c])))
         return tuple(codes)
 
-    def find_events(self, codes: tuple[int, ...]) -> bool:
-        """Learn the dictionary, if none was given, and find the events; whether there are any."""
-        steps = np.array([step_size(code) / 256 for code in codes])
-        if self.given is None and self.x.shape[1] <= MOST_CHANNELS:
-            self.dictionary = learn(self.x, self.fs, steps)
-        dictionary = self.dictionary
+    def find_events(self, codes: tuple[int, ...], finer: float) -> bool:
+        """Learn the dictionary, if none was given, and find the events; whether there are any.
+
+        Both are done as for steps that are so many times finer.
+        """
+        steps = np.array([step_size(code) / 256 / finer for code in codes])
+        dictionary = self.given
+        if dictionary is None and self.x.shape[1] <= MOST_CHANNELS:
+            dictionary = learn(self.x, self.fs, steps)
         if dictionary is None or len(dictionary.kernels) == 0:
             return False
         kernels = as_floats(dictionary)
-        self.found = [(_pursue(p, self.fs, steps, kernels), codes) for p in self.chunks]
-        return any(len(events) for events, _ in self.found)
+        events = [_pursue(piece, self.fs, steps, kernels) for piece in self.chunks]
+        self.found = Found(dictionary, events, steps)
+        return any(map(len, events))
 
     def encode(
         self, codes: tuple[int, ...], choice: "Choice", bounds: tuple[int, ...] | None = None
@@ -111,7 +124,7 @@ class Signal:
         if self.given is not None:
             return (self.given if choice.use_given else None), 0
         with_events = any(choice.with_events)
-        dictionary = self.dictionary if with_events else None
+        dictionary = self.found.dictionary if with_events and self.found else None
         if choice.share > 0:
             pieces = round(len(self.x) * choice.share / EXCERPT_PIECES)
             x = np.concatenate(excerpts_of(self.x.T, pieces, EXCERPT_PIECES), axis=1).T
@@ -122,10 +135,10 @@ class Signal:
 
     def _events(self, i: int, codes: tuple[int, ...]) -> Events | None:
         """The events of a chunk, with amplitudes in the steps of codes."""
-        if not self.found:
+        if self.found is None:
             return None
-        events, of = self.found[i]
-        ratio = np.array([step_size(a) / step_size(b) for a, b in zip(of, codes, strict=True)])
+        events = self.found.events[i]
+        ratio = self.found.steps / np.array([step_size(code) / 256 for code in codes])
         amplitudes = np.rint(events.amplitudes * ratio).astype(np.int64)
         kept = amplitudes.any(1)
         return Events(events.positions[kept], events.kernels[kept], amplitudes[kept])
@@ -169,20 +182,28 @@ def choose(
     score = _score if bounds is None else _size
     plain = Choice((False,) * len(signal.chunks), use_given=False)
     found = [(plain, signal.encode(codes, plain, bounds))]
+    searches = [signal.found]
 
     def consider(choice: Choice) -> None:
         found.append((choice, signal.encode(codes, choice, bounds)))
+        searches.append(signal.found)
 
     if signal.given is not None and signal.given.samples:
         consider(plain._replace(use_given=True))
-    if signal.events_wanted and signal.find_events(codes):
+    for finer in FINER if signal.events_wanted else ():
+        if not signal.find_events(codes, finer):
+            continue
         consider(Choice((True,) * len(signal.chunks)))
         if len(signal.chunks) > 1:
-            consider(Choice(_where_better(found[-1][1], found[-2][1], bounds is not None)))
-    best = min(found, key=lambda pair: score(pair[1]))
+            consider(Choice(_where_better(found[-1][1], found[0][1], bounds is not None)))
+        best = min(found, key=lambda pair: score(pair[1]))
+        if best[1].size < ENOUGH * found[0][1].size:
+            break
+    number = min(range(len(found)), key=lambda i: score(found[i][1]))
+    signal.found = searches[number]
     if signal.given is None and _may_learn(signal):
         for share in EXCERPT_SHARES:
-            consider(best[0]._replace(share=share))
+            consider(found[number][0]._replace(share=share))
     return min(found, key=lambda pair: score(pair[1]))
 
 
