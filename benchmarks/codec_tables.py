@@ -18,7 +18,7 @@ def tables(content: dict) -> dict[str, str]:
         "codec-events": lambda: _events(found["events"]),
         "codec-chunks": lambda: _rates(found["mitdb-chunks"], "cr", 1),
         "codec-bounded": lambda: _rates(found["bounded"], "cr", 2),
-        "codec-lossless": lambda: _rates(found["lossless"], "bits_per_sample", 3),
+        "codec-lossless": lambda: _rates(found["lossless"], "bits_per_sample", 3, named=str),
         "codec-others": lambda: _others(found["others"]),
         "codec-speed": lambda: _speed(found["speed"]),
         "codec-beats": lambda: _beats(found["beats"]),
@@ -34,7 +34,11 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _rates(
-    found: Found, measure: str, digits: int, published: dict[str, float] | None = None
+    found: Found,
+    measure: str,
+    digits: int,
+    published: dict[str, float] | None = None,
+    named: Callable[[str], str] = label,
 ) -> str:
     """A row for each codec, a column for each target, the best of a column bold."""
     if not found:
@@ -52,7 +56,7 @@ def _rates(
             value = values[name].get(at)
             text = "" if value is None else f"{value:.{digits}f}"
             cells.append(f"**{text}**" if value == best[at] else text)
-        rows.append([label(name), *cells])
+        rows.append([named(name), *cells])
     if published:
         rows.append([PUBLISHED, *(f"{published[at]}" if at in published else "" for at in targets)])
     return markdown(["codec", *map(_named, targets)], rows)

@@ -253,7 +253,7 @@ def size(found):
 def test_the_error_is_just_below_what_is_asked_for(target, samples):
     x = beats(40_000)
     found, y = coded(x, Target("prdn", target), chunk_samples=samples)
-    assert 0.93 * target < prdn(x, y)[0] <= target
+    assert 0.85 * target < prdn(x, y)[0] <= target  # fewer bytes may come with a smaller error
     assert found.squared_error == pytest.approx(((x - y) ** 2).sum(0))
     assert found.largest_error == np.abs(x - y).max()
 
