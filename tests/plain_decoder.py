@@ -34,7 +34,11 @@ def check(fits: bool, otherwise: str) -> None:
 
 
 def decode(stream: bytes, dictionary: bytes | None = None) -> tuple[list, tuple[int, ...], str]:
-    """Samples in C order, shape and dtype; ``dictionary``: the bytes of one that is named."""
+    """Samples in C order, shape and dtype; ``dictionary``: the bytes of one that is named.
+
+    Floats keep their bits when they are packed again, but for signaling NaNs of float32, which
+    Python's own floats make quiet.
+    """
     header, payloads, samples = read_container(stream)
     shared = find_dictionary(header, dictionary)
     values: list = []
@@ -582,11 +586,9 @@ def decode_band(model: Model, n: int, band: Band) -> list[int]:
 def decode_coefficient(model: Model, band: Band, q: list[int]) -> int:
     """The coefficient after those of ``q``."""
     near, step, values = contexts_of(band, q)
-    with_events, with_other = band.events is not None, band.other is not None
-    order = [*range(9, len(values)), *range(9)]
+    order = [*range(9, len(values)), *range(9)]  # the context of a slot has the slot's number
     found = {slot: model.find(slot, values[slot]) for slot in order}
     contexts = [found[slot] for slot in range(len(values))]
-    assert len(contexts) == 9 + 3 * with_events + 3 * with_other
 
     a, b = 16 * min(7, near.bit_length()), 128 + 16 * band.level
     if not model.decide(contexts, 0, a, b, step):
@@ -1172,6 +1174,70 @@ class Expectation:
     centre: int
 
 
+def learn(channel: Channel, expected: Expectation, t: int, d: int) -> None:
+    P, C = expected.P, expected.C
+    e = clamp(64 * d - P, 2**24)
+    r = clamp(e - C, 2**24)
+    k = (channel.USUAL << 8) // (5 * channel.RECENT + 50 * abs(e) + 1)
+    weight = min((k * k) >> 8, 64)
+    if weight > 0:
+        features = [d, *expected.features[1:]]
+        for i, row in enumerate(channel.M):
+            moved = weight * features[i]
+            for j in range(i + 1):
+                row[j] += moved * features[j]
+    age = 6 + sum(t >= 2**a for a in (6, 7, 8, 9))
+    channel.USUAL += (16 * abs(e) - channel.USUAL) >> age
+    channel.RECENT += (16 * abs(e) - channel.RECENT) >> 3
+    for a, o in enumerate((abs(64 * d), abs(e), abs(r))):
+        channel.A[a] += (o - channel.A[a]) >> 2
+        channel.Z[a] += (o - channel.Z[a]) >> 4
+        channel.N[a] = (channel.A[a] + channel.Z[a]) >> 1
+    f, E = channel.f[expected.g], channel.E
+    G = (r << 30) // (channel.ENERGY + P * P + 4096)
+    f[0] = clamp(f[0] + ((65536 - G * P) >> 17), 2**24)
+    for i in range(1, 7):
+        f[i] = clamp(f[i] + ((G * at(E, t - i) + 65536) >> 17), 2**24)
+    channel.ENERGY += e * e - at(E, t - 6) ** 2
+    E.append(e)
+
+
+# Least squares
+
+
+def fade(channel: Channel) -> None:
+    for row in channel.M:
+        for j, v in enumerate(row):
+            row[j] = v - ((v + 32) >> 6)
+
+
+def solve(channel: Channel) -> None:
+    M, F = channel.M, len(channel.M) - 1
+    m = max(M[i][i] for i in range(F + 1))
+    up = max(0, 30 - m.bit_length()) if m > 0 else 0  # the least with m << up >= 2^29
+    down = max(0, m.bit_length() - 30)  # the least with m >> down < 2^30
+    T = [[(v << up) >> down for v in row] for row in M]
+    floor = (((m << up) >> down) >> 18) + 1
+    Lf = [[0] * (F + 1) for _ in range(F + 2)]
+    piv = [0] * (F + 1)
+    for j in range(1, F + 1):
+        u = [0] + [clamp((Lf[j][k] * piv[k]) >> 20, 2**30) for k in range(1, j)]
+        for i in range(j, F + 2):
+            v = T[i][j] if i <= F else T[j][0]
+            s = sum(Lf[i][k] * u[k] for k in range(1, j)) >> 20
+            if i == j:
+                piv[j] = held(v + (v >> 14) + floor - s, floor, 2**31)
+            else:
+                Lf[i][j] = clamp((clamp(v - s, 2**31) << 20) // piv[j], 2**27)
+    w = channel.w
+    for j in range(F, 0, -1):
+        v = (Lf[F + 1][j] << 12) - sum((Lf[k][j] * w[k]) >> 4 for k in range(j + 1, F + 1))
+        w[j] = clamp(v >> 16, 2**22)
+
+
+# Units, contexts and decisions
+
+
 @dataclass
 class Contexts:
     h: int
@@ -1344,64 +1410,3 @@ class Predictive:
         while b < 34 and self.coder.raw(1):
             b += 1
         return self.coder.raw(b, 1) - 1
-
-
-def learn(channel: Channel, expected: Expectation, t: int, d: int) -> None:
-    P, C = expected.P, expected.C
-    e = clamp(64 * d - P, 2**24)
-    r = clamp(e - C, 2**24)
-    k = (channel.USUAL << 8) // (5 * channel.RECENT + 50 * abs(e) + 1)
-    weight = min((k * k) >> 8, 64)
-    if weight > 0:
-        features = [d, *expected.features[1:]]
-        for i, row in enumerate(channel.M):
-            moved = weight * features[i]
-            for j in range(i + 1):
-                row[j] += moved * features[j]
-    age = 6 + sum(t >= 2**a for a in (6, 7, 8, 9))
-    channel.USUAL += (16 * abs(e) - channel.USUAL) >> age
-    channel.RECENT += (16 * abs(e) - channel.RECENT) >> 3
-    for a, o in enumerate((abs(64 * d), abs(e), abs(r))):
-        channel.A[a] += (o - channel.A[a]) >> 2
-        channel.Z[a] += (o - channel.Z[a]) >> 4
-        channel.N[a] = (channel.A[a] + channel.Z[a]) >> 1
-    f, E = channel.f[expected.g], channel.E
-    G = (r << 30) // (channel.ENERGY + P * P + 4096)
-    f[0] = clamp(f[0] + ((65536 - G * P) >> 17), 2**24)
-    for i in range(1, 7):
-        f[i] = clamp(f[i] + ((G * at(E, t - i) + 65536) >> 17), 2**24)
-    channel.ENERGY += e * e - at(E, t - 6) ** 2
-    E.append(e)
-
-
-# Least squares
-
-
-def fade(channel: Channel) -> None:
-    for row in channel.M:
-        for j, v in enumerate(row):
-            row[j] = v - ((v + 32) >> 6)
-
-
-def solve(channel: Channel) -> None:
-    M, F = channel.M, len(channel.M) - 1
-    m = max(M[i][i] for i in range(F + 1))
-    up = max(0, 30 - m.bit_length()) if m > 0 else 0  # the least with m << up >= 2^29
-    down = max(0, m.bit_length() - 30)  # the least with m >> down < 2^30
-    T = [[(v << up) >> down for v in row] for row in M]
-    floor = (((m << up) >> down) >> 18) + 1
-    Lf = [[0] * (F + 1) for _ in range(F + 2)]
-    piv = [0] * (F + 1)
-    for j in range(1, F + 1):
-        u = [0] + [clamp((Lf[j][k] * piv[k]) >> 20, 2**30) for k in range(1, j)]
-        for i in range(j, F + 2):
-            v = T[i][j] if i <= F else T[j][0]
-            s = sum(Lf[i][k] * u[k] for k in range(1, j)) >> 20
-            if i == j:
-                piv[j] = held(v + (v >> 14) + floor - s, floor, 2**31)
-            else:
-                Lf[i][j] = clamp((clamp(v - s, 2**31) << 20) // piv[j], 2**27)
-    w = channel.w
-    for j in range(F, 0, -1):
-        v = (Lf[F + 1][j] << 12) - sum((Lf[k][j] * w[k]) >> 4 for k in range(j + 1, F + 1))
-        w[j] = clamp(v >> 16, 2**22)

@@ -327,6 +327,19 @@ def test_a_dictionary_of_many_signals_is_used_by_each():
     assert sum(map(len, found.payloads)) < 0.7 * size(alone)
 
 
+@pytest.mark.parametrize("n", [8, 20, 31, 120, 319, 320, 321, 700])
+def test_a_dictionary_and_a_signal_shorter_than_its_kernels(n):
+    shared = search.learn_for([beats(4000, seed) for seed in range(3)], 360, 8.0)
+    _, y = coded(beats(4000)[:n], Target("prdn", 8), dictionary=shared)
+    assert len(y) == n
+
+
+def test_a_last_chunk_shorter_than_the_kernels():
+    x = beats(3000)
+    _, y = coded(x, Target("prdn", 8), chunk_samples=720)
+    assert prdn(x, y)[0] <= 8
+
+
 def test_a_useless_dictionary_is_left_aside():
     shared = search.learn_for([beats(4000, seed) for seed in range(12)], 360, 8.0)
     x = np.random.default_rng(0).normal(0, 500, (3000, 1)).astype(np.int64)

@@ -65,6 +65,7 @@ def as_floats(dictionary: Dictionary) -> np.ndarray:
 def without_slow(x: np.ndarray, fs: float) -> np.ndarray:
     """x, int64 (n, channels), without its slow changes: float (channels, n)."""
     levels = max(1, round(np.log2(max(2.0, SLOW_SECONDS * (fs or 360.0)))))
+    levels = min(levels, len(x).bit_length() - 1)
     out = np.empty(x.shape[::-1])
     for c in range(x.shape[1]):
         bands = wavelet.analyze(x[:, c] << wavelet.FRACTION, levels)

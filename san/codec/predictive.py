@@ -392,6 +392,8 @@ def decode(data: bytes, n: int, channels: int, bound: int) -> np.ndarray:
     if min(lowest, -highest - 1) < -(1 << 31):
         raise CorruptStream(f"samples of {lowest} ... {highest} are beyond 32 bits")
     if extent == 0:
+        if position < len(data):
+            raise CorruptStream(f"{len(data) - position} bytes after the header of a constant")
         return np.full((n, channels), lowest, np.int64)
     if position >= len(data) or data[position] > 33 - DIFFERENCE_BITS:
         raise CorruptStream("the shift of the differences is missing or too large")

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import transform
 from .dictionary import Dictionary, no_kernels
-from .events import Events
+from .events import Events, no_events
 from .learning import as_floats, excerpts_of, learn, without_slow
 from .pursuit import pursue
 from .transform import Plan, Setting, step_code, step_size
@@ -31,6 +31,7 @@ EXCERPT_PIECES = 4
 SHORTEST_EXCERPT = 64  # samples
 SHARED_EXCERPT = 1 << 15  # samples from which signals that share a dictionary learn
 FINER = (1.0, 2.5)  # events are searched as for steps so many times finer
+CLEARLY = 0.9  # of the bytes without events: else both are brought to the target
 ENOUGH = 0.7  # of the bytes without events: then no finer steps are tried
 BOUND_STEPS = (1.5, 1.2, 1.8)  # steps tried under a bound, as multiples of 2 · bound + 1
 Progress = Callable[[float], None]
@@ -158,6 +159,8 @@ def learn_state(
 
 
 def _pursue(x: np.ndarray, fs: float, steps: np.ndarray, kernels: np.ndarray) -> Events:
+    if len(x) < kernels.shape[2]:
+        return no_events(x.shape[1])
     fast = (without_slow(x, fs) / steps[:, None]).astype(np.float32)
     return pursue(fast, kernels)[0]
 
@@ -177,8 +180,8 @@ class Choice(NamedTuple):
 
 def choose(
     signal: Signal, codes: tuple[int, ...], bounds: tuple[int, ...] | None = None
-) -> tuple[Choice, Encoded]:
-    """The events and the excerpt that suit the steps of codes best, and the chunks so encoded."""
+) -> tuple[Choice, Encoded, Encoded]:
+    """What suits the steps of codes best, the chunks so encoded, and without events."""
     score = _score if bounds is None else _size
     plain = Choice((False,) * len(signal.chunks), use_given=False)
     found = [(plain, signal.encode(codes, plain, bounds))]
@@ -204,7 +207,7 @@ def choose(
     if signal.given is None and _may_learn(signal):
         for share in EXCERPT_SHARES:
             consider(found[number][0]._replace(share=share))
-    return min(found, key=lambda pair: score(pair[1]))
+    return *min(found, key=lambda pair: score(pair[1])), found[0][1]
 
 
 def _where_better(events: Encoded, plain: Encoded, bounded: bool) -> tuple[bool, ...]:
@@ -239,7 +242,7 @@ def meet_bounds(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> 
     for i, relative in enumerate(BOUND_STEPS):
         codes = tuple(step_code(float(w)) for w in width * relative)
         if choice is None:
-            choice, encoded = choose(signal, codes, bounds)
+            choice, encoded, _ = choose(signal, codes, bounds)
         else:
             encoded = signal.encode(codes, choice, bounds)
         tried.append(encoded)
@@ -251,8 +254,22 @@ def meet_error(signal: Signal, allowed: np.ndarray, progress: Progress) -> Encod
     """Encode so that the squared error of each channel is at most what is allowed, if possible."""
     codes = signal.guess(allowed)
     progress(0.1)
-    choice, encoded = choose(signal, codes)
-    best, bracket = None, [Bracket(code) for code in codes]
+    choice, encoded, plain = choose(signal, codes)
+    best = _converge(signal, codes, choice, encoded, allowed, progress)
+    if any(choice.with_events) and _score(encoded) > _score(plain) + np.log(CLEARLY):
+        choice = Choice((False,) * len(signal.chunks), use_given=False)
+        without = _converge(signal, codes, choice, plain, allowed, progress)
+        best = min((each for each in (best, without) if each), key=_size, default=None)
+    return best
+
+
+def _converge(
+    signal: Signal, codes: tuple[int, ...], choice: Choice, encoded: Encoded,
+    allowed: np.ndarray, progress: Progress,
+) -> Encoded | None:  # fmt: skip
+    """Move the steps until the error of each channel is just below what is allowed."""
+    best: Encoded | None = None
+    bracket = [Bracket(code) for code in codes]
     for attempt in range(TRIES):
         progress(0.4 + 0.6 * attempt / TRIES)
         if attempt:
@@ -308,7 +325,7 @@ def meet_size(signal: Signal, room: float, progress: Progress) -> Encoded:
     """Encode in at most so many bytes, or with the largest step where they do not suffice."""
     energy = ((signal.x - signal.x.mean(0)).astype(np.float64) ** 2).sum(0)
     codes = np.array(signal.guess(0.01 * energy + 1e-9))
-    choice, encoded = choose(signal, tuple(codes.tolist()))
+    choice, encoded, _ = choose(signal, tuple(codes.tolist()))
     low, high = -int(codes.min()), HIGHEST_CODE - int(codes.max())
     best: Encoded | None = None
     offset = 0
