@@ -330,12 +330,13 @@ def plot(output: Path) -> None:
     for name, points in PUBLISHED.items():
         panels[1].plot(*zip(*points, strict=True), "k*", markersize=10, label=name)
     panels[0].set(ylabel="mean compression ratio, of 11 bits a sample")
-    panels[0].yaxis.set_major_formatter("{x:g}")
-    panels[0].yaxis.set_minor_formatter("{x:g}")
+    ticks = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+    panels[0].set_yticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
+    panels[0].yaxis.set_minor_formatter("")
+    panels[0].set_ylim(1, None)
     panels[1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     figure.tight_layout()
-    for suffix in (".png", ".svg"):
-        figure.savefig(output.with_suffix(suffix), dpi=150)
+    figure.savefig(output.with_suffix(".png"), dpi=150)
 
 
 def drawn(row: Row) -> bool:

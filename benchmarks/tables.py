@@ -106,7 +106,10 @@ def main() -> None:
     if (HERE / "results/codec.json").is_file():
         import codec_tables  # which needs the rivals' packages
 
-        tables |= codec_tables.tables(json.loads((HERE / "results/codec.json").read_text()))
+        content = json.loads((HERE / "results/codec.json").read_text())
+        tables |= codec_tables.tables(content)
+        measured_by = described(content["provenance"])
+        tables["codec-rate"] = f"{measured_by}\n\n{tables['codec-rate']}"
     for name, table in tables.items():
         mark = f"<!-- {name} -->"
         pattern = re.compile(f"{mark}.*?{mark}", re.DOTALL)
