@@ -31,7 +31,7 @@ EXCERPT_PIECES = 4
 SHORTEST_EXCERPT = 64  # samples
 SHARED_EXCERPT = 1 << 15  # samples from which signals that share a dictionary learn
 FINER = (1.0, 2.5)  # events are searched as for steps so many times finer
-CLEARLY = 0.9  # of the bytes without events: else both are brought to the target
+CLEARLY = 0.8  # of the bytes without events: else both are brought to the target
 ENOUGH = 0.7  # of the bytes without events: then no finer steps are tried
 BOUND_STEPS = (1.5, 1.2, 1.8)  # steps tried under a bound, as multiples of 2 · bound + 1
 Progress = Callable[[float], None]
@@ -256,7 +256,7 @@ def meet_error(signal: Signal, allowed: np.ndarray, progress: Progress) -> Encod
     progress(0.1)
     choice, encoded, plain = choose(signal, codes)
     best = _converge(signal, codes, choice, encoded, allowed, progress)
-    if any(choice.with_events) and _score(encoded) > _score(plain) + np.log(CLEARLY):
+    if any(choice.with_events) and (best is None or best.size > CLEARLY * plain.size):
         choice = Choice((False,) * len(signal.chunks), use_given=False)
         without = _converge(signal, codes, choice, plain, allowed, progress)
         best = min((each for each in (best, without) if each), key=_size, default=None)
