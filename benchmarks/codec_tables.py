@@ -94,7 +94,8 @@ def _others(found: list[dict]) -> str:
     for row in found:
         at = f"{row['target']} {row['value']:g}" if row["target"] == "prdn" else "bound"
         signals.setdefault(tuple(str(row[name]) for name in names), {})[at] = row
-    columns = ["prdn 5", "prdn 8", "prdn 12", "bound"]
+    measured = {at for by_target in signals.values() for at in by_target}
+    columns = [at for at in ("prdn 5", "prdn 8", "prdn 12", "bound") if at in measured]
     rows = []
     for signal, by_target in signals.items():
         cells = []
