@@ -7,8 +7,8 @@ of the channel before.
 """
 
 from .loops import integer_loop, integer_part, integer_step, least, most, size_of
-from .mixing import code_decision, code_simple, find_bucket, mix
-from .range_coder import code_bit
+from .mixing import code_decision, code_simple, digits, find_bucket, mix
+from .range_coder import ENCODING, code_bit
 
 
 @integer_step
@@ -86,9 +86,9 @@ def code_band(
         contexts, near, wide = _find_contexts(
             m, cells, q, i, parent, grandparent, events, other, level
         )
-        first, second, step = 16 * _length(near), 128 + 16 * level, _coarse(wide)
+        first, second, step = 16 * digits(near, 7), 128 + 16 * level, _coarse(wide)
         v = q[i]
-        if m[4] == 1 and penalty > 0 and size_of(v) == 1:
+        if m[ENCODING] == 1 and penalty > 0 and size_of(v) == 1:
             a, b = mix(m, cells, tables, contexts, 0, first, second)
             # bits of a zero less than of ±1, in 1/256: its own, a sign, and that it is no more
             saved = 384 - ((a + b) * 185 >> 8)
@@ -96,16 +96,6 @@ def code_band(
                 v = 0
         q[i] = _code_value(m, cells, tables, data, contexts, first, second, step, level, v)
     return 0
-
-
-@integer_step
-def _length(v):
-    """Binary digits of a number, at most 7."""
-    length = 0
-    while v > 0 and length < 7:
-        v >>= 1
-        length += 1
-    return length
 
 
 @integer_part
@@ -205,7 +195,7 @@ def _code_block(
     find_bucket(m, cells, 4, (25 << 27) + ((e * 32 + g) * 8 + near) * 16 + level)
     first, second = 480 + before, 488 + level
     some, ones = 0, 0
-    if m[4] == 1:
+    if m[ENCODING] == 1:
         for j in range(start, stop):
             if size_of(q[j]) > 1:
                 some = 1
@@ -269,11 +259,7 @@ def _code_value(m, cells, tables, data, contexts, first, second, step, level, v)
 def _code_rest(m, cells, tables, data, contexts, first, second, step, level, rest):
     """Code a number from 0 below 2**40: its length in four mixed decisions and more, its bits."""
     rest += 1
-    length = 0
-    if m[4] == 1:
-        while (rest >> (length + 1)) > 0:
-            length += 1
-    size = 0
+    length, size = digits(rest, 41) - 1, 0
     while size < 40:
         more = 1 if size < length else 0
         if size < 4:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .loops import integer_loop, integer_step, least, most, size_of
-from .mixing import code_decision, code_simple, find_bucket
-from .range_coder import code_bit
+from .mixing import code_decision, code_simple, digits, find_bucket
+from .range_coder import ENCODING, code_bit
 
 MAX_KERNELS = 64
 STATE = 8  # numbers per kernel and channel that code_events remembers
@@ -30,6 +30,7 @@ class Events:
 
 
 def no_events(channels: int) -> Events:
+    """Not one."""
     none = np.zeros(0, np.int64)
     return Events(none, none, np.zeros((0, channels), np.int64))
 
@@ -54,15 +55,6 @@ def _near(v, limit):
     return least(limit, most(-limit, v)) + limit
 
 
-@integer_step
-def _octave(v):
-    size = 0
-    while v > 0 and size < 15:
-        v >>= 1
-        size += 1
-    return size
-
-
 @integer_loop
 def code_events(
     m, cells, tables, data, positions, kernels, amplitudes, count, samples, bin_bits, depth,
@@ -74,7 +66,7 @@ def code_events(
     what was seen before, at first zeros: STATE numbers per kernel and channel, then four about the
     rhythm.
     """
-    encoding = m[4]
+    encoding = m[ENCODING]
     done, last, large, before, k1, k2 = 0, 0, 0, 0, 64, 64
     while True:
         gap, kernel = -1, 0
@@ -206,7 +198,7 @@ def _code_amplitude(m, cells, tables, data, kernel, channel, memory, state, ampl
 def _code_difference(m, cells, tables, data, kernel, channel, memory, state, v):
     """Code a difference in the contexts of those before."""
     spread = least(15, memory[state + 4] >> 2) if memory[state + 4] < 64 else 15
-    wide = _octave(memory[state + 4])
+    wide = digits(memory[state + 4], 15)
     d1, d2 = _near(memory[state + 1], 7), _near(memory[state + 2], 4)
     first = least(3, memory[state + 3])
     own = kernel * 64 + least(channel, 63)
@@ -239,10 +231,8 @@ def _code_difference(m, cells, tables, data, kernel, channel, memory, state, v):
             break
         k += 1
     if k == 10:
-        rest, length, bits = size - 9, 0, 0
-        if m[4] == 1:
-            while (rest >> (length + 1)) > 0:
-                length += 1
+        rest, bits = size - 9, 0
+        length = digits(rest, 33) - 1
         while bits < 32:
             if code_simple(m, data, 512 + bits, 1 if bits < length else 0) == 0:
                 break

@@ -59,6 +59,7 @@ def kernel_length(fs: float) -> int:
 
 
 def as_floats(dictionary: Dictionary) -> np.ndarray:
+    """A dictionary's kernels with an energy of 1: float32 (K, channels, L)."""
     return (dictionary.kernels / (1 << SCALE)).astype(np.float32)
 
 

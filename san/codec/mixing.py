@@ -137,6 +137,16 @@ def code_decision(m, cells, tables, data, contexts, cell, first, second, row, bi
 
 
 @integer_step
+def digits(v, limit):
+    """Binary digits of a number, at most so many; 0 of what is not above 0."""
+    count = 0
+    while v > 0 and count < limit:
+        v >>= 1
+        count += 1
+    return count
+
+
+@integer_step
 def code_simple(m, data, place, bit):
     """Code one bit with an adaptive probability of its own."""
     p = m[_SIMPLE + place]
@@ -158,10 +168,7 @@ def code_simple_bit(m, data, place, bit):
 def code_number(m, data, place, value):
     """Code a number from 0 below 2**40: length in unary, adaptive from `place`, then its bits."""
     value += 1
-    length = 0
-    if m[4] == 1:
-        while (value >> (length + 1)) > 0:
-            length += 1
+    length = digits(value, 41) - 1
     size = 0
     while size < 40:
         if code_simple(m, data, place + least(size, 15), 1 if size < length else 0) == 0:

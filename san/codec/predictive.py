@@ -64,16 +64,19 @@ def _tables() -> np.ndarray:
 
 @integer_step
 def within(value, low, high):
+    """The nearest integer to value from low to high."""
     return least(high, most(low, value))
 
 
 @integer_step
 def clamp(value, limit):
+    """The nearest integer to value from -limit to limit."""
     return least(limit, most(-limit, value))
 
 
 @integer_step
 def logarithm(value, tables):
+    """The logarithm of value >= 0 in quarters of an octave; exact below 4."""
     octaves = 0
     while value >= 4096:
         value, octaves = value >> 4, octaves + 16
@@ -99,6 +102,7 @@ def gather_features(differences, c, channels, here, stride, features):
 
 @integer_step
 def dot(features, weights, base, size):
+    """The sum of features[1 ... size - 1], each times its weight."""
     total = 0
     if base < 0:  # it never is: the compiler now knows, and vectorises
         return 0

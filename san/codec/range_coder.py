@@ -26,31 +26,31 @@ def new_decoder(data: np.ndarray) -> np.ndarray:
 @integer_step
 def code_bit(coder, data, probability, bit):
     """Code one bit whose P(1) is probability / 65536, within 1 ... 65535; the bit."""
-    low, high = coder[0], coder[1]
+    low, high = coder[LOW], coder[HIGH]
     middle = low + (((high - low) * probability) >> 16)
-    if coder[4] == 0:
-        bit = 1 if coder[2] <= middle else 0
+    if coder[ENCODING] == 0:
+        bit = 1 if coder[CODE] <= middle else 0
     if bit == 1:
         high = middle
     else:
         low = middle + 1
     while ((low ^ high) & 0xFF000000) == 0:
-        position = coder[3]
-        if coder[4] == 0:
-            byte = data[position] if position < coder[5] else 0
-            coder[2] = ((coder[2] << 8) & 0xFFFFFFFF) | byte
-        elif position < coder[5]:
+        position = coder[POSITION]
+        if coder[ENCODING] == 0:
+            byte = data[position] if position < coder[END] else 0
+            coder[CODE] = ((coder[CODE] << 8) & 0xFFFFFFFF) | byte
+        elif position < coder[END]:
             data[position] = high >> 24
-        coder[3] = position + 1
+        coder[POSITION] = position + 1
         low = (low << 8) & 0xFFFFFFFF
         high = ((high << 8) & 0xFFFFFFFF) | 255
-    coder[0], coder[1] = low, high
+    coder[LOW], coder[HIGH] = low, high
     return bit
 
 
 def finish(coder: np.ndarray, data: np.ndarray) -> bytes:
     """The bytes of an encoder, ended: the fewest that decode to what was coded."""
-    low, high, position = int(coder[0]), int(coder[1]), int(coder[3])
+    low, high, position = int(coder[LOW]), int(coder[HIGH]), int(coder[POSITION])
     if position > len(data):
         raise OverflowError(f"{position} bytes do not fit in {len(data)}")
     tail = b""

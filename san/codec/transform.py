@@ -17,7 +17,7 @@ from .dictionary import SCALE, Dictionary, read, with_excerpt
 from .errors import CorruptStream
 from .events import Events, capacity, code_events, new_memory, tree_bits
 from .mixing import Mixer, State, code_number, code_simple_bit, new_mixer, new_state
-from .range_coder import code_raw_bits, finish
+from .range_coder import POSITION, code_raw_bits, finish
 
 MAX_LEVELS = 9
 STEP_CODE_BITS = 12
@@ -68,6 +68,8 @@ class Known(NamedTuple):
 
 
 class Decoded(NamedTuple):
+    """A chunk's samples, and what decoding them has taught."""
+
     samples: np.ndarray  # int64 (n, channels)
     known: Known  # what is known after them
 
@@ -90,7 +92,7 @@ def encode(
         assert events is not None and dictionary is not None
         _code_events(mixer, events, len(events), n, setting.bin_bits, dictionary, known.memory)
         drawn = synthesize(events, setting.codes, dictionary, n)
-    sizes = {"events": int(mixer.m[3])}
+    sizes = {"events": int(mixer.m[POSITION])}
     y = np.empty_like(x)
     rest: list[list[np.ndarray]] = []
     q: list[list[np.ndarray]] = []
@@ -106,7 +108,7 @@ def encode(
             code_raw_bits(mixer.m, mixer.data, center, 6)
     for c in range(channels):
         y[:, c] = _rebuild(q[c], centers, step_size(setting.codes[c]), drawn[c])
-    sizes["coefficients"] = int(mixer.m[3]) - sizes["events"]
+    sizes["coefficients"] = int(mixer.m[POSITION]) - sizes["events"]
     if plan.bounds is not None:
         for c, bound in enumerate(plan.bounds):
             error = x[:, c] - y[:, c]
