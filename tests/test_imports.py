@@ -130,6 +130,7 @@ CODEC_ORDER = [
     "tables",
     "loops",
     "stream",
+    "attachments",
     "header",
     "source",
     "numbers",
