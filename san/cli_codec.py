@@ -5,13 +5,14 @@ a file that cannot be read or decoded.
 """
 
 import dataclasses
+import io
 import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
@@ -22,14 +23,17 @@ if TYPE_CHECKING:
     from san.codec.decoder import Decoder
     from san.codec.info import Info
 
-SOURCE = """A WFDB record (mitdb/100; coded as its converter's integers), a .npy or a .csv file.
-Numbers of a .csv file are float64; a first column named time gives the rate."""
-STREAM = "File that `san compress` wrote."
+SOURCE = """A WFDB record (mitdb/100), .edf, .bdf, .npy or .csv; - is standard input. Records and
+EDF are coded as their converter's integers, with header and annotations; numbers of a .csv are
+float64, and a first column named time gives the rate."""
+BACK = """What was compressed (a WFDB record by its name, .edf, .bdf), .npy or .csv; - is .npy to
+standard output."""
+STREAM = "File that `san compress` wrote; - is standard input."
 TARGET = "Target: exactly one"
 CODING = "Coding"
 PRDN = "Largest error of a channel, in per cent of its standard deviation."
 MAX_ERROR = """Largest error of any sample, in the signal's units (converter's steps for a WFDB
-record, unless --physical)."""
+record or EDF, unless --physical)."""
 LOSSLESS = "Every bit comes back."
 BITS = "Largest size, in bits for each sample of each channel."
 DICTIONARY = """Kernels to use: a saved dictionary, a run folder, or a model.safetensors. Default:
@@ -38,12 +42,15 @@ NAME_ONLY = "Only name that dictionary in the stream; it is then needed to decom
 NO_EVENTS = "Use no kernels."
 CHUNK = "Length of what can be decoded alone. Default: 2**20 samples, fewer of many channels."
 FS = "Sampling rate, where the file does not say."
-PHYSICAL = "Code a WFDB record in physical units, as floats."
+PHYSICAL = "Code a WFDB record or EDF in physical units, as floats, without its header."
+NO_ANNOTATIONS = "Leave the annotation files of a WFDB record out."
 FORCE = "Replace OUT if it is there."
 NEEDED = "The dictionary that a stream only names: its file, a run folder, or a model."
 START, STOP = "First sample to decode. Default: 0.", "First sample not to. Default: the end."
 JSON = "Print JSON."
 
+STANDARD = Path("-")  # standard input or output
+ENDINGS = (".npy", ".csv", ".edf", ".bdf", ".hea", "")  # of what can be written
 ROUNDING = 1 + 1e-9  # of sums that were added in another order
 
 
@@ -61,7 +68,9 @@ def add_to(app: typer.Typer) -> None:
 
 def compress(
     source: Annotated[Path, typer.Argument(metavar="IN", help=SOURCE)],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write: NAME.san.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="File to write: NAME.san; - is standard output.")
+    ],
     prdn: Annotated[float | None, _option(TARGET, PRDN, "PERCENT")] = None,
     max_error: Annotated[float | None, _option(TARGET, MAX_ERROR, "ERROR")] = None,
     lossless: Annotated[bool, _option(TARGET, LOSSLESS, None, "--lossless")] = False,
@@ -72,6 +81,9 @@ def compress(
     chunk_seconds: Annotated[float | None, _option(CODING, CHUNK, "SECONDS")] = None,
     fs: Annotated[float | None, _option(CODING, FS, "HZ")] = None,
     physical: Annotated[bool, _option(CODING, PHYSICAL, None, "--physical")] = False,
+    no_annotations: Annotated[
+        bool, _option(CODING, NO_ANNOTATIONS, None, "--no-annotations")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
 ) -> None:
     """Encode a recording within an error, without loss, or to a size."""
@@ -83,15 +95,15 @@ def compress(
         raise ValueError(
             f"give one of {', '.join(given)} and --lossless, got {', '.join(targets) or 'none'}"
         )
-    from san import arrays, storage
-    from san.codec.encoder import compress as encode
+    from san import streams
     from san.codec.info import inspect as described
 
-    array = arrays.read(source, fs, physical)
     with _progress(f"compressing {source.name}") as progress:
-        blob = encode(
-            array.x,
-            array.fs,
+        blob = streams.encode_file(
+            source,
+            fs=fs,
+            physical=physical,
+            annotations=not no_annotations,
             prdn=prdn,
             max_error=max_error,
             lossless=lossless,
@@ -100,21 +112,20 @@ def compress(
             events=not no_events,
             chunk_seconds=chunk_seconds,
             embed_dictionary=not name_only,
-            units=_short(array.units),
-            names=_short(array.names),
             progress=progress,
         )
-    storage.write(out, blob)
+    _write_stream(out, blob)
     info = described(blob)
     print(
         f"{out}: {info.bytes} bytes, {_ratio(info)}, {info.bits_per_sample:.3f} bits per sample, "
-        f"PRDN {info.prdn:.4g} %, largest error {info.largest_error:.6g}"
+        f"PRDN {info.prdn:.4g} %, largest error {info.largest_error:.6g}",
+        file=sys.stderr if out == STANDARD else sys.stdout,
     )
 
 
 def decompress(
     source: Annotated[Path, typer.Argument(metavar="IN", help=STREAM)],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write: .npy or .csv.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help=BACK)],
     start: Annotated[int | None, typer.Option(help=START, show_default=False)] = None,
     stop: Annotated[int | None, typer.Option(help=STOP, show_default=False)] = None,
     dictionary: Annotated[
@@ -123,18 +134,25 @@ def decompress(
     force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
 ) -> None:
     """Decode a stream, or some of its samples."""
-    if out.suffix not in (".npy", ".csv"):
-        raise ValueError(f"{out} must end with .npy or .csv")
+    if out != STANDARD and out.suffix.lower() not in ENDINGS:
+        raise ValueError(f"{out} must end with .npy, .csv, .edf or .bdf, or name a WFDB record")
     _check_free(out, force)
-    from san import arrays
+    from san import arrays, streams
     from san.codec.decoder import Decoder
 
-    with open(source, "rb") as file:
+    with _opened(source) as file:
         decoder = Decoder(file, dictionary=dictionary)
-        info = decoder.info
-        x = decoder.read(start, stop)
-    arrays.write(out, arrays.Array(x, info.fs, info.units, info.names))
-    print(f"{out}: {_shape(x.shape)} samples, {x.dtype}")
+        if start is None and stop is None:
+            array = streams.write_file(decoder, out)
+        else:
+            if out.suffix not in (".npy", ".csv") and out != STANDARD:
+                raise ValueError(f"{out} must end with .npy or .csv: it holds a part")
+            info = decoder.info
+            array = arrays.Array(decoder.read(start, stop), info.fs, info.units, info.names)
+            arrays.write(out, array)
+    said = sys.stderr if out == STANDARD else sys.stdout
+    for part in (array, *array.others):
+        print(f"{out}: {_shape(part.x.shape)} samples, {part.x.dtype}", file=said)
 
 
 def inspect(
@@ -144,7 +162,7 @@ def inspect(
     """Show what a stream says of itself; its chunks are not read."""
     from san.codec.info import inspect as described
 
-    with open(source, "rb") as file:
+    with _opened(source) as file:
         info = described(file)
     if as_json:
         print(json.dumps(_plain(info), indent=2))
@@ -156,6 +174,7 @@ def inspect(
         ("target", _target(info)),
         ("largest error", f"{info.largest_error:.6g}"),
         ("PRDN", f"{info.prdn:.4g} %"),
+        ("attached", ", ".join(f"{name} ({size})" for name, size in info.attachments.items())),
         ("chunks", f"{info.chunks} of {info.chunk_samples} samples"),
         ("bytes", f"{info.bytes}, {_ratio(info)}, {info.bits_per_sample:.4f} bits per sample"),
         *(("", f"{size:>10} {name}") for name, size in info.sections.items() if size),
@@ -179,22 +198,41 @@ def verify(
 
     Exit code 1: an error is larger than the stream promises.
     """
-    from san import arrays
-    from san.codec.accuracy import Accuracy
+    from san import streams
     from san.codec.decoder import Decoder
 
-    with open(out, "rb") as file:
+    broken = []
+    with _opened(out) as file:
         decoder = Decoder(file, dictionary=dictionary)
-        info = decoder.info
-        array = arrays.read(source, physical=info.dtype.kind == "f")
-        x = array.x
-        if x.shape != info.shape or x.dtype.newbyteorder("=") != info.dtype:
-            raise ValueError(
-                f"{source} has shape {x.shape} and dtype {x.dtype}, {out} has {info.shape} and "
-                f"{info.dtype}"
-            )
-        accuracy = Accuracy(x.shape[1] if x.ndim > 1 else 1)
-        same, gaps_kept = _compare(x, decoder, accuracy)
+        array = streams.original(source, decoder)
+        own = (array, *array.others)
+        coded = streams.decoders(decoder)
+        if len(own) != len(coded):
+            raise ValueError(f"{source} has signals of {len(own)} rates, {out} of {len(coded)}")
+        for part, stream in zip(own, coded, strict=True):
+            broken += _verify(source, out, part.x, stream)
+        for name, data in array.attachments.items():
+            if name in decoder.info.attachments and decoder.attachment(name) != data:
+                broken.append(f"its {name} is not that of {source}")
+        target = _target(decoder.info)
+    if broken:
+        print(f"san: {out} does not keep its word: {'; '.join(broken)}", file=sys.stderr)
+        raise typer.Exit(1)
+    print(f"kept: {target}")
+
+
+def _verify(source: Path, out: Path, x: "np.ndarray", decoder: "Decoder") -> list[str]:
+    """Compare the signals of one rate, and say how they compare; what is not as promised."""
+    from san.codec.accuracy import Accuracy
+
+    info = decoder.info
+    if x.shape != info.shape or x.dtype.newbyteorder("=") != info.dtype:
+        raise ValueError(
+            f"{source} has shape {x.shape} and dtype {x.dtype}, {out} has {info.shape} and "
+            f"{info.dtype}"
+        )
+    accuracy = Accuracy(x.shape[1] if x.ndim > 1 else 1)
+    same, gaps_kept = _compare(x, decoder, accuracy)
     error, prdn = accuracy.largest_error, accuracy.prdn
     print(
         f"PRDN {prdn:.4f} %, PRD {accuracy.prd:.4f} %, largest error {error:.6g}, {_ratio(info)}, "
@@ -203,10 +241,7 @@ def verify(
     broken = _broken(info, error, prdn, same)
     if not gaps_kept:
         broken.append("NaN and infinities are not where they were")
-    if broken:
-        print(f"san: {out} does not keep its word: {'; '.join(broken)}", file=sys.stderr)
-        raise typer.Exit(1)
-    print(f"kept: {_target(info)}")
+    return broken
 
 
 def _compare(x: "np.ndarray", decoder: "Decoder", accuracy: "Accuracy") -> tuple[bool, bool]:
@@ -245,7 +280,30 @@ def _broken(info: "Info", error: float, prdn: float, same: bool) -> list[str]:
     return broken
 
 
+@contextmanager
+def _opened(source: Path) -> Iterator[BinaryIO]:
+    """A stream's file, or standard input, all of it: a stream is read from its end."""
+    if source == STANDARD:
+        yield io.BytesIO(sys.stdin.buffer.read())
+    else:
+        with open(source, "rb") as file:
+            yield file
+
+
+def _write_stream(out: Path, blob: bytes) -> None:
+    from san import storage
+
+    if out == STANDARD:
+        sys.stdout.buffer.write(blob)
+        sys.stdout.buffer.flush()
+    else:
+        storage.write(out, blob)
+
+
 def _check_free(out: Path, force: bool) -> None:
+    if out == STANDARD:
+        return
+    out = out if out.suffix else out.with_name(out.name + ".hea")  # a WFDB record
     if out.exists() and not force:
         raise FileExistsError(f"{out} is there: give --force to replace it")
     if not out.parent.is_dir():
@@ -270,12 +328,6 @@ def _progress(what: str) -> Iterator[Callable[[float], None]]:
     with bar:
         task = bar.add_task(what, total=1.0)
         yield lambda share: bar.update(task, completed=share)
-
-
-def _short(texts: Sequence[str]) -> tuple[str, ...]:
-    """Texts that a header can hold: cut where they are longer than 64 bytes."""
-    cut = tuple(text.encode()[:64].decode(errors="ignore") for text in texts)
-    return cut if any(cut) else ()
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -68,6 +68,7 @@ def test_every_public_name_is_there():
 
 # A room may import those after it in this list.
 ORDER = [
+    "__main__",
     "cli",
     "cli_codec",
     "console",
@@ -91,6 +92,7 @@ ORDER = [
     "activations_gpu",
     "activations_gpu_long",
     "candidates_gpu",
+    "streams",
     "codec",
     "activations_cpu_2d",
     "top_k_cpu",
@@ -101,6 +103,8 @@ ORDER = [
     "datasets_table",
     "datasets_physionet",
     "arrays",
+    "arrays_edf",
+    "arrays_wfdb",
     "signals",
     "fetch",
     "storage",
