@@ -29,7 +29,7 @@ from matplotlib.figure import Figure
 from pydantic import Field
 
 from san import datasets, report, storage
-from san.settings import Settings
+from san.settings import Settings, first_problem
 from san.train import Result, Row, Training
 
 SETTINGS = "settings.toml"
@@ -122,10 +122,7 @@ def settings_from(given: dict[str, Any], where: str = "the settings") -> tuple[S
             defaults = {"init": "normal", "decoder": "paper", **defaults}
         return source, Settings(**{**defaults, **own})
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        message = first["msg"].removeprefix("Value error, ")
-        name = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{where}: {name}: {message}, got {first['input']!r}") from error
+        raise ValueError(f"{where}: {first_problem(error)}") from error
 
 
 def read_settings(path: Path) -> dict[str, Any]:

@@ -68,6 +68,7 @@ def test_every_public_name_is_there():
 
 # A room may import those after it in this list.
 ORDER = [
+    "sklearn",
     "cli",
     "cli_codec",
     "console",
