@@ -68,7 +68,7 @@ def test_every_public_name_is_there():
 
 # A room may import those after it in this list.
 ORDER = [
-    "sklearn",
+    "__main__",
     "cli",
     "cli_codec",
     "console",
@@ -79,8 +79,10 @@ ORDER = [
     "classify",
     "runs",
     "report",
+    "sklearn",
     "train",
     "settings",
+    "distributed",
     "bank",
     "model",
     "pursuit",
@@ -106,6 +108,7 @@ ORDER = [
     "fetch",
     "storage",
     "metrics",
+    "processes",
 ]
 CODEC_ORDER = [
     "encoder",
