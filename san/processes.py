@@ -6,11 +6,16 @@ Every process must ask the same things in the same order.
 """
 
 import contextlib
+import gc
 import os
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 Answer = TypeVar("Answer")
+
+_starts = 0  # of the processes that this one has joined
 
 _ENVIRONMENT = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
@@ -27,7 +32,7 @@ def is_first() -> bool:
 
 def were_restarted() -> bool:
     """Say whether torchrun started these processes again, after one of them failed."""
-    return _started() and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return are_joined() and _starts > 1
 
 
 def are_joined() -> bool:
@@ -51,15 +56,13 @@ def joined() -> Iterator[None]:
     if not _started():
         yield
         return
-    import torch.distributed as dist
-
     with talking():
-        dist.init_process_group()
+        _join()
     try:
         yield
         from_first(lambda: None)
     finally:
-        dist.destroy_process_group()
+        _leave()
 
 
 @contextlib.contextmanager
@@ -68,7 +71,7 @@ def talking() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # so do gloo and NCCL
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[0].partition(". ")[0]
         raise ConnectionError(f"another process of the training was lost: {reason}") from error
 
 
@@ -78,18 +81,17 @@ def from_first(ask: Callable[[], Answer]) -> Answer:
         return ask()
     import torch.distributed as dist
 
-    told: list = [None, None]
+    told: list = [None, None]  # what it returned, what it raised
     if is_first():
         try:
-            told = [ask(), None]
+            told[0] = ask()
         except (ValueError, TypeError, OSError) as error:
-            told = [None, error]
+            told[1] = error
     with talking():
         dist.broadcast_object_list(told, src=0)
-    answer, error = told
-    if error is not None:
-        raise error
-    return answer
+    if told[1] is not None:
+        raise told[1]
+    return told[0]
 
 
 def by_all(do: Callable[[], Answer]) -> Answer:
@@ -110,12 +112,12 @@ def by_all(do: Callable[[], Answer]) -> Answer:
                 answers.append(do())
             except (ValueError, TypeError, OSError) as error:
                 failed = error
-        errors: list[Exception | None] = [None] * dist.get_world_size()
+        failures: list[Exception | None] = [None] * dist.get_world_size()
         with talking():
-            dist.all_gather_object(errors, failed)
-        for error in errors:
-            if error is not None:
-                raise error
+            dist.all_gather_object(failures, failed)
+        for failure in failures:
+            if failure is not None:
+                raise failure
     return answers[0]
 
 
@@ -129,6 +131,56 @@ def check_same(what: str, value: Any) -> None:
             raise ValueError(f"the {what} of process {rank} are not those of process 0")
 
     by_all(compare)
+
+
+def _join() -> None:
+    """Join the group, under a name that no start of these processes had before.
+
+    The store may still hold what processes wrote that are lost, such as where they listened.
+    """
+    global _starts
+    # DistributedDataParallel imports it as well. Imported once there is a group, it holds on to
+    # the group, whose threads then outlive the interpreter: now and then the process aborts.
+    import torch._dynamo  # noqa: F401
+    import torch.distributed as dist
+
+    store, rank, number = next(dist.rendezvous("env://"))
+    name = _meet(store, rank, number)
+    named = dist.PrefixStore(name, store)
+    dist.init_process_group(store=named, rank=rank, world_size=number)
+    # On other machines than the one of a lost process torchrun counts no restart.
+    restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+    _starts = from_first(lambda: max(store.add("san/starts", 1), 1 + restarts))
+
+
+def _leave() -> None:
+    """End the group and its threads, while the interpreter is there for them."""
+    import torch.distributed as dist
+
+    dist.destroy_process_group()
+    gc.collect()  # what was made with the group, with references in circles, goes with it
+
+
+def _meet(store: Any, rank: int, number: int) -> str:
+    """Agree on a new name: the first process tells it to all that ask, until each has heard it."""
+    own = uuid.uuid4().hex
+    if rank > 0:
+        store.set(f"san/asks/{rank}", own)
+        name = store.get(f"san/told/{own}").decode()
+        store.set(f"san/heard/{name}/{rank}", "")
+        return name
+    end = time.monotonic() + store.timeout.total_seconds()
+    waiting = set(range(1, number))
+    while waiting:
+        for other in list(waiting):
+            if store.check([f"san/heard/{own}/{other}"]):
+                waiting.remove(other)
+            elif store.check([f"san/asks/{other}"]):  # perhaps of a process that is lost
+                store.set(f"san/told/{store.get(f'san/asks/{other}').decode()}", own)
+        if waiting and time.monotonic() > end:
+            raise ConnectionError(f"processes {sorted(waiting)} of the training did not come")
+        time.sleep(0.02)
+    return own
 
 
 def _started() -> bool:
