@@ -21,7 +21,13 @@ from san.model import SAN
 
 
 def new_bank(models: Sequence[SAN], size: tuple[int, ...]) -> Bank:
-    """A bank for this process alone, or one that shares its work with the processes it joined."""
+    """A bank for this process alone, or one that shares its work with the processes it joined.
+
+    Examples
+    --------
+    >>> new_bank([SAN(1, [5], "extrema", [2])], (100,)).weights.shape
+    torch.Size([5])
+    """
     return SharedBank(models, size) if processes.are_joined() else Bank(models, size)
 
 

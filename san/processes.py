@@ -52,6 +52,12 @@ def joined() -> Iterator[None]:
     ------
     ConnectionError
         If another process was lost.
+
+    Examples
+    --------
+    >>> with joined():
+    ...     are_joined(), is_first()
+    (False, True)
     """
     if not _started():
         yield
@@ -76,7 +82,15 @@ def talking() -> Iterator[None]:
 
 
 def from_first(ask: Callable[[], Answer]) -> Answer:
-    """Call a function in the first process alone; its result, or its error, is everyone's."""
+    """Call a function in the first process alone; its result, or its error, is everyone's.
+
+    What it returns or raises must be such that pickle takes it.
+
+    Examples
+    --------
+    >>> from_first(lambda: "a folder")
+    'a folder'
+    """
     if not are_joined():
         return ask()
     import torch.distributed as dist
@@ -97,7 +111,13 @@ def from_first(ask: Callable[[], Answer]) -> Answer:
 def by_all(do: Callable[[], Answer]) -> Answer:
     """Call a function in every process, on each machine in the first of its processes first.
 
-    Where it fails in one of them, every process raises the error of the first that failed.
+    Where it fails in one of them, every process raises the error of the first that failed. It
+    must not ask anything of the other processes.
+
+    Examples
+    --------
+    >>> by_all(lambda: "what each has loaded")
+    'what each has loaded'
     """
     if not are_joined():
         return do()
@@ -122,7 +142,12 @@ def by_all(do: Callable[[], Answer]) -> Answer:
 
 
 def check_same(what: str, value: Any) -> None:
-    """Raise ValueError in every process if the value is not the same in all of them."""
+    """Raise ValueError in every process if the value is not the same in all of them.
+
+    Examples
+    --------
+    >>> check_same("seeds", 7)
+    """
     of_first = from_first(lambda: value)
 
     def compare() -> None:
