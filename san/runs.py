@@ -262,13 +262,14 @@ def _restore(training: Training, folder: Path) -> None:
 def _begin(folder: Path | None, name: str, text: str) -> Path:
     """The folder of a new run, with its settings; of restarted processes the one they had."""
     if processes.were_restarted():
-        folders = [folder] if folder else [f for f in Path("runs").glob(f"{name}*") if f.is_dir()]
-        for had in folders:
-            storage.remove_leftovers(had)
-        same = [f / SETTINGS for f in folders if (f / SETTINGS).is_file()]
-        same = [path for path in same if path.read_text() == text]
-        if same:
-            return max(same, key=lambda path: path.stat().st_mtime).parent
+        folders = [folder] if folder else Path("runs").glob(f"{name}*")
+        had = [f / SETTINGS for f in folders if (f / SETTINGS).is_file()]
+        had = [path for path in had if path.read_text() == text]
+        folder = max(had, key=lambda path: path.stat().st_mtime).parent if had else folder
+        if folder:
+            storage.remove_leftovers(folder)
+        if had and folder:
+            return folder
     folder = _make_folder(folder, name)
     storage.write(folder / SETTINGS, text)
     return folder
