@@ -16,10 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from san.codec.accuracy import Accuracy
-    from san.codec.decoder import Decoder
     from san.codec.info import Info
 
 SOURCE = """A WFDB record (mitdb/100; coded as its converter's integers), a .npy or a .csv file.
@@ -43,8 +39,6 @@ FORCE = "Replace OUT if it is there."
 NEEDED = "The dictionary that a stream only names: its file, a run folder, or a model."
 START, STOP = "First sample to decode. Default: 0.", "First sample not to. Default: the end."
 JSON = "Print JSON."
-
-ROUNDING = 1 + 1e-9  # of sums that were added in another order
 
 
 def _option(panel: str, help: str, metavar: str | None = None, *names: str) -> Any:
@@ -76,16 +70,11 @@ def compress(
 ) -> None:
     """Encode a recording within an error, without loss, or to a size."""
     _check_free(out, force)
-    given = {"--prdn": prdn, "--max-error": max_error, "--bits-per-sample": bits_per_sample}
-    targets = [name for name, value in given.items() if value is not None]
-    targets += ["--lossless"] * lossless
-    if len(targets) != 1:
-        raise ValueError(
-            f"give one of {', '.join(given)} and --lossless, got {', '.join(targets) or 'none'}"
-        )
+    check_target(prdn, max_error, lossless, bits_per_sample)
     from san import arrays, storage
     from san.codec.encoder import compress as encode
     from san.codec.info import inspect as described
+    from san.codec.options import short_texts
 
     array = arrays.read(source, fs, physical)
     with _progress(f"compressing {source.name}") as progress:
@@ -100,8 +89,8 @@ def compress(
             events=not no_events,
             chunk_seconds=chunk_seconds,
             embed_dictionary=not name_only,
-            units=_short(array.units),
-            names=_short(array.names),
+            units=short_texts(array.units),
+            names=short_texts(array.names),
             progress=progress,
         )
     storage.write(out, blob)
@@ -180,7 +169,7 @@ def verify(
     Exit code 1: an error is larger than the stream promises.
     """
     from san import arrays
-    from san.codec.accuracy import Accuracy
+    from san.codec.comparison import compare, fits
     from san.codec.decoder import Decoder
 
     with open(out, "rb") as file:
@@ -188,61 +177,34 @@ def verify(
         info = decoder.info
         array = arrays.read(source, physical=info.dtype.kind == "f")
         x = array.x
-        if x.shape != info.shape or x.dtype.newbyteorder("=") != info.dtype:
+        if not fits(x, info):
             raise ValueError(
                 f"{source} has shape {x.shape} and dtype {x.dtype}, {out} has {info.shape} and "
                 f"{info.dtype}"
             )
-        accuracy = Accuracy(x.shape[1] if x.ndim > 1 else 1)
-        same, gaps_kept = _compare(x, decoder, accuracy)
-    error, prdn = accuracy.largest_error, accuracy.prdn
+        with _progress("verifying") as progress:
+            found = compare(x, decoder, progress)
     print(
-        f"PRDN {prdn:.4f} %, PRD {accuracy.prd:.4f} %, largest error {error:.6g}, {_ratio(info)}, "
-        f"{info.bits_per_sample:.4f} bits per sample"
+        f"PRDN {found.prdn:.4f} %, PRD {found.prd:.4f} %, largest error {found.largest_error:.6g}, "
+        f"{_ratio(info)}, {info.bits_per_sample:.4f} bits per sample"
     )
-    broken = _broken(info, error, prdn, same)
-    if not gaps_kept:
-        broken.append("NaN and infinities are not where they were")
-    if broken:
-        print(f"san: {out} does not keep its word: {'; '.join(broken)}", file=sys.stderr)
+    if found.broken:
+        print(f"san: {out} does not keep its word: {'; '.join(found.broken)}", file=sys.stderr)
         raise typer.Exit(1)
     print(f"kept: {_target(info)}")
 
 
-def _compare(x: "np.ndarray", decoder: "Decoder", accuracy: "Accuracy") -> tuple[bool, bool]:
-    """Add every chunk; whether all bits are the same, and all that is no finite number."""
-    import numpy as np
-
-    place, same, kept = 0, True, True
-    with _progress("verifying") as progress:
-        for y in decoder:
-            part = x[place : place + len(y)].astype(y.dtype, copy=False)
-            place += len(y)
-            same &= part.tobytes() == y.tobytes()
-            odd = ~np.isfinite(part)
-            kept &= np.array_equal(odd, ~np.isfinite(y))
-            kept &= np.array_equal(part[odd], y[odd], equal_nan=part.dtype.kind == "f")
-            accuracy.add(part.reshape(len(y), -1), y.reshape(len(y), -1))
-            progress(place / len(x))
-    return same, kept
-
-
-def _broken(info: "Info", error: float, prdn: float, same: bool) -> list[str]:
-    """What a stream promises and does not keep."""
-    broken = []
-    if (info.target == "lossless" or (info.target == "max_error" and info.value == 0)) and not same:
-        broken.append("it is lossless, and not every bit is the same")
-    elif info.target == "max_error" and error > info.value:
-        broken.append(f"an error is {error:.9g}, and the most that may be is {info.value:.9g}")
-    elif info.target == "prdn" and prdn > info.value:
-        broken.append(f"the PRDN is {prdn:.9g} %, and the most that may be is {info.value:.9g} %")
-    for name, found, stated in (
-        ("largest error", error, info.largest_error),
-        ("PRDN", prdn, info.prdn),
-    ):
-        if found > stated * ROUNDING:
-            broken.append(f"it states a {name} of {stated:.9g}, found {found:.9g}")
-    return broken
+def check_target(
+    prdn: float | None, max_error: float | None, lossless: bool, bits_per_sample: float | None
+) -> None:
+    """Refuse other than one target, by the names of the options."""
+    given = {"--prdn": prdn, "--max-error": max_error, "--bits-per-sample": bits_per_sample}
+    targets = [name for name, value in given.items() if value is not None]
+    targets += ["--lossless"] * lossless
+    if len(targets) != 1:
+        raise ValueError(
+            f"give one of {', '.join(given)} and --lossless, got {', '.join(targets) or 'none'}"
+        )
 
 
 def _check_free(out: Path, force: bool) -> None:
@@ -270,12 +232,6 @@ def _progress(what: str) -> Iterator[Callable[[float], None]]:
     with bar:
         task = bar.add_task(what, total=1.0)
         yield lambda share: bar.update(task, completed=share)
-
-
-def _short(texts: Sequence[str]) -> tuple[str, ...]:
-    """Texts that a header can hold: cut where they are longer than 64 bytes."""
-    cut = tuple(text.encode()[:64].decode(errors="ignore") for text in texts)
-    return cut if any(cut) else ()
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -69,6 +69,7 @@ def test_every_public_name_is_there():
 # A room may import those after it in this list.
 ORDER = [
     "cli",
+    "cli_archive",
     "cli_codec",
     "console",
     "reproduction",
@@ -91,6 +92,11 @@ ORDER = [
     "activations_gpu",
     "activations_gpu_long",
     "candidates_gpu",
+    "archive",
+    "archive_verify",
+    "archive_workers",
+    "archive_record",
+    "archive_manifest",
     "codec",
     "activations_cpu_2d",
     "top_k_cpu",
@@ -110,6 +116,7 @@ CODEC_ORDER = [
     "encoder",
     "recording",
     "block",
+    "comparison",
     "decoder",
     "options",
     "kernels",
