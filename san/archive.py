@@ -102,7 +102,7 @@ def archive(
 
     Raises
     ------
-    FileNotFoundError, NotADirectoryError
+    FileNotFoundError
         If there is no such folder.
     ValueError
         If no record is below it, an option is wrong, or out is an archive of other options.
@@ -131,7 +131,7 @@ def archive(
 
     begin = time.perf_counter()
     source, out = Path(source).resolve(), Path(out).resolve()
-    settings = options.settings()
+    jobs, settings = archive_workers.processes(jobs), options.settings()
     dictionary = None if options.dictionary is None else find_dictionary(options.dictionary)
     options = replace(options, dictionary=dictionary)  # read once
     if not source.is_dir():
@@ -181,7 +181,7 @@ def _begun(out: Path, source: Path, settings: dict[str, Any], force: bool) -> tu
     return manifest, same
 
 
-def _prune(manifest: Manifest, records: list[Record], out: Path, jobs: int | None) -> list[Record]:
+def _prune(manifest: Manifest, records: list[Record], out: Path, jobs: int) -> list[Record]:
     """Leave the lines that hold in a manifest; the records that are to be done."""
     present = {record.path: record for record in records}
     claimed = [
@@ -190,7 +190,7 @@ def _prune(manifest: Manifest, records: list[Record], out: Path, jobs: int | Non
         if "stream" in row and (path not in present or _is_same(row, present[path]))
     ]
     manifest.rows = {}
-    with ThreadPoolExecutor(jobs or archive_workers.usable_cores()) as pool:
+    with ThreadPoolExecutor(jobs) as pool:
         for row, whole in zip(claimed, pool.map(partial(_is_whole, out), claimed), strict=True):
             if whole:
                 manifest.rows[row["source"]] = {k: v for k, v in row.items() if k != "failure"}
@@ -222,7 +222,7 @@ def _do(
     work: Callable[[Record], Row],
     manifest: Manifest,
     out: Path,
-    jobs: int | None,
+    jobs: int,
     client: Any,
     progress: Progress | None,
 ) -> None:

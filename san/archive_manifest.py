@@ -130,7 +130,7 @@ def _lock(descriptor: int, out: Path, shared: bool) -> None:
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    return json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(row, allow_nan=False) + "\n"  # ASCII: names of files may be no text
 
 
 def _write_all(file: Any, content: bytes) -> None:

@@ -90,7 +90,7 @@ def verify(
     {'mitdb_208.san': 'its SHA-256 is not that of the manifest'}
     """
     begin = time.perf_counter()
-    out = Path(out).resolve()
+    out, jobs = Path(out).resolve(), archive_workers.processes(jobs)
     manifest = archive_manifest.read(out)
     if manifest is None:
         raise FileNotFoundError(f"{out} has no {archive_manifest.NAME}: it is no archive")

@@ -40,7 +40,7 @@ def run(
     work: Work,
     items: Iterable[Item],
     size: Callable[[Item], int],
-    jobs: int | None = None,
+    jobs: int,
     client: Any = None,
 ) -> Generator[tuple[Item, Any], None, None]:
     """Each item with its answer, as they come.
@@ -52,8 +52,8 @@ def run(
     items : iterable
     size : callable
         The bytes that an item has to work on.
-    jobs : int, optional
-        Processes of this machine; as many as it has usable cores where it is not given.
+    jobs : int
+        Processes of this machine, at most.
     client : dask.distributed.Client, optional
         Has the workers of its cluster do it.
 
@@ -64,21 +64,27 @@ def run(
 
     Raises
     ------
-    ValueError
-        If jobs is below 1.
     RuntimeError
         If processes do not start.
     """
-    if jobs is not None and jobs < 1:
-        raise ValueError(f"jobs must be at least 1, got {jobs}")
     queue = _Queue(items, size)
     if client is not None:
         return _on_cluster(work, queue, client)
-    return _in_processes(work, queue, min(jobs or usable_cores(), max(1, len(queue))))
+    return _in_processes(work, queue, jobs)
 
 
-def usable_cores() -> int:
-    """Cores that this process may use."""
+def processes(jobs: int | None) -> int:
+    """How many processes work: as many as this one may use cores, where nobody says.
+
+    Raises
+    ------
+    ValueError
+        If it is below 1.
+    """
+    if jobs is not None:
+        if jobs < 1:
+            raise ValueError(f"jobs must be at least 1, got {jobs}")
+        return jobs
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -19,11 +19,11 @@ import san
 from san import archive_manifest, archive_workers, cli
 from san.archive import Options, archive, verify
 from san.archive_record import find_records
-from san.codec.dictionary import quantize
 
 BUNDLED = Path(__file__).parents[1] / "datasets/sample/mitdb_208"
 OPTIONS = Options(prdn=8.0, events=False)
 COMMAND = [sys.executable, "-c", "from san.cli import main; main()", "archive"]
+FAST = ["--prdn", 8, "--no-events"]  # the same
 RECORDS, LENGTH = 24, 1800
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 
@@ -217,17 +217,38 @@ def test_two_records_with_one_stream(tmp_path):
     ]  # fmt: skip
 
 
-def test_a_killed_worker_loses_nothing(originals, reference, tmp_path):
+@LINUX
+def test_names_that_are_no_text(tmp_path, command):
+    names = [b"\xff\xfe.npy", "Ω 1\n.npy".encode()]
+    (tmp_path / "data").mkdir()
+    for name in names:
+        shutil.copyfile(BUNDLED.with_suffix(".dat"), tmp_path / "bad.npy")
+        np.save(tmp_path / "x.npy", np.arange(99, dtype=np.int16))
+        os.rename(tmp_path / "x.npy", os.path.join(os.fsencode(tmp_path / "data"), name))
+    os.rename(tmp_path / "bad.npy", os.fsencode(tmp_path / "data") + b"/\xfd.npy")
+    arguments = ["archive", tmp_path / "data", tmp_path / "out", "--lossless", "--jobs", 1]
+    code, _, err = command(*arguments)
+    assert code == 1 and "not readable as .npy" in err
+    assert sorted(os.listdir(os.fsencode(tmp_path / "out")))[2:] == sorted(
+        n + b".san" for n in names
+    )
+    before = times(tmp_path / "out")
+    assert command(*arguments)[0] == 1
+    after = times(tmp_path / "out")
+    assert {p.name for p in before if before[p] != after[p]} <= {"out", "manifest.jsonl"}
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_killed_worker_loses_nothing(place, originals, reference, tmp_path):
     killed = []
 
     def kill(done, of, share):
-        if done in (1, 9):
-            worker = multiprocessing.active_children()[0]
-            os.kill(worker.pid, signal.SIGKILL)
-            killed.append(worker.pid)
+        if done == 3:
+            killed.append(multiprocessing.active_children()[place].pid)
+            os.kill(killed[0], signal.SIGKILL)
 
     summary = archive(originals, tmp_path / "out", OPTIONS, jobs=2, progress=kill)
-    assert len(set(killed)) == 2 and summary.failures == {}
+    assert len(killed) == 1 and summary.failures == {}
     assert_same(tmp_path / "out", reference)
     assert multiprocessing.active_children() == []
 
@@ -411,21 +432,25 @@ def test_verify_finds_a_stream_whose_checksums_are_wrong(out):
 
 
 def test_a_dictionary_is_kept_once(originals, tmp_path, command):
-    dictionary = quantize(np.hanning(64)[None, None])
-    dictionary.save(tmp_path / "pulse")
+    x = wfdb.rdrecord(str(BUNDLED), physical=False).d_signal.astype(np.int16)
+    dictionary = san.learn_dictionary(x[:40_000], fs=360)
+    dictionary.save(tmp_path / "learned")
     out = tmp_path / "out"
-    options = ["--prdn", 8, "--dictionary", tmp_path / "pulse", "--name-only", "--jobs", 1]
+    options = ["--prdn", 8, "--dictionary", tmp_path / "learned", "--name-only", "--jobs", 1]
     code, _, err = command("archive", originals / "a/b", out, *options)
     assert code == 0 and err == ""
     kept = out / f"{dictionary.sha256}.dictionary"
-    assert kept.read_bytes() == (tmp_path / "pulse").read_bytes()
-    info = san.inspect((out / "000.san").read_bytes())
-    assert info.dictionary_sha256 == dictionary.sha256 and not info.dictionary_carried
+    assert kept.read_bytes() == (tmp_path / "learned").read_bytes()
+    infos = {name: san.inspect(blob) for name, blob in streams(out).items()}
+    named = {name for name, info in infos.items() if info.dictionary_sha256 == dictionary.sha256}
+    assert named and not any(info.dictionary_carried for info in infos.values())
     assert verify(out, jobs=1).problems == {}
-    code, _, err = command("archive", originals, tmp_path / "both", *options)
+    (tmp_path / "two").mkdir()
+    shutil.copy(originals / "pair.npy", tmp_path / "two")
+    code, _, err = command("archive", tmp_path / "two", tmp_path / "both", *options)
     assert code == 1 and "kernels of 1 channels, and x has 2" in err
     kept.unlink()
-    assert len(verify(out, jobs=1).problems) == RECORDS / 2
+    assert verify(out, jobs=1).problems.keys() == named
 
 
 def test_other_settings_are_refused_unless_forced(originals, reference, out, command):
@@ -442,7 +467,7 @@ def test_other_settings_are_refused_unless_forced(originals, reference, out, com
 
 def test_the_summary_as_json(originals, tmp_path, command):
     out = tmp_path / "out"
-    code, stdout, err = command("archive", originals / "a/b", out, "--max-error", 5, "--json")
+    code, stdout, err = command("archive", originals / "a/b", out, *FAST, "--json")
     said = json.loads(stdout)
     assert code == 0 and err == "" and said["coded"] == said["records"] == RECORDS / 2
     sizes = [p.stat().st_size for p in (originals / "a/b").iterdir()]
@@ -459,7 +484,7 @@ def test_the_summary_as_json(originals, tmp_path, command):
         ("archive empty out --lossless", "no WFDB header, .npy or .csv is below"),
         ("archive data out", "give one of --prdn, --max-error, --bits-per-sample and --lossless"),
         ("archive data out --prdn 8 --lossless", "got --prdn, --lossless"),
-        ("archive data out --prdn -1", "prdn must be above 0"),
+        ("archive data out --prdn 0", "prdn must be above 0"),
         ("archive data out --lossless --jobs 0", "jobs must be at least 1, got 0"),
         ("archive data out --prdn 8 --name-only", "needs a dictionary"),
         ("archive data out --prdn 8 --dictionary nowhere", "nowhere"),
@@ -516,7 +541,7 @@ def test_progress_is_shown_on_a_terminal(originals, tmp_path, command, monkeypat
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("FORCE_COLOR", "1")
-    code, _, err = command("archive", originals / "a/b", tmp_path / "out", "--max-error", 5)
+    code, _, err = command("archive", originals / "a/b", tmp_path / "out", *FAST)
     assert code == 0 and "archiving" in err and f"of {RECORDS // 2} records" in err
 
 
