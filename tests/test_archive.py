@@ -218,24 +218,17 @@ def test_two_records_with_one_stream(tmp_path):
 
 
 @LINUX
-def test_names_that_are_no_text(tmp_path, command):
-    names = [b"\xff\xfe.npy", "Ω 1\n.npy".encode()]
-    (tmp_path / "data").mkdir()
-    for name in names:
-        shutil.copyfile(BUNDLED.with_suffix(".dat"), tmp_path / "bad.npy")
-        np.save(tmp_path / "x.npy", np.arange(99, dtype=np.int16))
-        os.rename(tmp_path / "x.npy", os.path.join(os.fsencode(tmp_path / "data"), name))
-    os.rename(tmp_path / "bad.npy", os.fsencode(tmp_path / "data") + b"/\xfd.npy")
-    arguments = ["archive", tmp_path / "data", tmp_path / "out", "--lossless", "--jobs", 1]
-    code, _, err = command(*arguments)
-    assert code == 1 and "not readable as .npy" in err
-    assert sorted(os.listdir(os.fsencode(tmp_path / "out")))[2:] == sorted(
-        n + b".san" for n in names
-    )
-    before = times(tmp_path / "out")
-    assert command(*arguments)[0] == 1
-    after = times(tmp_path / "out")
-    assert {p.name for p in before if before[p] != after[p]} <= {"out", "manifest.jsonl"}
+def test_names_that_are_no_text(tmp_path):
+    data, out = tmp_path / "data", tmp_path / "out"
+    data.mkdir()
+    for name in (b"\xff\xfe.npy", "Ω 1\n.npy".encode()):
+        np.save(data / os.fsdecode(name), np.arange(99, dtype=np.int16))
+    (data / os.fsdecode(b"\xfd.npy")).write_text("nonsense")
+    options = Options(lossless=True)
+    assert archive(data, out, options, jobs=1).failures.keys() == {os.fsdecode(b"\xfd.npy")}
+    assert streams(out).keys() == {os.fsdecode(b"\xff\xfe.npy.san"), "Ω 1\n.npy.san"}
+    assert archive(data, out, options, jobs=1).kept == 2
+    assert verify(out, jobs=1).compared == 2
 
 
 @pytest.mark.parametrize("place", [0, 1])
@@ -567,10 +560,14 @@ def test_large_records_come_first_and_batches_become_short():
 
 
 @pytest.mark.slow
-def test_a_cluster_that_loses_a_worker(originals, reference, tmp_path):
+@pytest.mark.parametrize("failures", [0, 3], ids=["no second try", "tried again by dask"])
+def test_a_cluster_that_loses_a_worker(failures, originals, reference, tmp_path):
     distributed = pytest.importorskip("distributed")
+    import dask
+
     killed = []
     with (
+        dask.config.set({"distributed.scheduler.allowed-failures": failures}),
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
         ) as cluster,
