@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from san import cli_codec
+from san import cli_codec, cli_pages
 
 app = typer.Typer(
     name="san",
@@ -199,3 +199,4 @@ def datasets(
 
 
 cli_codec.add_to(app)
+cli_pages.add_to(app)

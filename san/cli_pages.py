@@ -1,0 +1,78 @@
+"""The commands that make pages: explore, report. Each writes one file that opens offline."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SIGNAL = """A WFDB record, a .npy or a .csv file. Default: the bundled recording."""
+OUTPUT = "File to write: NAME.html."
+FORCE = "Replace the file if it is there."
+CHANNEL = "Channel, from 0. Default: 0."
+START = "Where the excerpt begins, in seconds (samples where no rate is known). Default: 0."
+SECONDS = "Length of the excerpt. Default: 3000 samples."
+SAMPLES = "Length of the excerpt, in samples."
+FS = "Sampling rate, where the file does not say."
+MODEL = "Run folder of `san train`, or its model: kernels and activation to begin with."
+KERNEL_SIZE = "Samples of a kernel that begins as a segment of the signal. Default: 180."
+KERNELS = "How many of them, up to 6. Default: 2."
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the two commands to an application."""
+    for command in (explore,):
+        app.command()(command)
+
+
+def explore(
+    signal: Annotated[
+        Path | None, typer.Argument(metavar="[SIGNAL]", help=SIGNAL, show_default=False)
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help=OUTPUT, metavar="FILE")
+    ] = Path("explore.html"),
+    channel: Annotated[int, typer.Option(help=CHANNEL, show_default=False)] = 0,
+    start: Annotated[float, typer.Option(help=START, show_default=False)] = 0.0,
+    seconds: Annotated[float | None, typer.Option(help=SECONDS, show_default=False)] = None,
+    samples: Annotated[int | None, typer.Option(help=SAMPLES, show_default=False)] = None,
+    fs: Annotated[float | None, typer.Option(help=FS, metavar="HZ", show_default=False)] = None,
+    model: Annotated[
+        Path | None, typer.Option(help=MODEL, metavar="RUN", show_default=False)
+    ] = None,
+    kernel_size: Annotated[
+        int | None, typer.Option(help=KERNEL_SIZE, metavar="M", show_default=False)
+    ] = None,
+    kernels: Annotated[
+        int | None, typer.Option(help=KERNELS, metavar="Q", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
+) -> None:
+    """Make a page on which activation, kernels and signal can be changed.
+
+    It shows similarity, events, reconstruction and φ at once, and opens offline in any browser.
+    """
+    _check_output(output, force)
+    if model is not None and (kernel_size is not None or kernels is not None):
+        raise ValueError("--model has kernels of its own: give no --kernel-size, no --kernels")
+    from san.explore import excerpt, explore_page
+
+    part = excerpt(signal, channel, start, seconds, samples, fs)
+    size = min(180, len(part.x)) if kernel_size is None else kernel_size
+    _write(output, explore_page(part, model, size, 2 if kernels is None else kernels))
+
+
+def _check_output(output: Path, force: bool) -> None:
+    if output.suffix not in (".html", ".htm"):
+        raise ValueError(f"{output} must end with .html")
+    if output.exists() and not force:
+        raise FileExistsError(f"{output} is there: give --force to replace it")
+    if not output.parent.is_dir():
+        raise FileNotFoundError(f"the folder {output.parent} is not there")
+
+
+def _write(output: Path, page: str) -> None:
+    from san import storage
+
+    content = page.encode()
+    storage.write(output, content)
+    print(f"{output}: {len(content):,} bytes")

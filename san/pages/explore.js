@@ -1,0 +1,357 @@
+// What a user can change on the exploring page, and how its parts answer.
+'use strict';
+
+const MOST_KERNELS = 6;
+const ORIGINAL = numbers(DATA.signal);
+const PARAMETERS = {
+  top_k_absolutes: ['k: events of each kernel', 1],
+  extrema_pool: ['Pool size, samples', 1],
+  extrema: ['Minimum distance, samples', 0],
+};
+
+const state = {
+  x: Float32Array.from(ORIGINAL),
+  kernels: DATA.kernels.map((text) => numbers(text)),
+  activation: DATA.activation,
+  parameter: DATA.parameter,
+  follow: DATA.parameter === null,
+  decoder: DATA.decoder,
+  compete: DATA.compete,
+  result: null,
+  trail: [],
+};
+
+const N = ORIGINAL.length;
+const STEP = DATA.rate ? 1 / DATA.rate : 1;
+const LONGEST = Math.min(N, 2000);
+const time = (t) => (DATA.rate ? `${((DATA.start + t) / DATA.rate).toFixed(3)} s` : `sample ${DATA.start + t}`);
+
+function parameters() {
+  return state.kernels.map((w) => (state.follow
+    ? sparsityOf(state.activation, w.length, N, DATA.tolerance) : state.parameter));
+}
+
+/** Compute everything again and show it. */
+function update() {
+  const { x, kernels, activation, decoder } = state;
+  state.result = compute(x, kernels, activation, parameters(), decoder, state.compete);
+  const { phi, ratio, loss, events } = state.result;
+  state.trail = [...state.trail.slice(-60), [ratio, loss]];
+  byId('phi').textContent = phi.toFixed(3);
+  byId('ratio').textContent = ratio.toFixed(3);
+  byId('loss').textContent = loss.toFixed(3);
+  byId('events').textContent = short(events);
+  say(`φ ${phi.toFixed(3)}, CR⁻¹ ${ratio.toFixed(3)}, normalised loss ${loss.toFixed(3)}, ${events} events`);
+  showSparsity();
+  drawAll();
+}
+
+const updateSoon = perFrame(update);
+
+// Curves that are drawn by hand, with a pointer or with keys
+
+class Editor {
+  constructor(canvas, { values, label, changed, paint }) {
+    Object.assign(this, { canvas, values, label, changed, paint, selected: 0, range: null, frame: null, last: null });
+    canvas.addEventListener('pointerdown', (event) => this.press(event));
+    canvas.addEventListener('pointermove', (event) => this.move(event));
+    for (const name of ['pointerup', 'pointercancel']) canvas.addEventListener(name, () => this.release());
+    canvas.addEventListener('keydown', (event) => this.key(event));
+    for (const name of ['focus', 'blur']) canvas.addEventListener(name, () => this.draw());
+  }
+
+  press(event) {
+    if (!this.frame || event.button > 0) return;
+    this.canvas.setPointerCapture(event.pointerId);
+    this.range = this.frame.y; // which does not move under the pointer
+    this.last = null;
+    this.move(event);
+  }
+
+  move(event) {
+    if (!this.range) return;
+    const box = this.canvas.getBoundingClientRect(), values = this.values(), [low, high] = this.range;
+    const t = Math.round(this.frame.fromX(event.clientX - box.left) / this.step() - this.start());
+    const here = [Math.max(0, Math.min(values.length - 1, t)),
+      Math.max(low, Math.min(high, this.frame.fromY(event.clientY - box.top)))];
+    const from = this.last || here, steps = Math.max(1, Math.abs(here[0] - from[0]));
+    for (let i = this.last ? 1 : steps; i <= steps; i++) {
+      this.set(from[0] + Math.round(((here[0] - from[0]) * i) / steps), from[1] + ((here[1] - from[1]) * i) / steps);
+    }
+    this.last = here;
+    [this.selected] = here;
+    this.changed();
+  }
+
+  release() {
+    if (!this.range) return;
+    this.range = null;
+    this.draw();
+  }
+
+  key(event) {
+    const values = this.values(), far = event.shiftKey ? 10 : 1, [low, high] = this.frame ? this.frame.y : [-1, 1];
+    const moves = { ArrowLeft: -far, ArrowRight: far, Home: -values.length, End: values.length, PageUp: -50, PageDown: 50 };
+    const raises = { ArrowUp: 1, ArrowDown: -1 };
+    if (event.key in moves) {
+      this.selected = Math.max(0, Math.min(values.length - 1, this.selected + moves[event.key]));
+      this.draw();
+    } else if (event.key in raises) {
+      const by = raises[event.key] * (high - low) * (event.shiftKey ? 0.1 : 0.02);
+      this.set(this.selected, values[this.selected] + by);
+      this.changed();
+    } else if (event.key === 'Delete') {
+      this.set(this.selected, 0);
+      this.changed();
+    } else return;
+    event.preventDefault();
+  }
+
+  /** Bring a sample to a value, and those under the pen towards it. */
+  set(at, value) {
+    const values = this.values(), reach = (Number(byId('pen').value) + 1) / 2;
+    for (let t = Math.max(0, at - reach + 1); t < Math.min(values.length, at + reach); t++) {
+      const share = 0.5 + 0.5 * Math.cos((Math.PI * (t - at)) / reach);
+      values[t] += share * (value - values[t]);
+    }
+    values[at] = value;
+  }
+
+  start() {
+    return this.canvas.id === 'signal' ? DATA.start : 0;
+  }
+
+  step() {
+    return this.canvas.id === 'signal' ? STEP : 1;
+  }
+
+  draw() {
+    const values = this.values();
+    this.selected = Math.min(this.selected, values.length - 1);
+    const marks = document.activeElement === this.canvas
+      ? [cursor((this.start() + this.selected) * this.step(), 'accent'),
+        ring((this.start() + this.selected) * this.step(), values[this.selected], 'accent')] : [];
+    this.frame = this.paint(this.canvas, this.range, marks);
+    const { canvas, selected } = this;
+    const said = short(values[selected]);
+    canvas.setAttribute('aria-valuemin', this.frame ? short(this.frame.y[0]) : -1);
+    canvas.setAttribute('aria-valuemax', this.frame ? short(this.frame.y[1]) : 1);
+    canvas.setAttribute('aria-valuenow', values[selected]);
+    canvas.setAttribute('aria-valuetext', `${this.label()} sample ${selected + 1} of ${values.length}: ${said}`);
+  }
+}
+
+const xRange = [DATA.start * STEP, (DATA.start + N - 1) * STEP];
+const xLabel = DATA.rate ? 'time (s)' : 'sample';
+
+const signalEditor = new Editor(byId('signal'), {
+  values: () => state.x,
+  label: () => 'Signal,',
+  changed: updateSoon,
+  paint: (canvas, range, marks) => draw(canvas, {
+    x: xRange,
+    y: range || rangeOf([state.x, state.result.xHat]),
+    xLabel,
+    yLabel: DATA.scale,
+    layers: [baseline(), line(state.x, 'signal', { start: DATA.start, step: STEP, width: 1.2 }),
+      line(state.result.xHat, 'reconstruction', { start: DATA.start, step: STEP, width: 1.6 }), ...marks],
+  }),
+});
+
+function drawAll() {
+  const { similarities, positions, values, events } = state.result;
+  const options = { start: DATA.start, step: STEP };
+  signalEditor.draw();
+  draw(byId('similarity'), {
+    x: xRange, y: rangeOf(similarities), yLabel: 'similarity', xLabel: '',
+    layers: [baseline(), ...similarities.map((s, i) => line(s, kernelColour(i), options))],
+  });
+  draw(byId('activations'), {
+    x: xRange, y: rangeOf([[0], ...values]), yLabel: 'events', xLabel,
+    layers: [baseline(), ...positions.map((of, i) => stems(of, values[i], kernelColour(i),
+      { ...options, radius: events < 400 ? 3 : 0 }))],
+  });
+  byId('similarity').setAttribute('aria-label', `Similarity of the signal to ${similarities.length} kernels`);
+  byId('activations').setAttribute('aria-label', `${events} events; the table below lists them`);
+  drawPlane();
+  for (const editor of kernelEditors) editor.draw();
+  if (byId('table').open) showTable();
+}
+
+function drawPlane() {
+  const { ratio, loss, phi } = state.result, xMax = Math.max(1, ratio * 1.15), yMax = Math.max(1, loss * 1.15);
+  draw(byId('plane'), {
+    x: [0, xMax], y: [0, yMax], xLabel: 'CR⁻¹', yLabel: 'loss',
+    layers: [arcs(arcRadii(xMax, yMax)),
+      dots(state.trail.map((p) => p[0]), state.trail.map((p) => p[1]), 'axis', 2),
+      dots([ratio], [loss], 'accent', 5)],
+  });
+  byId('plane').setAttribute('aria-label', `φ is ${phi.toFixed(3)}: CR⁻¹ ${ratio.toFixed(3)}, loss ${loss.toFixed(3)}`);
+}
+
+function showTable() {
+  const rows = state.result.positions.flatMap((of, i) => of.map((t, e) => [
+    `w${i + 1}`, DATA.start + t, ...(DATA.rate ? [Number(((DATA.start + t) * STEP).toFixed(4))] : []), state.result.values[i][e]]));
+  const head = ['kernel', 'sample', ...(DATA.rate ? ['time, s'] : []), 'amplitude'];
+  byId('table').replaceChildren(byId('table').querySelector('summary'), table('Events', head, rows, 300));
+}
+
+// Settings
+
+function showSparsity() {
+  const [name, least] = PARAMETERS[state.activation] || [];
+  byId('sparsity').hidden = !name;
+  byId('compete-row').hidden = state.activation !== 'extrema';
+  byId('compete').checked = state.compete;
+  if (!name) return;
+  const first = parameters()[0], most = state.activation === 'top_k_absolutes' ? N : LONGEST;
+  byId('parameter-name').textContent = name;
+  for (const id of ['parameter', 'parameter-range']) {
+    const input = byId(id);
+    input.min = least;
+    input.max = most;
+    if (document.activeElement !== input || Number(input.value) !== first) input.value = first;
+    input.disabled = state.follow;
+  }
+  byId('parameter-range').setAttribute('aria-label', name);
+  byId('parameter-range').max = Math.min(most, Math.max(300, 2 * first));
+  byId('follow').checked = state.follow;
+}
+
+function setParameter(value) {
+  const least = (PARAMETERS[state.activation] || ['', 0])[1];
+  if (!Number.isFinite(value)) return;
+  state.parameter = Math.max(least, Math.min(N, Math.round(value)));
+  update();
+}
+
+for (const [name, text] of Object.entries(ACTIVATIONS)) {
+  byId('activation').append(make('option', { value: name }, text));
+}
+byId('activation').value = state.activation;
+byId('decoder').value = state.decoder;
+byId('activation').addEventListener('change', (event) => {
+  state.activation = event.target.value;
+  state.follow = true; // the number of another activation means something else
+  update();
+});
+byId('decoder').addEventListener('change', (event) => {
+  state.decoder = event.target.value;
+  update();
+});
+for (const id of ['parameter', 'parameter-range']) {
+  byId(id).addEventListener('input', (event) => {
+    if (event.target.value !== '') setParameter(Number(event.target.value));
+  });
+}
+byId('parameter').addEventListener('change', () => showSparsity());
+byId('follow').addEventListener('change', (event) => {
+  if (!event.target.checked) [state.parameter] = parameters().length ? parameters() : [1];
+  state.follow = event.target.checked;
+  update();
+});
+byId('compete').addEventListener('change', (event) => {
+  state.compete = event.target.checked;
+  update();
+});
+byId('pen').addEventListener('input', showPen);
+
+function showPen() {
+  const wide = Number(byId('pen').value);
+  byId('pen-text').textContent = wide === 1 ? '1 sample' : `${wide} samples`;
+}
+
+byId('reset').addEventListener('click', () => {
+  state.x.set(ORIGINAL);
+  update();
+});
+byId('blank').addEventListener('click', () => {
+  state.x.fill(0);
+  update();
+});
+byId('table').addEventListener('toggle', () => byId('table').open && showTable());
+
+// Kernels
+
+let kernelEditors = [];
+
+function kernelCard(i) {
+  const canvas = make('canvas', { tabIndex: 0, role: 'slider', 'aria-label': `Kernel ${i + 1}, editable` });
+  const size = make('input', { type: 'number', min: 1, max: LONGEST, value: state.kernels[i].length, id: `size-${i}` });
+  const button = (text, action) => {
+    const made = make('button', { type: 'button', 'aria-label': `${text}, kernel ${i + 1}` }, text);
+    made.addEventListener('click', () => {
+      action();
+      update();
+    });
+    return made;
+  };
+  const replace = (w) => {
+    state.kernels[i] = w;
+  };
+  size.addEventListener('change', () => {
+    const m = Math.round(Number(size.value));
+    if (m >= 1 && m <= LONGEST) replace(resample(state.kernels[i], m));
+    size.value = state.kernels[i].length;
+    update();
+  });
+  const editor = new Editor(canvas, {
+    values: () => state.kernels[i],
+    label: () => `Kernel ${i + 1},`,
+    changed: updateSoon,
+    paint: (target, range, marks) => {
+      const w = state.kernels[i];
+      return draw(target, {
+        x: [0, Math.max(1, w.length - 1)], y: range || rangeOf([w, [-0.01, 0.01]], 0.3), yLabel: '', xLabel: '',
+        layers: [baseline(), line(w, kernelColour(i), { width: 2 }), ...(w.length < 40 ? [dots([...w.keys()], w, kernelColour(i), 2.5)] : []), ...marks],
+      });
+    },
+  });
+  const name = make('h3', { className: `${kernelColour(i)} grow` }, `w${i + 1}`);
+  const length = make('label', { for: `size-${i}` }, 'samples');
+  const remove = button('Remove', () => {
+    state.kernels.splice(i, 1);
+    showKernels();
+    byId('add').focus();
+  });
+  remove.disabled = state.kernels.length === 1;
+  return {
+    editor,
+    card: make('div', { className: 'card kernel', role: 'group', 'aria-label': `Kernel ${i + 1}` },
+      make('div', { className: 'row' }, name, length, size), canvas,
+      make('div', { className: 'row' },
+        button('From the signal', () => replace(fromSignal(state.kernels[i].length, i))),
+        button('Unit norm', () => replace(unitNorm(state.kernels[i]))),
+        button('Zero', () => state.kernels[i].fill(0)), remove)),
+  };
+}
+
+/** A kernel of m samples from what the kernels but one leave of the signal. */
+function fromSignal(m, but) {
+  const others = state.kernels.filter((_, i) => i !== but), of = parameters().filter((_, i) => i !== but);
+  if (others.length === 0) return kernelFromData(state.x, state.x, m);
+  const { xHat } = compute(state.x, others, state.activation, of, state.decoder, state.compete);
+  return kernelFromData(state.x, state.x.map((v, t) => v - xHat[t]), m);
+}
+
+function showKernels() {
+  const cards = state.kernels.map((_, i) => kernelCard(i));
+  kernelEditors = cards.map(({ editor }) => editor);
+  byId('kernels').replaceChildren(...cards.map(({ card }) => card));
+  byId('add').disabled = state.kernels.length >= MOST_KERNELS;
+  byId('similarity-key').replaceChildren(...state.kernels.map((_, i) => make('li', { className: kernelColour(i) }, `s${i + 1}, α${i + 1}`)));
+}
+
+byId('add').addEventListener('click', () => {
+  const m = state.kernels.length ? state.kernels[state.kernels.length - 1].length : DATA.kernelSize;
+  state.kernels.push(fromSignal(m, -1));
+  showKernels();
+  update();
+});
+
+byId('intro').textContent = DATA.intro;
+while (state.kernels.length < DATA.kernelCount) state.kernels.push(fromSignal(DATA.kernelSize, -1));
+showPen();
+showKernels();
+update();
+redrawWith(perFrame(drawAll));
