@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from san.cli_codec import _check_free, _progress
+
 SIGNAL = """A WFDB record, a .npy or a .csv file. Default: the bundled recording."""
 OUTPUT = "File to write: NAME.html."
 FORCE = "Replace the file if it is there."
@@ -16,11 +18,18 @@ FS = "Sampling rate, where the file does not say."
 MODEL = "Run folder of `san train`, or its model: kernels and activation to begin with."
 KERNEL_SIZE = "Samples of a kernel that begins as a segment of the signal. Default: 180."
 KERNELS = "How many of them, up to 6. Default: 2."
+SOURCE = "A stream that `san compress` wrote, or a run folder of `san train`."
+ORIGINAL = "What the stream was made of, to compare: shows errors, and what others would cost."
+ONLY = "Only this channel, from 0. Default: the first 8."
+DETAIL = "Where samples are shown one by one, in seconds. Default: 0."
+LENGTH = "How long they are. Default: 300,000 values."
+NO_CURVE = "Do not compress the original at other errors, which takes most of the time."
+DATA_DIR = "Searched for a run's data first."
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the two commands to an application."""
-    for command in (explore,):
+    for command in (explore, report):
         app.command()(command)
 
 
@@ -61,13 +70,49 @@ def explore(
     _write(output, explore_page(part, model, size, 2 if kernels is None else kernels))
 
 
+def report(
+    source: Annotated[Path, typer.Argument(metavar="STREAM|RUN", help=SOURCE)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help=OUTPUT, metavar="FILE")
+    ] = Path("report.html"),
+    original: Annotated[
+        Path | None, typer.Option(help=ORIGINAL, metavar="FILE", show_default=False)
+    ] = None,
+    channel: Annotated[int | None, typer.Option(help=ONLY, show_default=False)] = None,
+    start: Annotated[float | None, typer.Option(help=DETAIL, show_default=False)] = None,
+    seconds: Annotated[float | None, typer.Option(help=LENGTH, show_default=False)] = None,
+    no_curve: Annotated[
+        bool, typer.Option("--no-curve", help=NO_CURVE, show_default=False)
+    ] = False,
+    data_dir: Annotated[
+        str | None, typer.Option(help=DATA_DIR, metavar="FOLDER", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
+) -> None:
+    """Make a page of a stream or of a run folder.
+
+    It shows signals, events, kernels and numbers, and opens offline in any browser.
+    """
+    _check_output(output, force)
+    from san.report_page import describe
+
+    given = {"--original": original, "--channel": channel, "--start": start, "--seconds": seconds}
+    if source.is_dir():
+        for name, value in {**given, "--no-curve": no_curve or None}.items():
+            if value is not None:
+                raise ValueError(f"{source} is a run folder, and {name} is for streams")
+    elif data_dir is not None:
+        raise ValueError(f"{source} is no run folder, and --data-dir is for those")
+    with _progress(f"reporting on {source.name}") as progress:
+        options = {"original": original, "channel": channel, "start": start, "seconds": seconds}
+        page = describe(source, data_dir, progress, curve=not no_curve, **options)
+    _write(output, page)
+
+
 def _check_output(output: Path, force: bool) -> None:
     if output.suffix not in (".html", ".htm"):
         raise ValueError(f"{output} must end with .html")
-    if output.exists() and not force:
-        raise FileExistsError(f"{output} is there: give --force to replace it")
-    if not output.parent.is_dir():
-        raise FileNotFoundError(f"the folder {output.parent} is not there")
+    _check_free(output, force)
 
 
 def _write(output: Path, page: str) -> None:

@@ -14,7 +14,10 @@ from typing import Any
 
 import numpy as np
 
-POLICY = "default-src 'none'; script-src '{script}'; style-src '{style}'; base-uri 'none'; form-action 'none'"
+POLICY = (
+    "default-src 'none'; script-src '{script}'; style-src '{style}'; {images}base-uri 'none'; "
+    "form-action 'none'"
+)
 TEMPLATE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -35,7 +38,12 @@ TEMPLATE = """<!DOCTYPE html>
 
 
 def assemble(
-    title: str, body: str, styles: Sequence[str], scripts: Sequence[str], data: Mapping[str, Any]
+    title: str,
+    body: str,
+    styles: Sequence[str],
+    scripts: Sequence[str],
+    data: Mapping[str, Any],
+    images: bool = False,
 ) -> str:
     """Put a page together.
 
@@ -49,6 +57,8 @@ def assemble(
         Names of style sheets and scripts in `pages`, in their order.
     data : mapping
         What the scripts read; JSON holds it, and numbers that are not finite become null.
+    images : bool
+        Whether pictures that the data hold may be shown.
 
     Returns
     -------
@@ -65,7 +75,9 @@ def assemble(
         "\n" + "".join(_source(name) for name in names) for names in (styles, scripts)
     )
     script = script.replace("'use strict';\n", "").replace("\n", "\n'use strict';\n", 1)
-    policy = POLICY.format(script=_digest(script), style=_digest(style))
+    policy = POLICY.format(
+        script=_digest(script), style=_digest(style), images="img-src data:; " if images else ""
+    )
     text = json.dumps(_plain(data), separators=(",", ":"), allow_nan=False)
     for mark in "<>&\u2028\u2029":
         text = text.replace(mark, f"\\u{ord(mark):04x}")
@@ -79,15 +91,15 @@ def assemble(
     )
 
 
-def packed(values: np.ndarray) -> str:
-    """Numbers as the base64 text of little-endian float32.
+def packed(values: np.ndarray, dtype: Any = np.float32) -> str:
+    """Numbers as the base64 text of little-endian float32, or int32.
 
     Examples
     --------
     >>> packed(np.array([1.0, -2.0]))
     'AACAPwAAAMA='
     """
-    return base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode()
+    return base64.b64encode(np.ascontiguousarray(values, np.dtype(dtype).newbyteorder("<")).tobytes()).decode()
 
 
 def _source(name: str) -> str:

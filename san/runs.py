@@ -178,14 +178,32 @@ def resume(folder: Path, data_dir: str | None = None) -> "Run | Collection":
         source = dataclasses.replace(source, data_dir=data_dir)
     if source.record == ALL:
         return Collection(folder, source, settings)
-    splits = _load(source, settings)
-    recorded = tomllib.loads(path.read_text()).get("provenance", {}).get("data_sha256")
-    if recorded != [split.sha256 for split in splits]:
-        raise ValueError(f"the data of {splits.train.name} are not those that {folder} began with")
+    splits = find_signals(folder, source, settings)
     training = Training(settings, splits.train.x, splits.validation.x)
     if (folder / CHECKPOINT).is_file():
         training.restore(*storage.read_tensors(folder / CHECKPOINT))
     return Run(folder, source, settings, splits, training)
+
+
+def find_signals(
+    folder: Path, source: Source, settings: Settings, data_dir: str | None = None
+) -> datasets.Splits:
+    """Load the signals that a run folder was trained with; nothing in it is changed.
+
+    Raises
+    ------
+    MissingData
+        If they are not to be had.
+    ValueError
+        If they are not those that the run began with.
+    """
+    if data_dir is not None:
+        source = dataclasses.replace(source, data_dir=data_dir)
+    splits = _load(source, settings)
+    recorded = tomllib.loads((folder / SETTINGS).read_text()).get("provenance", {})
+    if recorded.get("data_sha256") != [split.sha256 for split in splits]:
+        raise ValueError(f"the data of {splits.train.name} are not those that {folder} began with")
+    return splits
 
 
 def finish(

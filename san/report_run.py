@@ -1,0 +1,413 @@
+"""What a report says of a run folder: its models on the plane of φ, and what the chosen one does."""
+
+import base64
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from san import page, report, runs
+from san.datasets import MissingData, Splits
+from san.model import SAN
+from san.settings import Settings
+
+MOST_WINDOWS = 6  # of the test split that are shown
+MOST_IMAGES = 12
+LARGEST_FIGURE = 1 << 20  # bytes
+NAMES = {
+    "identity": "Identity",
+    "relu": "ReLU",
+    "top_k_absolutes": "Top-k absolutes",
+    "extrema_pool": "Extrema-Pool",
+    "extrema": "Extrema",
+}
+
+
+def describe_run(folder: Path, data_dir: str | None = None) -> dict[str, Any]:
+    """Gather what the page of a run folder, or of a folder of runs, shows.
+
+    Parameters
+    ----------
+    folder : Path
+        What `san train` wrote; the run need not be finished.
+    data_dir : str, optional
+        Searched for the data before the places that the run names.
+
+    Returns
+    -------
+    dict
+        Texts, numbers and packed arrays, as `pages/report.js` takes them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds no settings.
+    ValueError
+        If a file in it is corrupt.
+    """
+    source, settings = _settings(folder)
+    members = [folder]
+    if source.record == runs.ALL:
+        members = sorted(path.parent for path in folder.glob(f"*/{runs.SETTINGS}"))
+        if not members:
+            raise FileNotFoundError(f"{folder} holds no run that has begun")
+    parts = [_member(member, data_dir) for member in members]
+    content = parts[0] if source.record != runs.ALL else _joined(parts)
+    content["title"] = folder.name
+    content["tables"].append(_settings_table(folder))
+    return content
+
+
+def _settings(folder: Path) -> tuple[runs.Source, Settings]:
+    path = folder / runs.SETTINGS
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no {runs.SETTINGS}: it is no run folder")
+    return runs.settings_from(runs.read_settings(path), str(path))
+
+
+def _member(folder: Path, data_dir: str | None) -> dict[str, Any]:
+    """One run."""
+    source, settings = _settings(folder)
+    history = _history(folder)
+    scores = _metrics(folder)
+    model = SAN.load(folder / runs.MODEL) if (folder / runs.MODEL).is_file() else None
+    name = scores["dataset"] if scores else source.record or source.dataset
+    content: dict[str, Any] = {
+        "summary": [_sentence(name, settings, scores)],
+        "tiles": _tiles(settings, scores, history),
+        "viewsTitle": "Test signals",
+        "views": [], "images": [], "kernels": [], "bars": [], "tables": [],
+        "kernelsNote": "Kernels of the chosen model.",
+        "plane": _plane(name, settings, history, scores),
+        "histories": _histories(name, settings, history, scores),
+        "words": [("Method", _method(settings)), ("Selection", _selection(settings))],
+    }  # fmt: skip
+    if len(settings.kernel_sizes) > 1 and history:
+        content["sweeps"] = [_sweep(name, settings, history, scores)]
+    if scores:
+        content["tables"].append(_scores_table(name, scores))
+        if len(scores["test_per_signal"]["phi"]) > 1:
+            content["tables"].append(_signals_table(scores))
+    if model is None:
+        content["words"].append(("Not finished", "The folder holds no chosen model yet."))
+        return content
+    content["kernels"] = _kernels(model, settings)
+    _show_test(content, folder, source, settings, model, data_dir)
+    return content
+
+
+def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Several runs with the same settings on one page."""
+    first = parts[0]
+    joined = {**first, "tiles": [("runs", str(len(parts)))], "kernels": [], "views": []}
+    joined["summary"] = [text for part in parts for text in part["summary"]]
+    offset = 0
+    for part in parts:
+        for view in part["views"]:
+            view["events"]["first"] = offset
+        offset += len(part["kernels"])
+        joined["kernels"] += part["kernels"]
+        joined["views"] += part["views"]
+    joined["plane"] = [points for part in parts for points in part["plane"]]
+    joined["histories"] = [one for part in parts for one in part["histories"]]
+    joined["sweeps"] = [one for part in parts for one in part.get("sweeps", [])]
+    rows = [table[2][0] for part in parts for table in part["tables"][:1]]
+    joined["tables"] = [(*first["tables"][0][:2], rows)] if rows else []
+    joined["words"] = first["words"][:2] + [word for part in parts for word in part["words"][2:]]
+    return joined
+
+
+# What is in the folder
+
+
+def _history(folder: Path) -> list[dict[str, float]]:
+    path = folder / "history.csv"
+    if not path.is_file():
+        return []
+    try:
+        with open(path, newline="") as file:
+            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    except (ValueError, TypeError, AttributeError, csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no history of a run: {error}") from error
+
+
+def _metrics(folder: Path) -> dict[str, Any] | None:
+    path = folder / runs.METRICS
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text())
+        content["test"]["phi"], content["test_per_signal"]["phi"], content["dataset"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} holds no metrics of a run: {error}") from error
+    return dict(content)
+
+
+def _rows_of(history: list[dict[str, float]], settings: Settings) -> list[dict[str, float]]:
+    """The row of each kernel size that the protocol takes."""
+    last = max((row["epoch"] for row in history), default=0)
+    rows = []
+    for m in settings.kernel_sizes:
+        of_size = [row for row in history if row["kernel_size"] == m]
+        if settings.protocol == "published":
+            of_size = [row for row in of_size if row["epoch"] == last]
+        if of_size:
+            rows.append(min(of_size, key=lambda row: row["phi"]))
+    return rows
+
+
+def _plane(
+    name: str,
+    settings: Settings,
+    history: list[dict[str, float]],
+    scores: dict[str, Any] | None,
+) -> list[dict[str, Any]]:
+    """Every model on the plane of CR⁻¹ and loss."""
+    points = [
+        [row["inverse_compression_ratio"], row["normalized_loss"], row["phi"], row["kernel_size"]]
+        for row in _rows_of(history, settings)
+    ]
+    test = None
+    if scores:
+        of = scores["test"]
+        test = [of["inverse_compression_ratio"], of["normalized_loss"], of["phi"],
+                of["kernel_size"]]  # fmt: skip
+    return [{"name": name, "points": points, "test": test}] if points or test else []
+
+
+def _chosen(settings: Settings, scores: dict[str, Any] | None) -> int:
+    return int(scores["test"]["kernel_size"]) if scores else settings.kernel_sizes[0]
+
+
+def _histories(
+    name: str,
+    settings: Settings,
+    history: list[dict[str, float]],
+    scores: dict[str, Any] | None,
+) -> list[dict[str, Any]]:
+    m = _chosen(settings, scores)
+    rows = [row for row in history if row["kernel_size"] == m]
+    if not rows:
+        return []
+    return [
+        {
+            "name": f"{name}, m = {m}",
+            "epochs": [row["epoch"] for row in rows],
+            "phi": [row["phi"] for row in rows],
+            "loss": [row["training_loss"] for row in rows],
+            "chosen": scores["epoch"] if scores else None,
+        }
+    ]
+
+
+def _sweep(
+    name: str,
+    settings: Settings,
+    history: list[dict[str, float]],
+    scores: dict[str, Any] | None,
+) -> dict[str, Any]:
+    rows = _rows_of(history, settings)
+    return {
+        "name": name,
+        "sizes": [row["kernel_size"] for row in rows],
+        "phi": [row["phi"] for row in rows],
+        "chosen": _chosen(settings, scores) if scores else None,
+    }
+
+
+def _scores_table(name: str, scores: dict[str, Any]) -> tuple[str, list[str], list[list[Any]]]:
+    rows = report.result_rows(name, scores["test"], scores.get("published") or [])
+    return "Test split, means", ["data", "m", "CR⁻¹", "loss", "φ"], [list(row) for row in rows]
+
+
+def _signals_table(scores: dict[str, Any]) -> tuple[str, list[str], list[list[Any]]]:
+    each = scores["test_per_signal"]
+    columns = [each[k] for k in ("inverse_compression_ratio", "normalized_loss", "phi")]
+    rows = [[str(i + 1), *map(float, row)] for i, row in enumerate(zip(*columns, strict=True))]
+    return "Test split, each signal", ["signal", "CR⁻¹", "loss", "φ"], rows[:300]
+
+
+def _settings_table(folder: Path) -> tuple[str, list[str], list[list[Any]]]:
+    import tomllib
+
+    content = tomllib.loads((folder / runs.SETTINGS).read_text())
+    provenance = content.pop("provenance", {})
+    rows = [[name, _text(value)] for name, value in {**content, **provenance}.items()]
+    return "Settings, data and versions", [], rows
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list) and len(value) > 12 and all(isinstance(v, int) for v in value):
+        return f"{value[0]}, {value[1]} ... {value[-1]} ({len(value)} of them)"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _tiles(
+    settings: Settings, scores: dict[str, Any] | None, history: list[dict[str, float]]
+) -> list[tuple[str, str]]:
+    if scores is None:
+        rows = _rows_of(history, settings)
+        best = f"{min(row['phi'] for row in rows):.3f}" if rows else "–"
+        return [("best validation φ so far", best)]
+    test = scores["test"]
+    return [
+        ("test φ", f"{test['phi']:.3f}"),
+        ("CR⁻¹", f"{test['inverse_compression_ratio']:.3f}"),
+        ("normalised loss", f"{test['normalized_loss']:.3f}"),
+        ("kernel size", f"{test['kernel_size']:.0f}"),
+        ("epoch", str(scores["epoch"])),
+    ]
+
+
+# In words
+
+
+def _sentence(name: str, settings: Settings, scores: dict[str, Any] | None) -> str:
+    kernels = "one kernel" if settings.kernels == 1 else f"{settings.kernels} kernels"
+    state = "" if scores else " The run is not finished."
+    return f"{name}: {NAMES[settings.activation]} with {kernels}.{state}"
+
+
+def _method(settings: Settings) -> str:
+    sizes = settings.kernel_sizes
+    tried = f"{sizes[0]} samples" if len(sizes) == 1 else (
+        f"{len(sizes)} sizes from {min(sizes)} to {max(sizes)} samples"
+    )
+    start = "segments of the data" if settings.init == "data" else "N(0, 0.1)"
+    decoder = "the transposed convolution" if settings.decoder == "adjoint" else "the paper's way"
+    beyond = [
+        f"{settings.passes} passes" * (settings.passes > 1),
+        "refitted amplitudes" * settings.refit,
+        "kernels that compete" * settings.compete,
+        f"a minimum distance annealed from {settings.anneal:g} times" * (settings.anneal != 1),
+        "kernels added one at a time" * settings.grow,
+    ]
+    further = [text for text in beyond if text]
+    return (
+        f"Sparsely Activated Network, activation {NAMES[settings.activation]}, "
+        f"{settings.kernels} × {tried}, started from {start}, events drawn by {decoder}. Trained "
+        f"with Adam on the mean absolute error for {settings.epochs} epochs, {settings.batch_size} "
+        f"signals a step, learning rate {settings.learning_rate:g}, seed {settings.seed}."
+        + (f" Beyond the paper: {', '.join(further)}." if further else "")
+    )
+
+
+def _selection(settings: Settings) -> str:
+    if settings.protocol == "published":
+        return (
+            "Protocol published: the last epoch, and the kernel size with the lowest φ on the "
+            "test split itself. Points of the plane are those of the last epoch, on validation."
+        )
+    return (
+        "Protocol corrected: kernel size and epoch with the lowest φ on the validation split; the "
+        "test split was looked at once. Points of the plane are each kernel size's best epoch, on "
+        "validation."
+    )
+
+
+# What the chosen model does
+
+
+def _kernels(model: SAN, settings: Settings) -> list[dict[str, Any]]:
+    """Kernels as the decoder draws them, and where in them an event lies."""
+    found = []
+    for w, size in zip(model.kernels, model.kernel_sizes, strict=True):
+        values = w.detach().cpu().numpy()
+        if model.dimensions == 2:
+            found.append({"rows": size[0], "columns": size[1], "image": page.packed(values[0]),
+                          "note": " × ".join(map(str, size))})  # fmt: skip
+            continue
+        before = (size[0] - 1) // 2
+        if model.decoder == "paper":
+            values, before = values[:, ::-1], size[0] // 2
+        found.append(
+            {
+                "channels": [page.packed(row) for row in values],
+                "anchors": [before] * len(values),
+                "note": f"m = {size[0]}",
+            }
+        )
+    return found
+
+
+def _show_test(
+    content: dict[str, Any],
+    folder: Path,
+    source: runs.Source,
+    settings: Settings,
+    model: SAN,
+    data_dir: str | None,
+) -> None:
+    """Run the model on the first test signals; without the data, show the folder's figure."""
+    try:
+        splits = runs.find_signals(folder, source, settings, data_dir)
+    except (MissingData, ValueError, OSError) as error:
+        content["words"].append(("Test signals", f"Not recomputed: {error}. The figure is the one "
+                                "that the run folder holds."))  # fmt: skip
+        figure = folder / "figures" / "overview.png"
+        if figure.is_file() and figure.stat().st_size <= LARGEST_FIGURE:
+            content["figure"] = base64.b64encode(figure.read_bytes()).decode()
+        return
+    if model.dimensions == 2:
+        content["images"] = _images(model, splits)
+    else:
+        content["views"] = _views(model, splits)
+    shown = len(content["views"]) or len(content["images"])
+    content["words"].append(
+        ("Test signals", f"The first {shown} of {len(splits.test.x)}, recomputed for this page "
+         "with the chosen model on the run's data, whose checksums agree."))  # fmt: skip
+
+
+def _forward(model: SAN, splits: Splits, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    import torch
+
+    x = splits.test.x[:most]
+    with torch.no_grad():
+        output = model(torch.from_numpy(np.ascontiguousarray(x)))
+    return x, output.x_hat.numpy(), output.activations.numpy()
+
+
+def _views(model: SAN, splits: Splits) -> list[dict[str, Any]]:
+    test = splits.test
+    x, x_hat, alpha = _forward(model, splits, MOST_WINDOWS)
+    views = []
+    for i in range(len(x)):
+        kernels, places = np.nonzero(alpha[i])
+        before = [(m[0] - 1) // 2 if model.decoder == "adjoint" else m[0] // 2
+                  for m in model.kernel_sizes]  # fmt: skip
+        positions = places - np.array(before)[kernels]
+        views.append(
+            {
+                "label": f"{test.name}, test signal {i + 1}",
+                "scale": test.scale,
+                "rate": test.sampling_rate,
+                "start": 0,
+                "total": x.shape[2],
+                "signal": page.packed(x[i, 0]),
+                "decoded": page.packed(x_hat[i, 0]),
+                "channel": 0,
+                "events": {
+                    "positions": page.packed(positions, np.int32),
+                    "kernels": page.packed(kernels, np.int32),
+                    "amplitudes": page.packed(alpha[i][kernels, places]),
+                },
+            }
+        )
+    return views
+
+
+def _images(model: SAN, splits: Splits) -> list[dict[str, Any]]:
+    x, x_hat, alpha = _forward(model, splits, MOST_IMAGES)
+    return [
+        {
+            "rows": x.shape[2],
+            "columns": x.shape[3],
+            "signal": page.packed(x[i, 0]),
+            "decoded": page.packed(x_hat[i, 0]),
+            "events": page.packed(alpha[i].sum(0)),
+            "note": f"{np.count_nonzero(alpha[i])} events",
+        }
+        for i in range(len(x))
+    ]
