@@ -11,12 +11,13 @@ SIGNAL = """A WFDB record, a .npy or a .csv file. Default: the bundled recording
 OUTPUT = "File to write: NAME.html."
 FORCE = "Replace the file if it is there."
 CHANNEL = "Channel, from 0. Default: 0."
-START = "Where the excerpt begins, in seconds (samples where no rate is known). Default: 0."
+START = """Where the excerpt begins, in seconds (samples where no rate is known). Default: 0, of the
+bundled recording 10."""
 SECONDS = "Length of the excerpt. Default: 3000 samples."
 SAMPLES = "Length of the excerpt, in samples."
 FS = "Sampling rate, where the file does not say."
 MODEL = "Run folder of `san train`, or its model: kernels and activation to begin with."
-KERNEL_SIZE = "Samples of a kernel that begins as a segment of the signal. Default: 180."
+KERNEL_SIZE = "Samples of a kernel that begins as a segment of the signal. Default: 150."
 KERNELS = "How many of them, up to 6. Default: 2."
 SOURCE = "A stream that `san compress` wrote, or a run folder of `san train`."
 ORIGINAL = "What the stream was made of, to compare: shows errors, and what others would cost."
@@ -37,11 +38,11 @@ def explore(
     signal: Annotated[
         Path | None, typer.Argument(metavar="[SIGNAL]", help=SIGNAL, show_default=False)
     ] = None,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help=OUTPUT, metavar="FILE")
-    ] = Path("explore.html"),
+    output: Annotated[Path, typer.Option("--output", "-o", help=OUTPUT, metavar="FILE")] = Path(
+        "explore.html"
+    ),
     channel: Annotated[int, typer.Option(help=CHANNEL, show_default=False)] = 0,
-    start: Annotated[float, typer.Option(help=START, show_default=False)] = 0.0,
+    start: Annotated[float | None, typer.Option(help=START, show_default=False)] = None,
     seconds: Annotated[float | None, typer.Option(help=SECONDS, show_default=False)] = None,
     samples: Annotated[int | None, typer.Option(help=SAMPLES, show_default=False)] = None,
     fs: Annotated[float | None, typer.Option(help=FS, metavar="HZ", show_default=False)] = None,
@@ -63,18 +64,18 @@ def explore(
     _check_output(output, force)
     if model is not None and (kernel_size is not None or kernels is not None):
         raise ValueError("--model has kernels of its own: give no --kernel-size, no --kernels")
-    from san.explore import excerpt, explore_page
+    from san.explore import KERNEL_SIZE, excerpt, explore_page
 
     part = excerpt(signal, channel, start, seconds, samples, fs)
-    size = min(180, len(part.x)) if kernel_size is None else kernel_size
+    size = min(KERNEL_SIZE, len(part.x)) if kernel_size is None else kernel_size
     _write(output, explore_page(part, model, size, 2 if kernels is None else kernels))
 
 
 def report(
     source: Annotated[Path, typer.Argument(metavar="STREAM|RUN", help=SOURCE)],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help=OUTPUT, metavar="FILE")
-    ] = Path("report.html"),
+    output: Annotated[Path, typer.Option("--output", "-o", help=OUTPUT, metavar="FILE")] = Path(
+        "report.html"
+    ),
     original: Annotated[
         Path | None, typer.Option(help=ORIGINAL, metavar="FILE", show_default=False)
     ] = None,

@@ -9,6 +9,8 @@ import numpy as np
 from san import arrays, page
 
 SAMPLES = 3000  # of the excerpt, unless told otherwise
+KERNEL_SIZE = 150
+BUNDLED_START = 10.0  # seconds
 MOST_SAMPLES = 20_000
 MOST_KERNEL = 2000
 TOLERANCE = 3  # as `san.model.sparsity_of` has it
@@ -33,7 +35,7 @@ class Excerpt:
 def excerpt(
     path: Path | None,
     channel: int = 0,
-    start: float = 0.0,
+    start: float | None = None,
     seconds: float | None = None,
     samples: int | None = None,
     fs: float | None = None,
@@ -46,8 +48,9 @@ def excerpt(
         What `san.arrays.read` reads; None for the bundled recording.
     channel : int
         From 0.
-    start : float
-        Where it begins: seconds, or samples where no rate is known.
+    start : float, optional
+        Where it begins: seconds, or samples where no rate is known. Default: 0, of the
+        bundled recording 10 s.
     seconds, samples : float, int, optional
         How long it is, 3000 samples unless one of them is given. What is beyond the end is left
         out.
@@ -71,6 +74,8 @@ def excerpt(
     >>> part.x.shape, part.rate, part.start, part.units
     ((720,), 360.0, 3600, 'mV')
     """
+    if start is None:
+        start = 0.0 if path is not None else BUNDLED_START
     array = _read(path, fs)
     columns = array.x[:, None] if array.x.ndim == 1 else array.x
     if columns.ndim != 2 or columns.dtype.kind not in "iuf":
@@ -106,7 +111,7 @@ def excerpt(
 
 
 def explore_page(
-    part: Excerpt, model: Path | None = None, kernel_size: int = 180, kernels: int = 2
+    part: Excerpt, model: Path | None = None, kernel_size: int = KERNEL_SIZE, kernels: int = 2
 ) -> str:
     """Make the page on which one signal, its kernels and its activation can be changed.
 
@@ -199,7 +204,9 @@ def _of_model(path: Path, most: int) -> tuple[dict[str, Any], str]:
     rows = {row[0] for row in model.sparsity or ()}
     note = f"Its kernels and its activation are those of {path.name}"
     if model.passes > 1 or model.refit:
-        note += f", of {model.passes} passes{' with refitted amplitudes' * model.refit}; the page does "
+        note += (
+            f", of {model.passes} passes{' with refitted amplitudes' * model.refit}; the page does "
+        )
         note += "one pass and no refit"
     return {
         "kernels": [page.packed(w) for w in weights],

@@ -71,9 +71,7 @@ def assemble(
     >>> "<title>a &lt; b</title>" in page, page.count("</script>")
     (True, 2)
     """
-    style, script = (
-        "\n" + "".join(_source(name) for name in names) for names in (styles, scripts)
-    )
+    style, script = ("\n" + "".join(_source(name) for name in names) for names in (styles, scripts))
     script = script.replace("'use strict';\n", "").replace("\n", "\n'use strict';\n", 1)
     policy = POLICY.format(
         script=_digest(script), style=_digest(style), images="img-src data:; " if images else ""
@@ -99,7 +97,9 @@ def packed(values: np.ndarray, dtype: Any = np.float32) -> str:
     >>> packed(np.array([1.0, -2.0]))
     'AACAPwAAAMA='
     """
-    return base64.b64encode(np.ascontiguousarray(values, np.dtype(dtype).newbyteorder("<")).tobytes()).decode()
+    return base64.b64encode(
+        np.ascontiguousarray(values, np.dtype(dtype).newbyteorder("<")).tobytes()
+    ).decode()
 
 
 def _source(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a report says of a run folder: its models on the plane of φ, and what the chosen one does."""
+"""What a report says of a run folder: its models on the plane of φ, and what one of them does."""
 
 import base64
 import csv
@@ -47,7 +47,7 @@ def describe_run(folder: Path, data_dir: str | None = None) -> dict[str, Any]:
     ValueError
         If a file in it is corrupt.
     """
-    source, settings = _settings(folder)
+    source, _ = _settings(folder)
     members = [folder]
     if source.record == runs.ALL:
         members = sorted(path.parent for path in folder.glob(f"*/{runs.SETTINGS}"))
@@ -78,6 +78,7 @@ def _member(folder: Path, data_dir: str | None) -> dict[str, Any]:
         "summary": [_sentence(name, settings, scores)],
         "tiles": _tiles(settings, scores, history),
         "viewsTitle": "Test signals",
+        "names": ["signal x", "reconstruction x̂"],
         "views": [], "images": [], "kernels": [], "bars": [], "tables": [],
         "kernelsNote": "Kernels of the chosen model.",
         "plane": _plane(name, settings, history, scores),
@@ -272,8 +273,10 @@ def _sentence(name: str, settings: Settings, scores: dict[str, Any] | None) -> s
 
 def _method(settings: Settings) -> str:
     sizes = settings.kernel_sizes
-    tried = f"{sizes[0]} samples" if len(sizes) == 1 else (
-        f"{len(sizes)} sizes from {min(sizes)} to {max(sizes)} samples"
+    tried = (
+        f"{sizes[0]} samples"
+        if len(sizes) == 1
+        else (f"{len(sizes)} sizes from {min(sizes)} to {max(sizes)} samples")
     )
     start = "segments of the data" if settings.init == "data" else "N(0, 0.1)"
     decoder = "the transposed convolution" if settings.decoder == "adjoint" else "the paper's way"

@@ -1,4 +1,4 @@
-"""What a report says of a stream: its samples, its events, its bytes, and what other errors cost."""
+"""What a report says of a stream: samples, events, bytes, and what other errors cost."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -82,13 +82,14 @@ def describe_stream(
         events = decoder.events()
         kernels = None if decoder.dictionary is None else decoder.dictionary.kernels / SCALE
     views = [_view(c, y, x, events, info, shown) for c in shown.channels]
-    error = [] if x is None else _errors(x, y)
+    error = [] if x is None else _errors(x, y, info)
     content = {
         "title": path.name,
         "summary": [_sentence(info)],
         "tiles": _tiles(info, error),
         "views": views,
         "viewsTitle": "The signal",
+        "names": ["original x", "decoded x̂"],
         "kernels": _kernels(kernels, shown, events),
         "kernelsNote": "Kernels of the dictionary, of unit norm. A number says how many events "
         "have it.",
@@ -197,9 +198,7 @@ def _view(
     return view
 
 
-def _kernels(
-    kernels: np.ndarray | None, shown: Part, events: ChunkEvents
-) -> list[dict[str, Any]]:
+def _kernels(kernels: np.ndarray | None, shown: Part, events: ChunkEvents) -> list[dict[str, Any]]:
     if kernels is None or not kernels.size:
         return []
     counts = np.bincount(events.kernels, minlength=len(kernels))
@@ -213,13 +212,13 @@ def _kernels(
     ]
 
 
-def _errors(x: np.ndarray, y: np.ndarray) -> list[list[Any]]:
+def _errors(x: np.ndarray, y: np.ndarray, info: Info) -> list[list[Any]]:
     """Of each channel, over its finite samples."""
     rows = []
     for c, (one, other) in enumerate(zip(_columns(x).T, _columns(y).T, strict=True)):
         finite = np.isfinite(one) & np.isfinite(other)
         a, b = one[finite].astype(np.float64), other[finite].astype(np.float64)
-        rows.append([str(c), metrics.prdn(a, b), metrics.prd(a, b), metrics.snr(a, b),
+        rows.append([_name(info, c), metrics.prdn(a, b), metrics.prd(a, b), metrics.snr(a, b),
                      metrics.max_abs_error(a, b)])  # fmt: skip
     return rows
 
@@ -317,13 +316,16 @@ def _curve(x: np.ndarray, info: Info, shown: Part, progress: Progress) -> dict[s
     part = np.ascontiguousarray(x[start : start + count])
     points = []
     for number, prdn in enumerate(CURVE_PRDNS):
+
         def on_share(share: float, done: int = number) -> None:
             progress("compressing at several errors", (done + share) / len(CURVE_PRDNS))
 
         of_point = inspect(compress(part, info.fs, prdn=prdn, progress=on_share))
         points.append([of_point.prdn, of_point.bits_per_sample, of_point.compression_ratio])
-    whole = "the whole original" if count == len(columns) else (
-        f"samples {start} to {start + count - 1} of the original"
+    whole = (
+        "the whole original"
+        if count == len(columns)
+        else (f"samples {start} to {start + count - 1} of the original")
     )
     own = [info.prdn, info.bits_per_sample, info.compression_ratio]
     return {

@@ -165,7 +165,7 @@ def _decode(
 def _decode_start(
     mixer: Mixer, n: int, channels: int, dictionary: Dictionary | None, known: Known
 ) -> tuple[Events | None, Setting, bool, int]:
-    """Events, if there are any; setting; whether it is the dictionary's; whether there is a bound."""
+    """Events, if any; setting; whether that is the dictionary's; whether there is a bound."""
     with_events, bounded = _code_bit(mixer, 0), _code_bit(mixer, 0)
     alike = known.setting is not None and _code_bit(mixer, 0) == 1
     setting = known.setting if alike else _decode_setting(mixer, channels)

@@ -2,6 +2,7 @@
 'use strict';
 
 const MOST_KERNELS = 6;
+const TRIED = 24; // segments of the signal, for a new kernel
 const ORIGINAL = numbers(DATA.signal);
 const PARAMETERS = {
   top_k_absolutes: ['k: events of each kernel', 1],
@@ -21,14 +22,18 @@ const state = {
   trail: [],
 };
 
+const learning = { on: false, steps: 0, adam: null, best: null };
 const N = ORIGINAL.length;
 const STEP = DATA.rate ? 1 / DATA.rate : 1;
 const LONGEST = Math.min(N, 2000);
 const time = (t) => (DATA.rate ? `${((DATA.start + t) / DATA.rate).toFixed(3)} s` : `sample ${DATA.start + t}`);
 
+function sparsity(w) {
+  return state.follow ? sparsityOf(state.activation, w.length, N, DATA.tolerance) : state.parameter;
+}
+
 function parameters() {
-  return state.kernels.map((w) => (state.follow
-    ? sparsityOf(state.activation, w.length, N, DATA.tolerance) : state.parameter));
+  return state.kernels.map(sparsity);
 }
 
 /** Compute everything again and show it. */
@@ -109,6 +114,7 @@ class Editor {
 
   /** Bring a sample to a value, and those under the pen towards it. */
   set(at, value) {
+    stopLearning();
     const values = this.values(), reach = (Number(byId('pen').value) + 1) / 2;
     for (let t = Math.max(0, at - reach + 1); t < Math.min(values.length, at + reach); t++) {
       const share = 0.5 + 0.5 * Math.cos((Math.PI * (t - at)) / reach);
@@ -152,6 +158,7 @@ const signalEditor = new Editor(byId('signal'), {
     x: xRange,
     y: range || rangeOf([state.x, state.result.xHat]),
     xLabel,
+    left: ALIGNED,
     yLabel: DATA.scale,
     layers: [baseline(), line(state.x, 'signal', { start: DATA.start, step: STEP, width: 1.2 }),
       line(state.result.xHat, 'reconstruction', { start: DATA.start, step: STEP, width: 1.6 }), ...marks],
@@ -163,11 +170,11 @@ function drawAll() {
   const options = { start: DATA.start, step: STEP };
   signalEditor.draw();
   draw(byId('similarity'), {
-    x: xRange, y: rangeOf(similarities), yLabel: 'similarity', xLabel: '',
+    x: xRange, y: rangeOf(similarities), yLabel: 'similarity', left: ALIGNED,
     layers: [baseline(), ...similarities.map((s, i) => line(s, kernelColour(i), options))],
   });
   draw(byId('activations'), {
-    x: xRange, y: rangeOf([[0], ...values]), yLabel: 'events', xLabel,
+    x: xRange, y: rangeOf([[0], ...values]), yLabel: 'events', xLabel, left: ALIGNED,
     layers: [baseline(), ...positions.map((of, i) => stems(of, values[i], kernelColour(i),
       { ...options, radius: events < 400 ? 3 : 0 }))],
   });
@@ -219,6 +226,7 @@ function showSparsity() {
 }
 
 function setParameter(value) {
+  stopLearning();
   const least = (PARAMETERS[state.activation] || ['', 0])[1];
   if (!Number.isFinite(value)) return;
   state.parameter = Math.max(least, Math.min(N, Math.round(value)));
@@ -231,11 +239,13 @@ for (const [name, text] of Object.entries(ACTIVATIONS)) {
 byId('activation').value = state.activation;
 byId('decoder').value = state.decoder;
 byId('activation').addEventListener('change', (event) => {
+  stopLearning();
   state.activation = event.target.value;
   state.follow = true; // the number of another activation means something else
   update();
 });
 byId('decoder').addEventListener('change', (event) => {
+  stopLearning();
   state.decoder = event.target.value;
   update();
 });
@@ -246,11 +256,13 @@ for (const id of ['parameter', 'parameter-range']) {
 }
 byId('parameter').addEventListener('change', () => showSparsity());
 byId('follow').addEventListener('change', (event) => {
+  stopLearning();
   if (!event.target.checked) [state.parameter] = parameters().length ? parameters() : [1];
   state.follow = event.target.checked;
   update();
 });
 byId('compete').addEventListener('change', (event) => {
+  stopLearning();
   state.compete = event.target.checked;
   update();
 });
@@ -262,10 +274,12 @@ function showPen() {
 }
 
 byId('reset').addEventListener('click', () => {
+  stopLearning();
   state.x.set(ORIGINAL);
   update();
 });
 byId('blank').addEventListener('click', () => {
+  stopLearning();
   state.x.fill(0);
   update();
 });
@@ -287,6 +301,7 @@ function kernelCard(i) {
     return made;
   };
   const replace = (w) => {
+    stopLearning();
     state.kernels[i] = w;
   };
   size.addEventListener('change', () => {
@@ -322,19 +337,28 @@ function kernelCard(i) {
       make('div', { className: 'row' },
         button('From the signal', () => replace(fromSignal(state.kernels[i].length, i))),
         button('Unit norm', () => replace(unitNorm(state.kernels[i]))),
-        button('Zero', () => state.kernels[i].fill(0)), remove)),
+        button('Zero', () => replace(new Float32Array(state.kernels[i].length))), remove)),
   };
 }
 
-/** A kernel of m samples from what the kernels but one leave of the signal. */
+/** Of segments around the largest extrema of what the other kernels leave, the one of lowest φ. */
 function fromSignal(m, but) {
-  const others = state.kernels.filter((_, i) => i !== but), of = parameters().filter((_, i) => i !== but);
-  if (others.length === 0) return kernelFromData(state.x, state.x, m);
-  const { xHat } = compute(state.x, others, state.activation, of, state.decoder, state.compete);
-  return kernelFromData(state.x, state.x.map((v, t) => v - xHat[t]), m);
+  const { x, activation, decoder, compete } = state, others = state.kernels.filter((_, i) => i !== but);
+  const xHat = others.length ? compute(x, others, activation, others.map(sparsity), decoder, compete).xHat : x.map(() => 0);
+  const left = x.map((v, t) => v - xHat[t]);
+  const inside = extrema(left, m >> 2).filter((t) => t >= (m - 1) >> 1 && t < N - (m >> 1));
+  const places = strongestFirst(left, inside).slice(0, TRIED);
+  let best = segment(x, m, places.length ? places[0] : N >> 1), lowest = Infinity;
+  for (const place of places) {
+    const kernels = [...others, segment(x, m, place)];
+    const { phi } = compute(x, kernels, activation, kernels.map(sparsity), decoder, compete);
+    if (phi < lowest) [best, lowest] = [kernels[others.length], phi];
+  }
+  return best;
 }
 
 function showKernels() {
+  stopLearning();
   const cards = state.kernels.map((_, i) => kernelCard(i));
   kernelEditors = cards.map(({ editor }) => editor);
   byId('kernels').replaceChildren(...cards.map(({ card }) => card));
@@ -347,6 +371,50 @@ byId('add').addEventListener('click', () => {
   state.kernels.push(fromSignal(m, -1));
   showKernels();
   update();
+});
+
+// Learning
+
+const AT_ONCE = matchMedia('(prefers-reduced-motion: reduce)').matches ? 100 : 1; // steps of a frame
+const MOST_STEPS = 500;
+
+function learn() {
+  if (!learning.on) return;
+  for (let i = 0; i < AT_ONCE && learning.steps < MOST_STEPS; i++) {
+    learning.steps += 1;
+    const result = compute(state.x, state.kernels, state.activation, parameters(), state.decoder, state.compete);
+    learning.adam = adamStep(state.kernels, gradient(state.x, state.kernels, result, state.decoder), learning.adam, learning.steps);
+  }
+  byId('steps').textContent = `${learning.steps} of ${MOST_STEPS} steps`;
+  update();
+  keepBest();
+  if (learning.steps < MOST_STEPS) requestAnimationFrame(learn);
+  else stopLearning(true);
+}
+
+/** Remember the kernels of the lowest φ, which training takes in the end. */
+function keepBest() {
+  const { phi } = state.result;
+  if (!learning.best || phi < learning.best.phi) learning.best = { phi, kernels: state.kernels.map((w) => w.slice()) };
+}
+
+/** Stop, with the kernels as they are, or with those of the lowest φ. */
+function stopLearning(withBest = false) {
+  if (withBest) learning.best.kernels.forEach((w, i) => state.kernels[i].set(w));
+  learning.on = false;
+  byId('learn').setAttribute('aria-pressed', 'false');
+  if (withBest) update();
+}
+
+byId('learn').addEventListener('click', () => {
+  if (learning.on) {
+    stopLearning(true);
+    return;
+  }
+  Object.assign(learning, { on: true, steps: 0, adam: null, best: null });
+  keepBest();
+  byId('learn').setAttribute('aria-pressed', 'true');
+  requestAnimationFrame(learn);
 });
 
 byId('intro').textContent = DATA.intro;

@@ -158,27 +158,10 @@ function scores(x, xHat, weights, events) {
   return { events, weights, ratio, loss, phi: Math.hypot(ratio, loss) };
 }
 
-/** A segment of the signal of unit norm: where what is left of it varies most within m samples. */
-function kernelFromData(x, left, m) {
-  const n = x.length, size = Math.min(m, n);
-  let sum = 0, squares = 0, most = -1, begin = 0;
-  for (let t = 0; t < n; t++) {
-    const gone = t >= size ? left[t - size] : 0;
-    sum += left[t] - gone;
-    squares += left[t] * left[t] - gone * gone;
-    const variation = squares - (sum * sum) / size;
-    if (t >= size - 1 && variation > most) [most, begin] = [variation, t - size + 1];
-  }
-  const mean = left.slice(begin, begin + size).reduce((total, v) => total + v, 0) / size;
-  const peak = largestOf(left.slice(begin, begin + size).map((v) => v - mean)) + begin;
-  const before = (m - 1) >> 1, center = Math.max(before, Math.min(peak, n - 1 - (m >> 1)));
+/** The segment of m samples of unit norm that has a position in its middle, where a kernel looks. */
+function segment(x, m, position) {
+  const before = (m - 1) >> 1, center = Math.max(before, Math.min(position, x.length - 1 - (m >> 1)));
   return unitNorm(Float32Array.from({ length: m }, (_, j) => x[center - before + j] || 0));
-}
-
-function largestOf(x) {
-  let best = 0;
-  for (let t = 1; t < x.length; t++) if (Math.abs(x[t]) > Math.abs(x[best])) best = t;
-  return best;
 }
 
 function unitNorm(w) {
@@ -193,4 +176,42 @@ function resample(w, m) {
     const at = j * scale, left = Math.floor(at), right = Math.min(left + 1, w.length - 1);
     return w[left] + (at - left) * (w[right] - w[left]);
   });
+}
+
+/** The gradient of the mean absolute error with respect to each kernel, events staying where they are. */
+function gradient(x, kernels, { positions, values, xHat }, decoder) {
+  const n = x.length, slope = x.map((v, t) => Math.sign(xHat[t] - v) / n);
+  return kernels.map((w, i) => {
+    const m = w.length, paper = decoder === 'paper', found = new Float64Array(m);
+    const seen = (m - 1) >> 1, drawnBefore = paper ? m >> 1 : seen;
+    positions[i].forEach((t, e) => {
+      let ofValue = 0;
+      for (let j = 0; j < m; j++) {
+        const at = t - drawnBefore + j, weight = paper ? m - 1 - j : j;
+        if (at < 0 || at >= n) continue;
+        ofValue += w[weight] * slope[at];
+        found[weight] += values[i][e] * slope[at];
+      }
+      for (let j = 0; j < m; j++) {
+        const at = t - seen + j;
+        if (at >= 0 && at < n) found[j] += ofValue * x[at];
+      }
+    });
+    return found;
+  });
+}
+
+/** Move kernels by one step of Adam (β 0.9 and 0.999, rate 0.01); its moments, for the next one. */
+function adamStep(kernels, gradients, moments, step) {
+  const kept = moments || kernels.map((w) => [new Float64Array(w.length), new Float64Array(w.length)]);
+  kernels.forEach((w, i) => {
+    const [mean, square] = kept[i];
+    for (let j = 0; j < w.length; j++) {
+      const g = gradients[i][j];
+      mean[j] += 0.1 * (g - mean[j]);
+      square[j] += 0.001 * (g * g - square[j]);
+      w[j] -= ((0.01 / (1 - 0.9 ** step)) * mean[j]) / (Math.sqrt(square[j] / (1 - 0.999 ** step)) + 1e-8);
+    }
+  });
+  return kept;
 }

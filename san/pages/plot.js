@@ -8,7 +8,7 @@ function colour(name) {
 }
 
 function kernelColour(i) {
-  return `kernel-${(i % 6) + 1}`;
+  return `kernel-${(i % 8) + 1}`;
 }
 
 /** Round numbers from low to high, about `count` of them, and how to write them. */
@@ -44,7 +44,7 @@ function rangeOf(arrays, room = 0.06) {
 }
 
 /** Draw axes and layers; the answer turns places on the canvas into values and back. */
-function draw(canvas, { x, y, xLabel = '', yLabel = '', layers, frameless = false }) {
+function draw(canvas, { x, y, xLabel = '', yLabel = '', layers, frameless = false, left = 0 }) {
   const width = canvas.clientWidth, height = canvas.clientHeight, ratio = devicePixelRatio || 1;
   if (width === 0 || height === 0) return null;
   canvas.width = Math.round(width * ratio);
@@ -56,7 +56,7 @@ function draw(canvas, { x, y, xLabel = '', yLabel = '', layers, frameless = fals
   const widest = Math.max(...yTicks.values.map((v) => ctx.measureText(yTicks.text(v)).width), 8);
   const box = frameless
     ? { left: 4, right: width - 4, top: 4, bottom: height - 4 }
-    : { left: widest + 14, right: width - 10, top: yLabel ? 24 : 8, bottom: height - (xLabel ? 38 : 22) };
+    : { left: Math.max(left, widest + 14), right: width - 10, top: yLabel ? 24 : 8, bottom: height - (xLabel ? 38 : 22) };
   const toX = (v) => box.left + ((v - x[0]) / (x[1] - x[0])) * (box.right - box.left);
   const toY = (v) => box.bottom - ((v - y[0]) / (y[1] - y[0])) * (box.bottom - box.top);
   const frame = {
@@ -73,6 +73,8 @@ function draw(canvas, { x, y, xLabel = '', yLabel = '', layers, frameless = fals
   ctx.restore();
   return frame;
 }
+
+const ALIGNED = 50; // pixels before plots that stand below each other
 
 function drawAxes({ ctx, box, toX, toY }, xTicks, yTicks, xLabel, yLabel) {
   ctx.lineWidth = 1;
@@ -164,7 +166,7 @@ function stems(positions, values, name, { start = 0, step = 1, radius = 3, base 
       ctx.lineTo(toX(at), toY(values[e]));
     }
     ctx.stroke();
-    if (radius > 0) dots(positions.map ? Array.from(positions, (t) => (start + t) * step) : positions, values, name, radius)({ ctx, toX, toY, x });
+    if (radius > 0) dots(Array.from(positions, (t) => (start + t) * step), values, name, radius)({ ctx, toX, toY });
   };
 }
 
@@ -179,12 +181,36 @@ function dots(xs, ys, name, radius = 3.5) {
   };
 }
 
+function label(x, y, text) {
+  return ({ ctx, box, toX, toY }) => {
+    const wide = ctx.measureText(text).width, left = toX(x) - 16 - wide;
+    const at = left > box.left ? left : toX(x) + 16;
+    ctx.textBaseline = 'middle';
+    ctx.textAlign = 'left';
+    ctx.fillStyle = colour('surface');
+    ctx.fillRect(at - 3, toY(y) - 9, wide + 6, 18);
+    ctx.fillStyle = colour('text');
+    ctx.fillText(text, at, toY(y));
+  };
+}
+
 function ring(x, y, name, radius = 6) {
   return ({ ctx, toX, toY }) => {
     ctx.strokeStyle = colour(name);
     ctx.lineWidth = 2;
     ctx.beginPath();
     ctx.arc(toX(x), toY(y), radius, 0, 7);
+    ctx.stroke();
+  };
+}
+
+/** A curve through points. */
+function curve(xs, ys, name, width = 1.5) {
+  return ({ ctx, toX, toY }) => {
+    ctx.strokeStyle = colour(name);
+    ctx.lineWidth = width;
+    ctx.beginPath();
+    xs.forEach((x, i) => ctx.lineTo(toX(x), toY(ys[i])));
     ctx.stroke();
   };
 }

@@ -69,11 +69,12 @@ function showPlane() {
   const paint = () => {
     frame = draw(byId('plane-plot'), { x: [0, xMax], y: [0, yMax], xLabel: 'CR⁻¹: numbers of the description for each sample', yLabel: 'normalised loss', layers: [
       arcs(arcRadii(xMax, yMax)),
+      ...DATA.plane.map((of) => curve(of.points.map((p) => p[0]), of.points.map((p) => p[1]), 'grid')),
       ...DATA.plane.map((of, i) => dots(of.points.map((p) => p[0]), of.points.map((p) => p[1]), kernelColour(i), 3.5)),
-      ...best.flatMap((p) => [dots([p.ratio], [p.loss], 'text', 4), ring(p.ratio, p.loss, kernelColour(p.i), 8)]),
+      ...best.flatMap((p) => [dots([p.ratio], [p.loss], 'text', 4), ring(p.ratio, p.loss, kernelColour(p.i), 8), ...(best.length < 4 ? [label(p.ratio, p.loss, `m = ${p.m}`)] : [])]),
       ...(near ? [ring(near.ratio, near.loss, 'accent', 10)] : [])] });
   };
-  const rest = `A dot is a model on the validation split${best.length ? '; the ringed one is the chosen model on the test split' : ''}. Point at one to read it.`;
+  const rest = `A dot is a model on the validation split, joined in the order of m${best.length ? '; the ringed one is the chosen model on the test split' : ''}. Point at one to read it.`;
   byId('plane-note').textContent = rest;
   byId('plane-plot').setAttribute('aria-label', `${all.length} models. ${best.map(name).join('; ')}`);
   byId('plane-plot').addEventListener('pointermove', (event) => {
@@ -95,19 +96,8 @@ function showSweep() {
   byId('sweep-key').append(...DATA.sweeps.map((of, i) => make('li', { className: kernelColour(i) }, `${of.name}${of.chosen ? `, chosen m = ${of.chosen}` : ''}`)));
   byId('sweep-plot').setAttribute('aria-label', 'Validation φ of each kernel size; the table of the models lists them');
   keep(() => draw(byId('sweep-plot'), { x: [low - 1, high + 1], y: rangeOf(DATA.sweeps.map((of) => of.phi)), xLabel: 'kernel size m (samples)', yLabel: 'mean φ', layers: DATA.sweeps.flatMap((of, i) => [
-    curveOf(of.sizes, of.phi, kernelColour(i)), dots(of.sizes, of.phi, kernelColour(i), 2.5),
+    curve(of.sizes, of.phi, kernelColour(i)), dots(of.sizes, of.phi, kernelColour(i), 2.5),
     ...(of.chosen ? [ring(of.chosen, of.phi[of.sizes.indexOf(of.chosen)], kernelColour(i), 7)] : [])]) }));
-}
-
-/** A curve through points. */
-function curveOf(xs, ys, name) {
-  return ({ ctx, toX, toY }) => {
-    ctx.strokeStyle = colour(name);
-    ctx.lineWidth = 1.5;
-    ctx.beginPath();
-    xs.forEach((x, i) => ctx.lineTo(toX(x), toY(ys[i])));
-    ctx.stroke();
-  };
 }
 
 function showHistory() {
@@ -117,7 +107,7 @@ function showHistory() {
   for (const [name, yLabel] of [['phi', 'φ on validation'], ['loss', 'mean absolute error in training']]) {
     byId(`history-${name}`).setAttribute('aria-label', `${yLabel} against the epoch; the table lists it`);
     keep(() => draw(byId(`history-${name}`), { x: [0.5, last + 0.5], y: rangeOf(DATA.histories.map((of) => of[name])), xLabel: 'epoch', yLabel, layers: DATA.histories.flatMap((of, i) => [
-      curveOf(of.epochs, of[name], kernelColour(i)), dots(of.epochs, of[name], kernelColour(i), 2.5),
+      curve(of.epochs, of[name], kernelColour(i)), dots(of.epochs, of[name], kernelColour(i), 2.5),
       ...(of.chosen ? [ring(of.chosen, of[name][of.epochs.indexOf(of.chosen)], kernelColour(i), 7)] : [])]) }));
   }
   const rows = DATA.histories.flatMap((of) => of.epochs.map((epoch, i) => [of.name, epoch, of.phi[i], of.loss[i]]));
@@ -129,7 +119,7 @@ function showBars() {
   const total = DATA.bars.reduce((sum, [, size]) => sum + size, 0), most = Math.max(...DATA.bars.map(([, size]) => size));
   for (const [name, size] of DATA.bars) {
     const canvas = make('canvas', { 'aria-hidden': 'true' });
-    byId('bars-list').append(make('div', { className: 'bar' }, make('span', {}, name), canvas, make('span', {}, `${short(size)} bytes, ${((100 * size) / total).toFixed(1)} %`)));
+    byId('bars-list').append(make('div', { className: 'bar' }, make('span', {}, name), canvas, make('span', {}, `${short(size)} ${size === 1 ? 'byte' : 'bytes'}, ${((100 * size) / total).toFixed(1)} %`)));
     keep(() => draw(canvas, { x: [0, most], y: [0, 1], frameless: true, layers: [({ ctx, box, toX }) => {
       ctx.fillStyle = colour('accent');
       ctx.fillRect(box.left, box.top, Math.max(2, toX(size) - box.left), box.bottom - box.top);
@@ -145,7 +135,7 @@ function showCurve() {
   byId('curve-table').append(table('Rate and distortion', ['PRDN, %', 'bits per sample', 'compression ratio'], points.map((row) => row.map((v) => short(v, 4)))));
   const sorted = [...points].sort((a, b) => a[0] - b[0]);
   keep(() => draw(byId('curve-plot'), { x: [0, Math.max(...all.map((p) => p[0])) * 1.06], y: [0, Math.max(...all.map((p) => p[1])) * 1.12], xLabel: 'PRDN (%)', yLabel: 'bits per sample', layers: [
-    curveOf(sorted.map((p) => p[0]), sorted.map((p) => p[1]), 'accent'), dots(sorted.map((p) => p[0]), sorted.map((p) => p[1]), 'accent', 4),
+    curve(sorted.map((p) => p[0]), sorted.map((p) => p[1]), 'accent'), dots(sorted.map((p) => p[0]), sorted.map((p) => p[1]), 'accent', 4),
     ...(own ? [ring(own[0], own[1], 'text', 8)] : [])] }));
 }
 

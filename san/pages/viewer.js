@@ -28,7 +28,7 @@ class Viewer {
     const sameLength = this.view && this.view.total === view.total && this.view.rate === view.rate;
     this.view = view;
     this.step = view.rate ? 1 / view.rate : 1;
-    if (!sameLength) this.range = this.whole();
+    if (!sameLength) this.range = this.beginning();
     byId('view-error').hidden = !view.error;
     byId('view-events').hidden = !view.events || view.events.positions.length === 0;
     byId('events-table').hidden = byId('view-events').hidden;
@@ -43,6 +43,12 @@ class Viewer {
     return [0, Math.max(1, this.view.total - 1)];
   }
 
+  /** What is shown first: about ten seconds. */
+  beginning() {
+    const { view } = this, count = Math.round(view.rate ? 10 * view.rate : 3000);
+    return view.total <= 1.5 * count ? this.whole() : [view.start, Math.min(view.total - 1, view.start + count)];
+  }
+
   said(t) {
     return this.view.rate ? `${Number((t / this.view.rate).toFixed(3))} s` : `sample ${Math.round(t)}`;
   }
@@ -50,9 +56,9 @@ class Viewer {
   showKey() {
     const { view } = this, used = view.events ? [...new Set(view.events.kernels)].sort((a, b) => a - b) : [];
     byId('view-key').replaceChildren(
-      ...(view.x ? [make('li', { className: 'signal' }, 'original x'), make('li', { className: 'reconstruction' }, 'decoded x̂'), make('li', { className: 'error' }, 'x̂ − x')]
+      ...(view.x ? [make('li', { className: 'signal' }, DATA.names[0]), make('li', { className: 'reconstruction' }, DATA.names[1])]
         : [make('li', { className: 'signal' }, 'decoded')]),
-      ...used.slice(0, 12).map((k) => make('li', { className: kernelColour(k) }, `events of w${k + 1 - (view.firstKernel || 0)}`)));
+      ...used.slice(0, 16).map((k) => make('li', { className: kernelColour(k) }, `w${k + 1}`)));
   }
 
   /** Move to a range of samples, within the signal and not shorter than 16 samples. */
@@ -141,10 +147,10 @@ class Viewer {
     }
     layers.push(line(view.decodedValues, view.x ? 'reconstruction' : 'signal', { ...options, width: 1.3 }));
     const below = [byId('view-error'), byId('view-events')].filter((canvas) => !canvas.hidden);
-    this.frame = draw(byId('view-signal'), { x, y: rangeOf(shown), xLabel: below.length ? '' : xLabel, yLabel: view.scale, layers });
+    this.frame = draw(byId('view-signal'), { x, y: rangeOf(shown), left: ALIGNED, xLabel: below.length ? '' : xLabel, yLabel: view.scale, layers });
     if (view.error) {
-      draw(byId('view-error'), { x, y: rangeOf([this.within(view.error), [0]]), xLabel: below.length === 1 ? xLabel : '',
-        yLabel: `error ${view.scale ? `(${view.scale})` : ''}`, layers: [baseline(), line(view.error, 'error', { ...options, width: 1 })] });
+      draw(byId('view-error'), { x, left: ALIGNED, y: rangeOf([this.within(view.error), [0]]), xLabel: below.length === 1 ? xLabel : '',
+        yLabel: `error x̂ − x ${view.scale ? `(${view.scale})` : ''}`, layers: [baseline(), line(view.error, 'error', { ...options, width: 1 })] });
     }
     const events = this.eventsShown();
     if (view.events) this.drawEvents(events, x, xLabel);
@@ -195,7 +201,7 @@ class Viewer {
         layers.push(stems([positions[e] + anchor], [high], name, { step, radius: 0 }));
       }
     }
-    draw(byId('view-events'), { x, y: rangeOf(heights), xLabel, yLabel: `events, as they are drawn ${view.scale ? `(${view.scale})` : ''}`, layers });
+    draw(byId('view-events'), { x, left: ALIGNED, y: rangeOf(heights), xLabel, yLabel: `events, as they are drawn ${view.scale ? `(${view.scale})` : ''}`, layers });
   }
 
   showTables() {
