@@ -94,7 +94,7 @@ def _member(folder: Path, data_dir: str | None) -> dict[str, Any]:
     if model is None:
         content["words"].append(("Not finished", "The folder holds no chosen model yet."))
         return content
-    content["kernels"] = _kernels(model, settings)
+    content["kernels"] = _kernels(model)
     _show_test(content, folder, source, settings, model, data_dir)
     return content
 
@@ -108,6 +108,8 @@ def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
     for part in parts:
         for view in part["views"]:
             view["events"]["first"] = offset
+        for kernel in part["kernels"]:
+            kernel["note"] = f"{part['plane'][0]['name']}, {kernel['note']}"
         offset += len(part["kernels"])
         joined["kernels"] += part["kernels"]
         joined["views"] += part["views"]
@@ -313,7 +315,7 @@ def _selection(settings: Settings) -> str:
 # What the chosen model does
 
 
-def _kernels(model: SAN, settings: Settings) -> list[dict[str, Any]]:
+def _kernels(model: SAN) -> list[dict[str, Any]]:
     """Kernels as the decoder draws them, and where in them an event lies."""
     found = []
     for w, size in zip(model.kernels, model.kernel_sizes, strict=True):

@@ -83,7 +83,7 @@ def describe_stream(
         kernels = None if decoder.dictionary is None else decoder.dictionary.kernels / SCALE
     views = [_view(c, y, x, events, info, shown) for c in shown.channels]
     error = [] if x is None else _errors(x, y, info)
-    content = {
+    content: dict[str, Any] = {
         "title": path.name,
         "summary": [_sentence(info)],
         "tiles": _tiles(info, error),
@@ -321,6 +321,7 @@ def _curve(x: np.ndarray, info: Info, shown: Part, progress: Progress) -> dict[s
             progress("compressing at several errors", (done + share) / len(CURVE_PRDNS))
 
         of_point = inspect(compress(part, info.fs, prdn=prdn, progress=on_share))
+        on_share(1.0)
         points.append([of_point.prdn, of_point.bits_per_sample, of_point.compression_ratio])
     whole = (
         "the whole original"

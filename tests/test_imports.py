@@ -69,7 +69,12 @@ def test_every_public_name_is_there():
 # A room may import those after it in this list.
 ORDER = [
     "cli",
+    "cli_pages",
     "cli_codec",
+    "explore",
+    "report_page",
+    "report_run",
+    "report_stream",
     "console",
     "reproduction",
     "report_paper",
@@ -101,6 +106,7 @@ ORDER = [
     "datasets_table",
     "datasets_physionet",
     "arrays",
+    "page",
     "signals",
     "fetch",
     "storage",

@@ -11,10 +11,10 @@ function kernelColour(i) {
   return `kernel-${(i % 8) + 1}`;
 }
 
-/** Round numbers from low to high, about `count` of them, and how to write them. */
-function ticks(low, high, count) {
+/** Round numbers from low to high, about `count` of them, and how to write them; steps of at least `least`. */
+function ticks(low, high, count, least = 0) {
   const rough = (high - low) / Math.max(1, count), power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((f) => f * power).find((s) => s >= rough * 0.999) || 10 * power;
+  const step = [1, 2, 5, 10].map((f) => f * power).find((s) => s >= rough * 0.999 && s >= least) || Math.max(least, 10 * power);
   const digits = Math.min(12, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
   const values = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) values.push(i * step);
@@ -44,7 +44,7 @@ function rangeOf(arrays, room = 0.06) {
 }
 
 /** Draw axes and layers; the answer turns places on the canvas into values and back. */
-function draw(canvas, { x, y, xLabel = '', yLabel = '', layers, frameless = false, left = 0 }) {
+function draw(canvas, { x, y, xLabel = '', yLabel = '', layers, frameless = false, left = 0, whole = false }) {
   const width = canvas.clientWidth, height = canvas.clientHeight, ratio = devicePixelRatio || 1;
   if (width === 0 || height === 0) return null;
   canvas.width = Math.round(width * ratio);
@@ -52,7 +52,7 @@ function draw(canvas, { x, y, xLabel = '', yLabel = '', layers, frameless = fals
   const ctx = canvas.getContext('2d');
   ctx.scale(ratio, ratio);
   ctx.font = FONT;
-  const xTicks = ticks(...x, width / 90), yTicks = ticks(...y, height / 42);
+  const xTicks = ticks(...x, width / 90, whole ? 1 : 0), yTicks = ticks(...y, Math.max(3, height / 42));
   const widest = Math.max(...yTicks.values.map((v) => ctx.measureText(yTicks.text(v)).width), 8);
   const box = frameless
     ? { left: 4, right: width - 4, top: 4, bottom: height - 4 }

@@ -2,6 +2,7 @@
 'use strict';
 
 const redraws = [];
+let planeFrame = null; // of the plane of φ, to find what is pointed at
 
 function reveal(id) {
   byId(id).hidden = false;
@@ -31,7 +32,7 @@ function showKernels() {
   byId('kernels-note').textContent = DATA.kernelsNote;
   DATA.kernels.forEach((kernel, k) => {
     const canvas = make('canvas', { role: 'img', 'aria-label': `Kernel ${k + 1}, ${kernel.note}` });
-    byId('kernels-list').append(make('figure', {}, canvas, make('figcaption', {}, make('b', { className: kernelColour(k) }, `w${k + 1}`), ` ${kernel.note}`)));
+    byId('kernels-list').append(make('figure', { className: kernel.image ? 'small' : '' }, canvas, make('figcaption', {}, make('b', { className: kernelColour(k) }, `w${k + 1}`), ` ${kernel.note}`)));
     const values = kernel.image ? [numbers(kernel.image)] : kernel.channels.map((text) => numbers(text));
     kernel.shown = values;
     const largest = Math.max(...values[0].map(Math.abs));
@@ -65,9 +66,9 @@ function showPlane() {
   const name = (p) => `${DATA.plane[p.i].name}, m = ${p.m}, ${p.split}: φ ${short(p.phi)}, CR⁻¹ ${short(p.ratio)}, loss ${short(p.loss)}`;
   byId('plane-key').append(...DATA.plane.map((of, i) => make('li', { className: kernelColour(i) }, of.name)));
   const best = all.filter((p) => p.split === 'test');
-  let near = null, frame = null;
+  let near = null;
   const paint = () => {
-    frame = draw(byId('plane-plot'), { x: [0, xMax], y: [0, yMax], xLabel: 'CR⁻¹: numbers of the description for each sample', yLabel: 'normalised loss', layers: [
+    planeFrame = draw(byId('plane-plot'), { x: [0, xMax], y: [0, yMax], xLabel: 'CR⁻¹: numbers of the description for each sample', yLabel: 'normalised loss', layers: [
       arcs(arcRadii(xMax, yMax)),
       ...DATA.plane.map((of) => curve(of.points.map((p) => p[0]), of.points.map((p) => p[1]), 'grid')),
       ...DATA.plane.map((of, i) => dots(of.points.map((p) => p[0]), of.points.map((p) => p[1]), kernelColour(i), 3.5)),
@@ -79,7 +80,7 @@ function showPlane() {
   byId('plane-plot').setAttribute('aria-label', `${all.length} models. ${best.map(name).join('; ')}`);
   byId('plane-plot').addEventListener('pointermove', (event) => {
     const box = byId('plane-plot').getBoundingClientRect();
-    const far = (p) => Math.hypot(frame.toX(p.ratio) - event.clientX + box.left, frame.toY(p.loss) - event.clientY + box.top);
+    const far = (p) => Math.hypot(planeFrame.toX(p.ratio) - event.clientX + box.left, planeFrame.toY(p.loss) - event.clientY + box.top);
     const nearest = all.reduce((a, b) => (far(a) <= far(b) ? a : b)), found = far(nearest) < 30 ? nearest : null;
     if (found === near) return;
     near = found;
@@ -95,7 +96,7 @@ function showSweep() {
   const sizes = DATA.sweeps.map((of) => of.sizes), low = Math.min(...sizes.flat()), high = Math.max(...sizes.flat());
   byId('sweep-key').append(...DATA.sweeps.map((of, i) => make('li', { className: kernelColour(i) }, `${of.name}${of.chosen ? `, chosen m = ${of.chosen}` : ''}`)));
   byId('sweep-plot').setAttribute('aria-label', 'Validation φ of each kernel size; the table of the models lists them');
-  keep(() => draw(byId('sweep-plot'), { x: [low - 1, high + 1], y: rangeOf(DATA.sweeps.map((of) => of.phi)), xLabel: 'kernel size m (samples)', yLabel: 'mean φ', layers: DATA.sweeps.flatMap((of, i) => [
+  keep(() => draw(byId('sweep-plot'), { x: [low - 0.5, high + 0.5], whole: true, y: rangeOf(DATA.sweeps.map((of) => of.phi)), xLabel: 'kernel size m (samples)', yLabel: 'mean φ', layers: DATA.sweeps.flatMap((of, i) => [
     curve(of.sizes, of.phi, kernelColour(i)), dots(of.sizes, of.phi, kernelColour(i), 2.5),
     ...(of.chosen ? [ring(of.chosen, of.phi[of.sizes.indexOf(of.chosen)], kernelColour(i), 7)] : [])]) }));
 }
@@ -106,7 +107,7 @@ function showHistory() {
   byId('history-key').append(...DATA.histories.map((of, i) => make('li', { className: kernelColour(i) }, `${of.name}${of.chosen ? `, chosen after epoch ${of.chosen}` : ''}`)));
   for (const [name, yLabel] of [['phi', 'φ on validation'], ['loss', 'mean absolute error in training']]) {
     byId(`history-${name}`).setAttribute('aria-label', `${yLabel} against the epoch; the table lists it`);
-    keep(() => draw(byId(`history-${name}`), { x: [0.5, last + 0.5], y: rangeOf(DATA.histories.map((of) => of[name])), xLabel: 'epoch', yLabel, layers: DATA.histories.flatMap((of, i) => [
+    keep(() => draw(byId(`history-${name}`), { x: [0.5, last + 0.5], whole: true, y: rangeOf(DATA.histories.map((of) => of[name])), xLabel: 'epoch', yLabel, layers: DATA.histories.flatMap((of, i) => [
       curve(of.epochs, of[name], kernelColour(i)), dots(of.epochs, of[name], kernelColour(i), 2.5),
       ...(of.chosen ? [ring(of.chosen, of[name][of.epochs.indexOf(of.chosen)], kernelColour(i), 7)] : [])]) }));
   }

@@ -8,6 +8,7 @@ class Viewer {
     this.views = views;
     this.kernels = kernels;
     this.element = byId('viewer');
+    Viewer.shown = this;
     this.listen();
     this.show(0);
   }
