@@ -12,7 +12,7 @@ OUTPUT = "File to write: NAME.html."
 FORCE = "Replace the file if it is there."
 CHANNEL = "Channel, from 0. Default: 0."
 START = """Where the excerpt begins, in seconds (samples where no rate is known). Default: 0, of the
-bundled recording 10."""
+bundled recording 260."""
 SECONDS = "Length of the excerpt. Default: 3000 samples."
 SAMPLES = "Length of the excerpt, in samples."
 FS = "Sampling rate, where the file does not say."
@@ -36,7 +36,7 @@ def add_to(app: typer.Typer) -> None:
 
 def explore(
     signal: Annotated[
-        Path | None, typer.Argument(metavar="[SIGNAL]", help=SIGNAL, show_default=False)
+        Path | None, typer.Argument(metavar="SIGNAL", help=SIGNAL, show_default=False)
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help=OUTPUT, metavar="FILE")] = Path(
         "explore.html"

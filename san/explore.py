@@ -10,7 +10,7 @@ from san import arrays, page
 
 SAMPLES = 3000  # of the excerpt, unless told otherwise
 KERNEL_SIZE = 150
-BUNDLED_START = 10.0  # seconds
+BUNDLED_START = 260.0  # seconds
 MOST_SAMPLES = 20_000
 MOST_KERNEL = 2000
 TOLERANCE = 3  # as `san.model.sparsity_of` has it
@@ -50,7 +50,7 @@ def excerpt(
         From 0.
     start : float, optional
         Where it begins: seconds, or samples where no rate is known. Default: 0, of the
-        bundled recording 10 s.
+        bundled recording 260 s.
     seconds, samples : float, int, optional
         How long it is, 3000 samples unless one of them is given. What is beyond the end is left
         out.

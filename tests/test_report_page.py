@@ -266,7 +266,8 @@ def test_the_page_of_a_stream_is_whole(stream_page):
     assert "25 s" in stream_page.find_element("id", "summary").text
     unnamed = stream_page.execute_script(
         "return [...document.querySelectorAll('canvas')].filter((e) => "
-        "e.offsetParent && !e.getAttribute('aria-label') && !e.getAttribute('aria-hidden')).map((e) => e.outerHTML)"
+        "e.offsetParent && !e.getAttribute('aria-label') && !e.getAttribute('aria-hidden'))"
+        ".map((e) => e.outerHTML)"
     )
     assert unnamed == []
 
@@ -406,14 +407,11 @@ def test_a_phone(kind, scheme, stream, run, browser, opened):
 
 def test_images_are_shown(opened, tmp_path):
     model = SAN(2, [3, 4], "extrema", [1, 2], seed=1)
-    splits = san.datasets.Splits(*[
-        san.datasets.Dataset(
-            name="images", split="test", x=np.random.default_rng(0).random((5, 1, 9, 7), np.float32), y=None,
-            sampling_rate=None, units=(), channels=(), scale="", licence="",
-        )
-    ] * 3)  # fmt: skip
+    x = np.random.default_rng(0).random((5, 1, 9, 7), np.float32)
+    part = san.datasets.Dataset("images", "test", x, None, None, (), (), "", "")
+    splits = san.datasets.Splits(part, part, part)
     images = report_run._images(model, splits)
-    assert np.allclose(unpacked(images[0]["signal"]), splits.test.x[0, 0].ravel())
+    assert np.allclose(unpacked(images[0]["signal"]), x[0, 0].ravel())
     content = {"title": "images", "images": images, "kernelsNote": "",
                "kernels": report_run._kernels(model)}  # fmt: skip
     driver = opened(content)

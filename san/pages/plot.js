@@ -14,8 +14,11 @@ function kernelColour(i) {
 /** Round numbers from low to high, about `count` of them, and how to write them; steps of at least `least`. */
 function ticks(low, high, count, least = 0) {
   const rough = (high - low) / Math.max(1, count), power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((f) => f * power).find((s) => s >= rough * 0.999 && s >= least) || Math.max(least, 10 * power);
-  const digits = Math.min(12, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
+  const within = (size) => Math.floor(high / size + 1e-9) - Math.ceil(low / size - 1e-9) + 1;
+  let step = Math.max(least, [1, 2, 5, 10].map((f) => f * power).find((s) => s >= rough * 0.999) || 10 * power);
+  while (within(step) < 2 && step / 2 >= least) step /= 2;
+  let digits = 0;
+  while (digits < 12 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6 * step * 10 ** digits) digits += 1;
   const values = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) values.push(i * step);
   return { values, text: (v) => (Math.abs(v) < step / 2 ? 0 : v).toFixed(digits).replace('-', '−') };

@@ -188,19 +188,21 @@ class Viewer {
 
   drawEvents(shown, x, xLabel) {
     const { view, step } = this, { positions, kernels, amplitudes } = view.events;
-    const layers = [baseline()], heights = [new Float32Array(1)];
+    const layers = [baseline()], heights = [new Float32Array(1)], summits = new Map(); // by kernel
     for (const e of shown) {
       const { w, anchor } = this.kernel(kernels[e]), name = kernelColour(kernels[e]);
-      const high = amplitudes[e] * w[anchor];
-      if (shown.length <= MOST_SHAPES) {
-        const drawn = w.map((v) => v * amplitudes[e]);
-        heights.push(drawn);
-        layers.push(line(drawn, name, { start: positions[e], step, width: 1.5 }));
-        layers.push(dots([(positions[e] + anchor) * step], [high], name, 2.5));
-      } else {
-        heights.push([high]);
-        layers.push(stems([positions[e] + anchor], [high], name, { step, radius: 0 }));
-      }
+      if (!summits.has(kernels[e])) summits.set(kernels[e], { places: [], values: [] });
+      summits.get(kernels[e]).places.push(positions[e] + anchor);
+      summits.get(kernels[e]).values.push(amplitudes[e] * w[anchor]);
+      if (shown.length > MOST_SHAPES) continue;
+      const drawn = w.map((v) => v * amplitudes[e]);
+      heights.push(drawn);
+      layers.push(line(drawn, name, { start: positions[e], step, width: 1.5 }));
+    }
+    for (const [k, { places, values }] of summits) {
+      heights.push(values);
+      layers.push(shown.length > MOST_SHAPES ? stems(places, values, kernelColour(k), { step, radius: 0 })
+        : dots(places.map((t) => t * step), values, kernelColour(k), 2.5));
     }
     draw(byId('view-events'), { x, left: ALIGNED, y: rangeOf(heights), xLabel, yLabel: `events, as they are drawn ${view.scale ? `(${view.scale})` : ''}`, layers });
   }
