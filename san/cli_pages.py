@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from san.cli_codec import _check_free, _progress
+from san.cli_codec import NEEDED, _check_free, _progress
 
 SIGNAL = """A WFDB record, a .npy or a .csv file. Default: the bundled recording."""
 OUTPUT = "File to write: NAME.html."
@@ -85,6 +85,9 @@ def report(
     no_curve: Annotated[
         bool, typer.Option("--no-curve", help=NO_CURVE, show_default=False)
     ] = False,
+    dictionary: Annotated[
+        Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
+    ] = None,
     data_dir: Annotated[
         str | None, typer.Option(help=DATA_DIR, metavar="FOLDER", show_default=False)
     ] = None,
@@ -97,15 +100,20 @@ def report(
     _check_output(output, force)
     from san.report_page import describe
 
-    given = {"--original": original, "--channel": channel, "--start": start, "--seconds": seconds}
+    options = {
+        "original": original,
+        "channel": channel,
+        "start": start,
+        "seconds": seconds,
+        "dictionary": dictionary,
+    }
     if source.is_dir():
-        for name, value in {**given, "--no-curve": no_curve or None}.items():
+        for name, value in {**options, "no-curve": no_curve or None}.items():
             if value is not None:
-                raise ValueError(f"{source} is a run folder, and {name} is for streams")
+                raise ValueError(f"{source} is a run folder, and --{name} is for streams")
     elif data_dir is not None:
         raise ValueError(f"{source} is no run folder, and --data-dir is for those")
     with _progress(f"reporting on {source.name}") as progress:
-        options = {"original": original, "channel": channel, "start": start, "seconds": seconds}
         page = describe(source, data_dir, progress, curve=not no_curve, **options)
     _write(output, page)
 

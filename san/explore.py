@@ -175,8 +175,6 @@ def _read(path: Path | None, fs: float | None) -> arrays.Array:
 
         bundled = datasets.load_recording()
         return arrays.Array(bundled.data, bundled.sampling_rate, bundled.units, bundled.channels)
-    if path.suffix in (".npy", ".csv"):
-        return arrays.read(path, fs)
     return arrays.read(path, fs, physical=True)
 
 

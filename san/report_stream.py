@@ -40,6 +40,7 @@ def describe_stream(
     start: float = 0.0,
     seconds: float | None = None,
     curve: bool = True,
+    dictionary: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Gather what the page of a stream shows.
@@ -57,6 +58,8 @@ def describe_stream(
         Default: from the beginning, 300,000 values.
     curve : bool
         Whether the original is compressed at several errors.
+    dictionary : Path, optional
+        Needed where the stream only names one, as for `san.decompress`.
     progress : callable, optional
         Told what is done, and the share of it, 0 ... 1.
 
@@ -74,7 +77,7 @@ def describe_stream(
     """
     progress = progress or (lambda what, share: None)
     with open(path, "rb") as file:
-        decoder = Decoder(file)
+        decoder = Decoder(file, dictionary=dictionary)
         info = decoder.info
         shown = _part(info, channel, start, seconds, 2 if original is not None else 1)
         x = None if original is None else _original(original, path, info)

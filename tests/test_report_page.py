@@ -448,6 +448,16 @@ def test_the_command_writes_one_file(kind, command, stream, run, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
 
 
+def test_a_dictionary_that_is_only_named(command, x, tmp_path):
+    dictionary = san.learn_dictionary(x, fs=360)
+    dictionary.save(tmp_path / "d")
+    blob = san.compress(x, 360, prdn=9.0, dictionary=dictionary, embed_dictionary=False)
+    (tmp_path / "named.san").write_bytes(blob)
+    code, _, err = command("report", "named.san")
+    assert code == 2 and "none was given" in err
+    assert command("report", "named.san", "--dictionary", "d")[0] == 0
+
+
 def test_every_record_of_a_collection(command, recordings, tmp_path, browser):
     arguments = "train --record all --kernel-sizes 20,40 --epochs 1 --output all --data-dir".split()
     assert command(*arguments, recordings)[0] == 0

@@ -140,8 +140,8 @@ class Editor {
     this.frame = this.paint(this.canvas, this.range, marks);
     const { canvas, selected } = this;
     const said = short(values[selected]);
-    canvas.setAttribute('aria-valuemin', this.frame ? short(this.frame.y[0]) : -1);
-    canvas.setAttribute('aria-valuemax', this.frame ? short(this.frame.y[1]) : 1);
+    canvas.setAttribute('aria-valuemin', this.frame ? this.frame.y[0] : -1);
+    canvas.setAttribute('aria-valuemax', this.frame ? this.frame.y[1] : 1);
     canvas.setAttribute('aria-valuenow', values[selected]);
     canvas.setAttribute('aria-valuetext', `${this.label()} sample ${selected + 1} of ${values.length}: ${said}`);
   }
