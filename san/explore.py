@@ -15,7 +15,7 @@ MOST_SAMPLES = 20_000
 MOST_KERNEL = 2000
 TOLERANCE = 3  # as `san.model.sparsity_of` has it
 STYLES = ("base.css", "explore.css")
-SCRIPTS = ("mathematics.js", "plot.js", "document.js", "explore.js")
+SCRIPTS = ("mathematics.js", "plot.js", "document.js", "editor.js", "explore.js")
 
 
 @dataclass(frozen=True)

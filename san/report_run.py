@@ -1,21 +1,15 @@
 """What a report says of a run folder: its models on the plane of φ, and what one of them does."""
 
-import base64
 import csv
 import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from san import page, report, runs
-from san.datasets import MissingData, Splits
+from san import report, runs
 from san.model import SAN
+from san.report_signals import kernels_of, show_test
 from san.settings import Settings
 
-MOST_WINDOWS = 6  # of the test split that are shown
-MOST_IMAGES = 12
-LARGEST_FIGURE = 1 << 20  # bytes
 NAMES = {
     "identity": "Identity",
     "relu": "ReLU",
@@ -94,8 +88,8 @@ def _member(folder: Path, data_dir: str | None) -> dict[str, Any]:
     if model is None:
         content["words"].append(("Not finished", "The folder holds no chosen model yet."))
         return content
-    content["kernels"] = _kernels(model)
-    _show_test(content, folder, source, settings, model, data_dir)
+    content["kernels"] = kernels_of(model)
+    show_test(content, folder, source, settings, model, data_dir)
     return content
 
 
@@ -118,7 +112,7 @@ def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
     joined["sweeps"] = [one for part in parts for one in part.get("sweeps", [])]
     rows = [table[2][0] for part in parts for table in part["tables"][:1]]
     joined["tables"] = [(*first["tables"][0][:2], rows)] if rows else []
-    joined["words"] = first["words"][:2] + [word for part in parts for word in part["words"][2:]]
+    joined["words"] = list(dict.fromkeys(word for part in parts for word in part["words"]))
     return joined
 
 
@@ -310,109 +304,3 @@ def _selection(settings: Settings) -> str:
         "test split was looked at once. Points of the plane are each kernel size's best epoch, on "
         "validation."
     )
-
-
-# What the chosen model does
-
-
-def _kernels(model: SAN) -> list[dict[str, Any]]:
-    """Kernels as the decoder draws them, and where in them an event lies."""
-    found = []
-    for w, size in zip(model.kernels, model.kernel_sizes, strict=True):
-        values = w.detach().cpu().numpy()
-        if model.dimensions == 2:
-            found.append({"rows": size[0], "columns": size[1], "image": page.packed(values[0]),
-                          "note": " × ".join(map(str, size))})  # fmt: skip
-            continue
-        before = (size[0] - 1) // 2
-        if model.decoder == "paper":
-            values, before = values[:, ::-1], size[0] // 2
-        found.append(
-            {
-                "channels": [page.packed(row) for row in values],
-                "anchors": [before] * len(values),
-                "note": f"m = {size[0]}",
-            }
-        )
-    return found
-
-
-def _show_test(
-    content: dict[str, Any],
-    folder: Path,
-    source: runs.Source,
-    settings: Settings,
-    model: SAN,
-    data_dir: str | None,
-) -> None:
-    """Run the model on the first test signals; without the data, show the folder's figure."""
-    try:
-        splits = runs.find_signals(folder, source, settings, data_dir)
-    except (MissingData, ValueError, OSError) as error:
-        content["words"].append(("Test signals", f"Not recomputed: {error}. The figure is the one "
-                                "that the run folder holds."))  # fmt: skip
-        figure = folder / "figures" / "overview.png"
-        if figure.is_file() and figure.stat().st_size <= LARGEST_FIGURE:
-            content["figure"] = base64.b64encode(figure.read_bytes()).decode()
-        return
-    if model.dimensions == 2:
-        content["images"] = _images(model, splits)
-    else:
-        content["views"] = _views(model, splits)
-    shown = len(content["views"]) or len(content["images"])
-    content["words"].append(
-        ("Test signals", f"The first {shown} of {len(splits.test.x)}, recomputed for this page "
-         "with the chosen model on the run's data, whose checksums agree."))  # fmt: skip
-
-
-def _forward(model: SAN, splits: Splits, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    import torch
-
-    x = splits.test.x[:most]
-    with torch.no_grad():
-        output = model(torch.from_numpy(np.ascontiguousarray(x)))
-    return x, output.x_hat.numpy(), output.activations.numpy()
-
-
-def _views(model: SAN, splits: Splits) -> list[dict[str, Any]]:
-    test = splits.test
-    x, x_hat, alpha = _forward(model, splits, MOST_WINDOWS)
-    views = []
-    for i in range(len(x)):
-        kernels, places = np.nonzero(alpha[i])
-        before = [(m[0] - 1) // 2 if model.decoder == "adjoint" else m[0] // 2
-                  for m in model.kernel_sizes]  # fmt: skip
-        positions = places - np.array(before)[kernels]
-        views.append(
-            {
-                "label": f"{test.name}, test signal {i + 1}",
-                "scale": test.scale,
-                "rate": test.sampling_rate,
-                "start": 0,
-                "total": x.shape[2],
-                "signal": page.packed(x[i, 0]),
-                "decoded": page.packed(x_hat[i, 0]),
-                "channel": 0,
-                "events": {
-                    "positions": page.packed(positions, np.int32),
-                    "kernels": page.packed(kernels, np.int32),
-                    "amplitudes": page.packed(alpha[i][kernels, places]),
-                },
-            }
-        )
-    return views
-
-
-def _images(model: SAN, splits: Splits) -> list[dict[str, Any]]:
-    x, x_hat, alpha = _forward(model, splits, MOST_IMAGES)
-    return [
-        {
-            "rows": x.shape[2],
-            "columns": x.shape[3],
-            "signal": page.packed(x[i, 0]),
-            "decoded": page.packed(x_hat[i, 0]),
-            "events": page.packed(alpha[i].sum(0)),
-            "note": f"{np.count_nonzero(alpha[i])} events",
-        }
-        for i in range(len(x))
-    ]

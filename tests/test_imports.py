@@ -74,6 +74,7 @@ ORDER = [
     "explore",
     "report_page",
     "report_run",
+    "report_signals",
     "report_stream",
     "console",
     "reproduction",

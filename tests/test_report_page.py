@@ -13,7 +13,7 @@ import torch
 from conftest import check_page, show
 
 import san
-from san import cli, report_page, report_run, report_stream, runs
+from san import cli, report_page, report_run, report_signals, report_stream, runs
 from san.codec import transform
 from san.codec.chunk import payload_events
 from san.codec.decoder import Decoder
@@ -410,10 +410,10 @@ def test_images_are_shown(opened, tmp_path):
     x = np.random.default_rng(0).random((5, 1, 9, 7), np.float32)
     part = san.datasets.Dataset("images", "test", x, None, None, (), (), "", "")
     splits = san.datasets.Splits(part, part, part)
-    images = report_run._images(model, splits)
+    images = report_signals._images(model, splits)
     assert np.allclose(unpacked(images[0]["signal"]), x[0, 0].ravel())
     content = {"title": "images", "images": images, "kernelsNote": "",
-               "kernels": report_run._kernels(model)}  # fmt: skip
+               "kernels": report_signals.kernels_of(model)}  # fmt: skip
     driver = opened(content)
     check_page(driver)
     assert len(driver.find_elements("css selector", ".images canvas")) == 15

@@ -61,7 +61,7 @@ function showPlane() {
     ...of.points.map(([ratio, loss, phi, m]) => ({ i, ratio, loss, phi, m, split: 'validation' })),
     ...(of.test ? [{ i, ratio: of.test[0], loss: of.test[1], phi: of.test[2], m: of.test[3], split: 'test' }] : []),
   ]);
-  const reach = (name) => 1.12 * Math.max(0.5, ...all.map((p) => p[name]).filter(Number.isFinite));
+  const reach = (name) => 1.12 * Math.max(0.25, ...all.map((p) => p[name]).filter(Number.isFinite));
   const xMax = Math.min(3, reach('ratio')), yMax = Math.min(2, reach('loss'));
   const name = (p) => `${DATA.plane[p.i].name}, m = ${p.m}, ${p.split}: φ ${short(p.phi)}, CR⁻¹ ${short(p.ratio)}, loss ${short(p.loss)}`;
   byId('plane-key').append(...DATA.plane.map((of, i) => make('li', { className: kernelColour(i) }, of.name)));
@@ -93,10 +93,10 @@ function showPlane() {
 
 function showSweep() {
   reveal('sweep');
-  const sizes = DATA.sweeps.map((of) => of.sizes), low = Math.min(...sizes.flat()), high = Math.max(...sizes.flat());
+  const sizes = DATA.sweeps.map((of) => of.sizes), low = Math.min(...sizes.flat()), high = Math.max(...sizes.flat()), room = Math.max(0.5, 0.03 * (high - low));
   byId('sweep-key').append(...DATA.sweeps.map((of, i) => make('li', { className: kernelColour(i) }, `${of.name}${of.chosen ? `, chosen m = ${of.chosen}` : ''}`)));
   byId('sweep-plot').setAttribute('aria-label', 'Validation φ of each kernel size; the table of the models lists them');
-  keep(() => draw(byId('sweep-plot'), { x: [low - 0.5, high + 0.5], whole: true, y: rangeOf(DATA.sweeps.map((of) => of.phi)), xLabel: 'kernel size m (samples)', yLabel: 'mean φ', layers: DATA.sweeps.flatMap((of, i) => [
+  keep(() => draw(byId('sweep-plot'), { x: [low - room, high + room], whole: true, y: rangeOf(DATA.sweeps.map((of) => of.phi)), xLabel: 'kernel size m (samples)', yLabel: 'mean φ', layers: DATA.sweeps.flatMap((of, i) => [
     curve(of.sizes, of.phi, kernelColour(i)), dots(of.sizes, of.phi, kernelColour(i), 2.5),
     ...(of.chosen ? [ring(of.chosen, of.phi[of.sizes.indexOf(of.chosen)], kernelColour(i), 7)] : [])]) }));
 }

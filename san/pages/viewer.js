@@ -44,9 +44,9 @@ class Viewer {
     return [0, Math.max(1, this.view.total - 1)];
   }
 
-  /** What is shown first: about ten seconds. */
+  /** What is shown first: ten seconds, or a thousand samples. */
   beginning() {
-    const { view } = this, count = Math.round(view.rate ? 10 * view.rate : 3000);
+    const { view } = this, count = Math.round(Math.max(1000, 10 * (view.rate || 0)));
     return view.total <= 1.5 * count ? this.whole() : [view.start, Math.min(view.total - 1, view.start + count)];
   }
 
