@@ -110,8 +110,8 @@ def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
     joined["plane"] = [points for part in parts for points in part["plane"]]
     joined["histories"] = [one for part in parts for one in part["histories"]]
     joined["sweeps"] = [one for part in parts for one in part.get("sweeps", [])]
-    rows = [table[2][0] for part in parts for table in part["tables"][:1]]
-    joined["tables"] = [(*first["tables"][0][:2], rows)] if rows else []
+    means = [part["tables"][0] for part in parts if part["tables"]]
+    joined["tables"] = [(*means[0][:2], [table[2][0] for table in means])] if means else []
     joined["words"] = list(dict.fromkeys(word for part in parts for word in part["words"]))
     return joined
 

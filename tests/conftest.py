@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 
 import pytest
 import torch
@@ -35,7 +36,7 @@ def recordings():
     pytest.skip("the folder of real recordings is not here (set SAN_DATA_DIR)")
 
 
-CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SWITCHES = [
     "--headless=new",
     "--no-sandbox",
@@ -52,15 +53,16 @@ SWITCHES = [
 def chromium(tmp_path_factory):
     """A browser of the whole session; tests that need it are skipped where there is none."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    for program in (CHROMIUM, DRIVER):
-        if not pathlib.Path(program).is_file():
-            pytest.skip(f"{program} is not installed")
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    driver_program = shutil.which("chromedriver")
+    if program is None or driver_program is None:
+        pytest.skip("chromium and chromedriver are not installed")
     options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
+    options.binary_location = program
     for switch in [*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
         options.add_argument(switch)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(executable_path=DRIVER)
+    service = webdriver.ChromeService(executable_path=driver_program)
     driver = webdriver.Chrome(options=options, service=service)
     yield driver
     driver.quit()

@@ -10,6 +10,7 @@ import numpy as np
 
 from .dictionary import Dictionary, read
 from .errors import CorruptStream
+from .grids import BITS
 from .header import Header, Limits
 from .info import Info, describe
 from .kernels import Source, find_dictionary
@@ -195,11 +196,6 @@ class Decoder:
         full, representation = self.header.chunk_samples, self.header.representation
         columns = representation.columns
         length = 0 if self._dictionary is None else self._dictionary.kernels.shape[2]
-        zero, one = (
-            restore(np.full((1, columns), k, np.int64), representation, np.zeros((0, 4), np.int64))
-            for k in (0, 1)
-        )
-        unit = np.abs(one.astype(np.float64) - zero.astype(np.float64)).reshape(-1)
         parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, columns)))]
         for number in range(begin // full, -(-end // full) if end > begin else 0):
             payload, samples = self._reader.chunk(number), self._reader.samples_of(number)
@@ -213,9 +209,7 @@ class Decoder:
             amplitudes = (found.amplitudes * steps)[inside]
             parts.append((positions[inside], found.kernels[inside], amplitudes))
         positions, kernels, amplitudes = (np.concatenate(p) for p in zip(*parts, strict=True))
-        if amplitudes.shape[1] == unit.size:  # not so where channels are coded as bits
-            amplitudes = amplitudes * unit
-        return ChunkEvents(positions, kernels, amplitudes)
+        return ChunkEvents(positions, kernels, amplitudes * _units_of_one(representation))
 
     def _read_all(self) -> np.ndarray:
         footer = self._reader.footer
@@ -253,6 +247,16 @@ def decode_chunk(
     if k.shape != (samples, representation.columns):
         raise CorruptStream(f"a chunk holds {k.shape} integers, not {samples} of each column")
     return restore(k, representation, gaps)
+
+
+def _units_of_one(representation: Representation) -> np.ndarray:
+    """What a step of 1 of the coder's integers is in the signal's units: float64 (columns,)."""
+    if representation.dtype.kind != "f" or BITS in {s.kind for s in representation.scales}:
+        return np.ones(representation.columns)  # those of bits are without loss, and have no events
+    steps = 1 << 20
+    k = np.array([[0] * representation.columns, [steps] * representation.columns], np.int64)
+    low, high = restore(k, representation, np.zeros((0, 4), np.int64)).astype(np.float64)
+    return np.atleast_1d(high - low) / steps
 
 
 def _dictionary_of(header: Header, given: Source | None) -> Dictionary | None:

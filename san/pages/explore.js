@@ -26,7 +26,6 @@ const learning = { on: false, steps: 0, adam: null, best: null };
 const N = ORIGINAL.length;
 const STEP = DATA.rate ? 1 / DATA.rate : 1;
 const LONGEST = Math.min(N, 2000);
-const time = (t) => (DATA.rate ? `${((DATA.start + t) / DATA.rate).toFixed(3)} s` : `sample ${DATA.start + t}`);
 
 function sparsity(w) {
   return state.follow ? sparsityOf(state.activation, w.length, N, DATA.tolerance) : state.parameter;
