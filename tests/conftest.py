@@ -64,6 +64,7 @@ def chromium(tmp_path_factory):
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     service = webdriver.ChromeService(executable_path=driver_program)
     driver = webdriver.Chrome(options=options, service=service)
+    driver.get("about:blank")  # the window's own first page is then behind us
     yield driver
     driver.quit()
 

@@ -327,7 +327,7 @@ def test_tables_say_what_plots_show(stream_page, stream):
     places = events.positions + anchors[events.kernels]
     assert len(rows) == ((places >= 0) & (places <= 3600)).sum() > 5
     first = rows[0].text.split()
-    assert first[:2] == [f"w{events.kernels[0] + 1}", str(places[0])]
+    assert first[:2] == [f"w{events.kernels[places.argmin()] + 1}", str(places.min())]
     samples = stream_page.find_elements("css selector", "#samples-table tbody tr")
     assert len(samples) == 300
     y = decoder.read()

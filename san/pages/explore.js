@@ -110,7 +110,7 @@ function drawPlane() {
 
 function showTable() {
   const rows = state.result.positions.flatMap((of, i) => of.map((t, e) => [
-    `w${i + 1}`, DATA.start + t, ...(DATA.rate ? [Number(((DATA.start + t) * STEP).toFixed(4))] : []), state.result.values[i][e]]));
+    `w${i + 1}`, DATA.start + t, ...(DATA.rate ? [((DATA.start + t) * STEP).toFixed(4)] : []), state.result.values[i][e]]));
   const head = ['kernel', 'sample', ...(DATA.rate ? ['time, s'] : []), 'amplitude'];
   byId('table').replaceChildren(byId('table').querySelector('summary'), table('Events', head, rows, 300));
 }

@@ -175,15 +175,18 @@ class Viewer {
     return { w: kernel.values[channel], anchor: kernel.anchors[channel] };
   }
 
-  /** Numbers of the events whose place is in the range. */
+  /** Where an event is: the place in its kernel that stands for it. */
+  placeOf(e) {
+    const { positions, kernels } = this.view.events;
+    return positions[e] + this.kernel(kernels[e]).anchor;
+  }
+
+  /** Numbers of the events in the range, in the order of their place. */
   eventsShown() {
-    const { events } = this.view, found = [];
-    if (!events) return found;
-    for (let e = 0; e < events.positions.length; e++) {
-      const at = events.positions[e] + this.kernel(events.kernels[e]).anchor;
-      if (at >= this.range[0] && at <= this.range[1]) found.push(e);
-    }
-    return found;
+    const { events } = this.view, [low, high] = this.range;
+    if (!events) return [];
+    const found = [...events.positions.keys()].filter((e) => this.placeOf(e) >= low && this.placeOf(e) <= high);
+    return found.sort((a, b) => this.placeOf(a) - this.placeOf(b));
   }
 
   drawEvents(shown, x, xLabel) {
@@ -209,20 +212,20 @@ class Viewer {
 
   showTables() {
     const { view, step } = this, rate = view.rate ? ['time, s'] : [];
-    const timed = (t) => [Math.round(t), ...(view.rate ? [Number((t * step).toFixed(4))] : [])];
+    const timed = (t) => [Math.round(t), ...(view.rate ? [(t * step).toFixed(4)] : [])];
     const fill = (id, caption, head, rows) => {
       if (byId(id).open) byId(id).replaceChildren(byId(id).querySelector('summary'), table(caption, head, rows, 300));
     };
     if (view.events && byId('events-table').open) {
       const rows = this.eventsShown().map((e) => [`w${view.events.kernels[e] + 1}`,
-        ...timed(view.events.positions[e] + this.kernel(view.events.kernels[e]).anchor), view.events.amplitudes[e]]);
+        ...timed(this.placeOf(e)), view.events.amplitudes[e]]);
       fill('events-table', 'Events', ['kernel', 'sample', ...rate, 'amplitude'], rows);
     }
     if (byId('samples-table').open) {
       const first = Math.max(0, Math.floor(this.range[0]) - view.start), rows = [];
       const last = Math.min(view.decodedValues.length, Math.ceil(this.range[1]) + 1 - view.start);
       for (let t = first; t < Math.min(last, first + 300); t++) {
-        rows.push([view.start + t, ...(view.rate ? [Number(((view.start + t) * step).toFixed(4))] : []), view.decodedValues[t],
+        rows.push([view.start + t, ...(view.rate ? [((view.start + t) * step).toFixed(4)] : []), view.decodedValues[t],
           ...(view.x ? [view.x[t], view.error[t]] : [])]);
       }
       fill('samples-table', 'Samples, at most 300', ['sample', ...rate, 'decoded', ...(view.x ? ['original', 'error'] : [])], rows);
