@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from san import cli_archive, cli_codec, processes
+from san import cli_archive, cli_codec, cli_pages, processes
 
 app = typer.Typer(
     name="san",
@@ -210,3 +210,4 @@ def datasets(
 
 cli_codec.add_to(app)
 cli_archive.add_to(app)
+cli_pages.add_to(app)

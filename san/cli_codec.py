@@ -86,7 +86,7 @@ def compress(
     as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
 ) -> None:
     """Encode a recording within an error, without loss, or to a size."""
-    _check_free(out, force)
+    check_free(out, force)
     check_target(prdn, max_error, lossless, bits_per_sample)
     from san import streams
     from san.codec.info import inspect as described
@@ -136,7 +136,7 @@ def decompress(
     if out != STANDARD and out.suffix.lower() not in ENDINGS:
         raise ValueError(f"{out} must end with .npy, .csv, .edf or .bdf, or name a WFDB record")
     if out != STANDARD:
-        _check_free(out if out.suffix else out.with_name(f"{out.name}.hea"), force)
+        check_free(out if out.suffix else out.with_name(f"{out.name}.hea"), force)
     from san import arrays, streams
     from san.codec.decoder import Decoder
 
@@ -263,7 +263,8 @@ def _write_stream(out: Path, blob: bytes) -> None:
         storage.write(out, blob)
 
 
-def _check_free(out: Path, force: bool) -> None:
+def check_free(out: Path, force: bool) -> None:
+    """Refuse to replace a file unless told to, or to write into no folder."""
     if out == STANDARD:
         return
     if out.exists() and not force:
