@@ -16,7 +16,7 @@ import pytest
 import wfdb
 
 import san
-from san import archive_manifest, archive_workers, cli
+from san import archive_manifest, archive_workers, arrays, cli
 from san.archive import Options, archive, verify
 from san.archive_record import find_records
 
@@ -142,6 +142,29 @@ def test_segments_are_not_records_of_their_own(tmp_path):
     assert [record.path for record in found] == ["m.hea", "three.hea"]
     assert list(found[0].files) == ["m.hea", "one.hea", "one.dat", "two.hea", "two.dat"]
     assert found[0].bytes > 2 * 7200
+
+
+def test_a_record_of_segments(tmp_path):
+    x = wfdb.rdrecord(str(BUNDLED), physical=False).d_signal[:5000]
+    data, out = tmp_path / "data", tmp_path / "out"
+    data.mkdir()
+    for name, part in (("one", x[:2000]), ("two", x[2000:])):
+        wfdb.wrsamp(
+            name, fs=360, units=["mV"], sig_name=["MLII"], fmt=["16"], adc_gain=[200.0],
+            d_signal=part, baseline=[1024], write_dir=str(data),
+        )  # fmt: skip
+    (data / "m.hea").write_text("m/2 1 360 5000\none 2000\ntwo 3000\n")
+    options = Options(lossless=True)
+    assert archive(data, out, options, jobs=1).records == 1
+    assert np.array_equal(san.decompress((out / "m.san").read_bytes()), x)
+    assert verify(out, jobs=1).compared == 1
+    flipped = bytearray((data / "two.dat").read_bytes())
+    flipped[30] ^= 1
+    (data / "two.dat").write_bytes(flipped)
+    assert "two is corrupt" in archive(data, out, options, jobs=1).failures["m.hea"]
+    (data / "self.hea").write_text("self/1 1 360 5000\nself 5000\n")
+    with pytest.raises(ValueError, match="names self, which has segments itself"):
+        arrays.read(data / "self")
 
 
 def test_a_second_run_touches_nothing(originals, out):
