@@ -1,9 +1,10 @@
 """What a record of an archive is, and how one becomes a stream in its place.
 
-WFDB headers, .npy and .csv files are records. A header that is a segment of another record belongs
-to that one, and one without signals is none. Hidden files and folders are left out.
+WFDB headers, .edf, .bdf, .npy and .csv files are records. A header that is a segment of another
+record belongs to that one, and one without signals is none. Hidden files and folders are left out.
 """
 
+import collections
 import errno
 import hashlib
 import math
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from san.codec.info import Info
     from san.codec.kernels import Source as DictionarySource
 
-SUFFIXES = (".hea", ".npy", ".csv")
+ENDINGS = (".hea", ".edf", ".bdf", ".npy", ".csv")
 STREAM = ".san"
 NO_ROOM = (
     errno.ENOSPC,
@@ -47,7 +48,9 @@ class Options:
     fs : float, optional
         Sampling rate in Hz of files that do not say.
     physical : bool
-        Code WFDB records in physical units, as floats.
+        Code WFDB records and EDF in physical units, as floats.
+    annotations : bool
+        Attach the annotation files of WFDB records.
 
     Examples
     --------
@@ -65,6 +68,7 @@ class Options:
     embed_dictionary: bool = True
     fs: float | None = None
     physical: bool = False
+    annotations: bool = True
 
     @property
     def target(self) -> dict[str, Any]:
@@ -109,6 +113,7 @@ class Options:
             "chunk_seconds": self.chunk_seconds,
             "fs": sampling_rate(self.fs) or None,
             "physical": self.physical,
+            "annotations": self.annotations,
         }
 
 
@@ -129,22 +134,19 @@ class Record:
 
 def code_record(path: Path, options: Options) -> "tuple[bytes, Info]":
     """The stream of one record, and what it says of itself."""
-    from san import arrays
-    from san.codec.encoder import compress
+    from san import streams
     from san.codec.info import inspect
-    from san.codec.options import short_texts
 
-    array = arrays.read(path, options.fs, options.physical)
-    blob = compress(
-        array.x,
-        array.fs,
+    blob = streams.encode_file(
+        path,
+        fs=options.fs,
+        physical=options.physical,
+        annotations=options.annotations,
         **options.target,
         dictionary=options.dictionary,
         events=options.events,
         chunk_seconds=options.chunk_seconds,
         embed_dictionary=options.embed_dictionary,
-        units=short_texts(array.units),
-        names=short_texts(array.names),
     )
     return blob, inspect(blob)
 
@@ -196,12 +198,14 @@ def in_words(error: BaseException) -> str:
 
 def find_records(folder: Path) -> list[Record]:
     """All records below a folder, sorted by path; what cannot be read has a problem."""
-    found, records = [], []
+    found, beside, records = [], collections.defaultdict(list), []
     for path, problem in _walk(folder):
         if problem:
             records.append(Record(path, "", {}, problem))
-        else:
+        elif _is_record(path):
             found.append(path)
+        elif not path.endswith(STREAM):
+            beside[os.path.splitext(path)[0]].append(path)
     headers = {path: _named_in(folder / path) for path in found if path.endswith(".hea")}
     segments = {_beside(path, name) for path, named in headers.items() for name in named.segments}
     taken: dict[str, str] = {}
@@ -212,18 +216,26 @@ def find_records(folder: Path) -> list[Record]:
         stream = path.removesuffix(".hea") + STREAM
         problem = f"its stream would be that of {taken[stream]}" if stream in taken else ""
         taken.setdefault(stream, path)
-        files = [path] if named is None else _files_of(path, headers)
-        records.append(Record(path, stream, {f: _known(folder / f) for f in files}, problem))
+        files = [path]
+        if named is not None:  # its annotations have its name
+            files = _files_of(path, headers) + sorted(beside[path.removesuffix(".hea")])
+        known = {name: _known(folder / name) for name in files}
+        records.append(Record(path, stream, known, problem))
     return sorted(records, key=lambda record: record.path)
 
 
+def _is_record(path: str) -> bool:
+    ending = os.path.splitext(path)[1]
+    return ending in ENDINGS or ending.lower() in (".edf", ".bdf")
+
+
 def _walk(folder: Path) -> Iterator[tuple[str, str]]:
-    """Paths that end as records do, and folders that cannot be read, with the reason."""
+    """All files, and folders that cannot be read, with the reason."""
     unreadable: list[OSError] = []
     for place, folders, names in os.walk(folder, onerror=unreadable.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
-            if name.endswith(SUFFIXES) and not name.startswith("."):
+            if not name.startswith("."):
                 yield (Path(place) / name).relative_to(folder).as_posix(), ""
     for error in unreadable:
         yield Path(error.filename).relative_to(folder).as_posix(), in_words(error)

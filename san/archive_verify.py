@@ -136,8 +136,7 @@ def check_stream(out: Path, folder: Path, row: Row) -> tuple[bool, str]:
 
 
 def _problem_of(file: Any, out: Path, record: Path | None, row: Row) -> str:
-    from san import arrays
-    from san.codec.comparison import compare
+    from san import streams
     from san.codec.decoder import Decoder
     from san.codec.info import inspect
 
@@ -147,10 +146,11 @@ def _problem_of(file: Any, out: Path, record: Path | None, row: Row) -> str:
     file.seek(0)
     decoder = Decoder(file, dictionary=dictionary)
     if record is None:
-        samples = sum(len(part) for part in decoder)
-        return "" if samples == row["samples"] else f"it has {samples} samples"
-    x = arrays.read(record, physical=info.dtype.kind == "f").x
-    broken = compare(x, decoder).broken
+        samples = [sum(map(len, part)) for part in streams.decoders(decoder)]
+        for name in info.attachments:
+            decoder.attachment(name)  # compares with its checksum
+        return "" if samples[0] == row["samples"] else f"it has {samples[0]} samples"
+    broken = streams.compare_file(record, decoder).broken
     return f"it does not keep its word: {'; '.join(broken)}" if broken else ""
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from san import cli_archive, cli_codec
+from san import cli_archive, cli_codec, processes
 
 app = typer.Typer(
     name="san",
@@ -25,7 +25,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line; the entry point `san`."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="san", standalone_mode=False)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     except (ValueError, TypeError, OSError) as error:
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    if message:
+    if message and processes.is_first():
         print(f"san: {message}", file=sys.stderr)
     sys.exit(code)
 
@@ -107,6 +107,7 @@ SETTINGS = """TOML file of these same settings, such as a run's settings.toml; o
 come first."""
 OUTPUT = "Run folder. Default: a new one in runs."
 RESUME = "Continue the run in this folder, with its settings."
+JSON = "Print JSON."
 
 
 @app.command()
@@ -138,26 +139,30 @@ def train(
     settings: Annotated[Path | None, _option(RUN, SETTINGS, "FILE")] = None,
     output: Annotated[Path | None, _option(RUN, OUTPUT, "FOLDER")] = None,
     resume: Annotated[Path | None, _option(RUN, RESUME, "FOLDER")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON, rich_help_panel=RUN)] = False,
 ) -> None:
     """Train a Sparsely Activated Network and choose kernel size and epoch by validation φ.
 
     The run folder holds settings, history, model, test metrics and figures.
     """
     given = {name: value for name, value in locals().items() if value is not None}
-    for name in ("settings", "output", "resume"):
+    for name in ("settings", "output", "resume", "as_json"):
         given.pop(name, None)
     from san import console, runs
 
     if resume is not None:
         if settings or output or given.keys() - {"data_dir"}:
             raise ValueError("--resume takes its settings from the run folder: give no others")
-        console.train(runs.resume(resume, data_dir))
+        with processes.joined():
+            console.train(runs.resume(resume, data_dir), as_json)
         return
     if "activation" in given:
         given["activation"] = given["activation"].replace("-", "_")
     if settings is not None:
         given = {**runs.read_settings(settings), **given}
-    console.train(runs.start(*runs.settings_from(given), output))
+    chosen = runs.settings_from(given)
+    with processes.joined():
+        console.train(runs.start(*chosen, output), as_json)
 
 
 @app.command()
@@ -173,11 +178,14 @@ def reproduce(
     output: Annotated[Path, typer.Option(help=FOLDER, metavar="FOLDER", show_default=False)] = Path(
         "reproduction"
     ),
+    as_json: Annotated[bool, typer.Option("--json", help=JSON)] = False,
 ) -> None:
     """Run the paper's experiments and write its tables and figures beside the published numbers.
 
     What was done before for the same settings and data is not done again.
     """
+    if processes.are_several():
+        raise ValueError("reproduce runs in one process, start it without torchrun")
     from san import console
     from san.reproduce import EXPERIMENTS, VARIANTS, plan
 
@@ -185,18 +193,19 @@ def reproduce(
     protocols = ("published", "corrected") if protocol == "both" else (protocol,)
     added = list(VARIANTS)[1:] if variant == ["all"] else variant or []
     units = plan(chosen, protocols, seeds, ["paper", *added], database)
-    console.reproduce(units, output, data_dir)
+    console.reproduce(units, output, data_dir, as_json)
 
 
 @app.command()
 def datasets(
     data_dir: Annotated[str | None, typer.Option(help=DATA_DIR, metavar="FOLDER")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON)] = False,
 ) -> None:
     """List the data sets: what each is, its licence, and whether it is here."""
     from san import console
     from san.datasets import available
 
-    console.show_datasets(available(data_dir))
+    console.show_datasets(available(data_dir), as_json)
 
 
 cli_codec.add_to(app)

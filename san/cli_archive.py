@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from san import cli_codec as codec
 
-DIR = "Folder of records: WFDB headers, .npy and .csv files, in any folders below it."
+DIR = "Folder of records: WFDB headers, .edf, .bdf, .npy and .csv, in any folders below it."
 OUT = "Folder of the streams and of manifest.jsonl. What an earlier run did there is kept."
 ARCHIVE = "Folder that `san archive` wrote."
 JOBS = "Processes, of one thread each. Default: one for each usable core."
@@ -28,7 +28,6 @@ WORK = "Work"
 DICTIONARY = """Kernels to use: a saved dictionary, a run folder, or a model.safetensors. Default:
 learned on each record."""
 NAME_ONLY = "Keep that dictionary once, in OUT, instead of in every stream."
-PHYSICAL = "Code WFDB records in physical units, as floats."
 
 
 class Commands(TyperGroup):
@@ -65,7 +64,10 @@ def archive(
     no_events: Annotated[bool, _option(codec.CODING, codec.NO_EVENTS, None, "--no-events")] = False,
     chunk_seconds: Annotated[float | None, _option(codec.CODING, codec.CHUNK, "SECONDS")] = None,
     fs: Annotated[float | None, _option(codec.CODING, codec.FS, "HZ")] = None,
-    physical: Annotated[bool, _option(codec.CODING, PHYSICAL, None, "--physical")] = False,
+    physical: Annotated[bool, _option(codec.CODING, codec.PHYSICAL, None, "--physical")] = False,
+    no_annotations: Annotated[
+        bool, _option(codec.CODING, codec.NO_ANNOTATIONS, None, "--no-annotations")
+    ] = False,
     jobs: Annotated[int | None, _option(WORK, JOBS, "N")] = None,
     scheduler: Annotated[str | None, _option(WORK, SCHEDULER, "ADDRESS")] = None,
     force: Annotated[bool, _option(WORK, FORCE, None, "--force")] = False,
@@ -91,6 +93,7 @@ def archive(
         embed_dictionary=not name_only,
         fs=fs,
         physical=physical,
+        annotations=not no_annotations,
     )
     with _client(scheduler) as client, _progress("archiving") as progress:
         summary = run(
@@ -161,31 +164,13 @@ def _client(address: str | None) -> Iterator[Any]:
 
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[int, int, float], None]]:
-    """A bar with rate and time left on a terminal, nothing elsewhere; what an interrupt means."""
-    from rich import progress
-    from rich.console import Console
-
-    bar = progress.Progress(
-        "{task.description}",
-        progress.BarColumn(),
-        progress.TaskProgressColumn(),
-        "{task.fields[records]}",
-        progress.TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        refresh_per_second=4,  # every refresh takes time of a core that works
-        disable=not sys.stderr.isatty(),
-    )
-    task = bar.add_task(what, total=1.0, records="")
-
-    def report(done: int, records: int, share: float) -> None:
-        elapsed = bar.tasks[0].elapsed
-        rate = f", {done / elapsed:.1f}/s" if elapsed else ""
-        bar.update(task, completed=share, records=f"{done} of {records} records{rate}")
+    """A bar of the records that are done; what an interrupt means."""
+    from san import progress
 
     try:
-        with bar:
-            yield report
+        with progress.bar("{task.completed} of {task.total}", unit="records") as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, of, share: bar.update(task, completed=done, total=of)
     except KeyboardInterrupt:
         print(f"san: {what} stopped; the same command goes on", file=sys.stderr)
         raise typer.Exit(130) from None

@@ -5,27 +5,31 @@ a file that cannot be read or decoded.
 """
 
 import dataclasses
+import io
 import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 if TYPE_CHECKING:
     from san.codec.info import Info
 
-SOURCE = """A WFDB record (mitdb/100; coded as its converter's integers), a .npy or a .csv file.
-Numbers of a .csv file are float64; a first column named time gives the rate."""
-STREAM = "File that `san compress` wrote."
+SOURCE = """A WFDB record (mitdb/100), .edf, .bdf, .npy or .csv; - is standard input. Records and
+EDF are coded as their converter's integers, with header and annotations; numbers of a .csv are
+float64, and a first column named time gives the rate."""
+BACK = """What was compressed (a WFDB record by its name, .edf, .bdf), .npy or .csv; - is .npy to
+standard output."""
+STREAM = "File that `san compress` wrote; - is standard input."
 TARGET = "Target: exactly one"
 CODING = "Coding"
 PRDN = "Largest error of a channel, in per cent of its standard deviation."
 MAX_ERROR = """Largest error of any sample, in the signal's units (converter's steps for a WFDB
-record, unless --physical)."""
+record or EDF, unless --physical)."""
 LOSSLESS = "Every bit comes back."
 BITS = "Largest size, in bits for each sample of each channel."
 DICTIONARY = """Kernels to use: a saved dictionary, a run folder, or a model.safetensors. Default:
@@ -34,11 +38,15 @@ NAME_ONLY = "Only name that dictionary in the stream; it is then needed to decom
 NO_EVENTS = "Use no kernels."
 CHUNK = "Length of what can be decoded alone. Default: 2**20 samples, fewer of many channels."
 FS = "Sampling rate, where the file does not say."
-PHYSICAL = "Code a WFDB record in physical units, as floats."
+PHYSICAL = "Code a WFDB record or EDF in physical units, as floats, without its header."
+NO_ANNOTATIONS = "Leave the annotation files of a WFDB record out."
 FORCE = "Replace OUT if it is there."
 NEEDED = "The dictionary that a stream only names: its file, a run folder, or a model."
 START, STOP = "First sample to decode. Default: 0.", "First sample not to. Default: the end."
 JSON = "Print JSON."
+
+STANDARD = Path("-")  # standard input or output
+ENDINGS = (".npy", ".csv", ".edf", ".bdf", ".hea", "")  # of what can be written
 
 
 def _option(panel: str, help: str, metavar: str | None = None, *names: str) -> Any:
@@ -55,7 +63,9 @@ def add_to(app: typer.Typer) -> None:
 
 def compress(
     source: Annotated[Path, typer.Argument(metavar="IN", help=SOURCE)],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write: NAME.san.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="File to write: NAME.san; - is standard output.")
+    ],
     prdn: Annotated[float | None, _option(TARGET, PRDN, "PERCENT")] = None,
     max_error: Annotated[float | None, _option(TARGET, MAX_ERROR, "ERROR")] = None,
     lossless: Annotated[bool, _option(TARGET, LOSSLESS, None, "--lossless")] = False,
@@ -66,21 +76,23 @@ def compress(
     chunk_seconds: Annotated[float | None, _option(CODING, CHUNK, "SECONDS")] = None,
     fs: Annotated[float | None, _option(CODING, FS, "HZ")] = None,
     physical: Annotated[bool, _option(CODING, PHYSICAL, None, "--physical")] = False,
+    no_annotations: Annotated[
+        bool, _option(CODING, NO_ANNOTATIONS, None, "--no-annotations")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
 ) -> None:
     """Encode a recording within an error, without loss, or to a size."""
     _check_free(out, force)
     check_target(prdn, max_error, lossless, bits_per_sample)
-    from san import arrays, storage
-    from san.codec.encoder import compress as encode
+    from san import streams
     from san.codec.info import inspect as described
-    from san.codec.options import short_texts
 
-    array = arrays.read(source, fs, physical)
     with _progress(f"compressing {source.name}") as progress:
-        blob = encode(
-            array.x,
-            array.fs,
+        blob = streams.encode_file(
+            source,
+            fs=fs,
+            physical=physical,
+            annotations=not no_annotations,
             prdn=prdn,
             max_error=max_error,
             lossless=lossless,
@@ -89,21 +101,20 @@ def compress(
             events=not no_events,
             chunk_seconds=chunk_seconds,
             embed_dictionary=not name_only,
-            units=short_texts(array.units),
-            names=short_texts(array.names),
             progress=progress,
         )
-    storage.write(out, blob)
+    _write_stream(out, blob)
     info = described(blob)
     print(
         f"{out}: {info.bytes} bytes, {_ratio(info)}, {info.bits_per_sample:.3f} bits per sample, "
-        f"PRDN {info.prdn:.4g} %, largest error {info.largest_error:.6g}"
+        f"PRDN {info.prdn:.4g} %, largest error {info.largest_error:.6g}",
+        file=sys.stderr if out == STANDARD else sys.stdout,
     )
 
 
 def decompress(
     source: Annotated[Path, typer.Argument(metavar="IN", help=STREAM)],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write: .npy or .csv.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help=BACK)],
     start: Annotated[int | None, typer.Option(help=START, show_default=False)] = None,
     stop: Annotated[int | None, typer.Option(help=STOP, show_default=False)] = None,
     dictionary: Annotated[
@@ -112,18 +123,25 @@ def decompress(
     force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
 ) -> None:
     """Decode a stream, or some of its samples."""
-    if out.suffix not in (".npy", ".csv"):
-        raise ValueError(f"{out} must end with .npy or .csv")
+    if out != STANDARD and out.suffix.lower() not in ENDINGS:
+        raise ValueError(f"{out} must end with .npy, .csv, .edf or .bdf, or name a WFDB record")
     _check_free(out, force)
-    from san import arrays
+    from san import arrays, streams
     from san.codec.decoder import Decoder
 
-    with open(source, "rb") as file:
+    with _opened(source) as file:
         decoder = Decoder(file, dictionary=dictionary)
-        info = decoder.info
-        x = decoder.read(start, stop)
-    arrays.write(out, arrays.Array(x, info.fs, info.units, info.names))
-    print(f"{out}: {_shape(x.shape)} samples, {x.dtype}")
+        if start is None and stop is None:
+            array = streams.write_file(decoder, out)
+        else:
+            if out.suffix not in (".npy", ".csv") and out != STANDARD:
+                raise ValueError(f"{out} must end with .npy or .csv: it holds a part")
+            info = decoder.info
+            array = arrays.Array(decoder.read(start, stop), info.fs, info.units, info.names)
+            arrays.write(out, array)
+    said = sys.stderr if out == STANDARD else sys.stdout
+    for part in (array, *array.others):
+        print(f"{out}: {_shape(part.x.shape)} samples, {part.x.dtype}", file=said)
 
 
 def inspect(
@@ -133,7 +151,7 @@ def inspect(
     """Show what a stream says of itself; its chunks are not read."""
     from san.codec.info import inspect as described
 
-    with open(source, "rb") as file:
+    with _opened(source) as file:
         info = described(file)
     if as_json:
         print(json.dumps(_plain(info), indent=2))
@@ -145,6 +163,7 @@ def inspect(
         ("target", _target(info)),
         ("largest error", f"{info.largest_error:.6g}"),
         ("PRDN", f"{info.prdn:.4g} %"),
+        ("attached", ", ".join(f"{name} ({size})" for name, size in info.attachments.items())),
         ("chunks", f"{info.chunks} of {info.chunk_samples} samples"),
         ("bytes", f"{info.bytes}, {_ratio(info)}, {info.bits_per_sample:.4f} bits per sample"),
         *(("", f"{size:>10} {name}") for name, size in info.sections.items() if size),
@@ -168,30 +187,23 @@ def verify(
 
     Exit code 1: an error is larger than the stream promises.
     """
-    from san import arrays
-    from san.codec.comparison import compare, fits
+    from san import streams
     from san.codec.decoder import Decoder
 
-    with open(out, "rb") as file:
+    with _opened(out) as file:
         decoder = Decoder(file, dictionary=dictionary)
-        info = decoder.info
-        array = arrays.read(source, physical=info.dtype.kind == "f")
-        x = array.x
-        if not fits(x, info):
-            raise ValueError(
-                f"{source} has shape {x.shape} and dtype {x.dtype}, {out} has {info.shape} and "
-                f"{info.dtype}"
-            )
         with _progress("verifying") as progress:
-            found = compare(x, decoder, progress)
-    print(
-        f"PRDN {found.prdn:.4f} %, PRD {found.prd:.4f} %, largest error {found.largest_error:.6g}, "
-        f"{_ratio(info)}, {info.bits_per_sample:.4f} bits per sample"
-    )
+            found = streams.compare_file(source, decoder, progress)
+    for info, compared in found.parts:
+        print(
+            f"PRDN {compared.prdn:.4f} %, PRD {compared.prd:.4f} %, "
+            f"largest error {compared.largest_error:.6g}, {_ratio(info)}, "
+            f"{info.bits_per_sample:.4f} bits per sample"
+        )
     if found.broken:
         print(f"san: {out} does not keep its word: {'; '.join(found.broken)}", file=sys.stderr)
         raise typer.Exit(1)
-    print(f"kept: {_target(info)}")
+    print(f"kept: {_target(found.parts[0][0])}")
 
 
 def check_target(
@@ -207,7 +219,30 @@ def check_target(
         )
 
 
+@contextmanager
+def _opened(source: Path) -> Iterator[BinaryIO]:
+    """A stream's file, or standard input, all of it: a stream is read from its end."""
+    if source == STANDARD:
+        yield io.BytesIO(sys.stdin.buffer.read())
+    else:
+        with open(source, "rb") as file:
+            yield file
+
+
+def _write_stream(out: Path, blob: bytes) -> None:
+    from san import storage
+
+    if out == STANDARD:
+        sys.stdout.buffer.write(blob)
+        sys.stdout.buffer.flush()
+    else:
+        storage.write(out, blob)
+
+
 def _check_free(out: Path, force: bool) -> None:
+    if out == STANDARD:
+        return
+    out = out if out.suffix else out.with_name(out.name + ".hea")  # a WFDB record
     if out.exists() and not force:
         raise FileExistsError(f"{out} is there: give --force to replace it")
     if not out.parent.is_dir():

@@ -1,7 +1,7 @@
-"""How a recording on disk becomes samples in physical units, checked against its header."""
+"""What a recording is in memory, and how one on disk becomes it, checked against its header."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,34 @@ class Recording:
     sampling_rate: float  # Hz
     units: tuple[str, ...]
     channels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Array:
+    """Samples as a file holds them, what it says of them, and what it takes to write it again."""
+
+    x: np.ndarray  # (n,) or (n, channels)
+    fs: float | None = None  # Hz
+    units: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    attachments: Mapping[str, bytes] = field(default_factory=dict)
+    others: tuple["Array", ...] = ()  # signals of other rates
+
+
+def groups_of(rates: Sequence[int]) -> list[list[int]]:
+    """Signals of one rate together, first those with the most samples: numbers of signals.
+
+    `rates` are samples for each record or frame.
+
+    Examples
+    --------
+    >>> groups_of([1, 32, 2, 2, 1])
+    [[1], [2, 3], [0, 4]]
+    >>> groups_of([1, 1, 1, 2])
+    [[0, 1, 2], [3]]
+    """
+    found = {rate: [c for c, each in enumerate(rates) if each == rate] for rate in rates}
+    return sorted(found.values(), key=lambda group: -len(group) * rates[group[0]])
 
 
 def read_wfdb(record: str | Path) -> Recording:

@@ -39,7 +39,7 @@ def decode(stream: bytes, dictionary: bytes | None = None) -> tuple[list, tuple[
     Floats keep their bits when they are packed again, but for signaling NaNs of float32, which
     Python's own floats make quiet.
     """
-    header, payloads, samples = read_container(stream)
+    header, payloads, samples, _ = read_container(stream)
     shared = find_dictionary(header, dictionary)
     values: list = []
     for number, payload in enumerate(payloads):
@@ -107,14 +107,16 @@ class Reader:
 # Blocks
 
 
-def read_container(stream: bytes) -> tuple["Header", list[bytes], int]:
-    """Header, the payloads of the chunks, and the number of samples of each channel."""
+def read_container(stream: bytes) -> tuple["Header", list[bytes], int, dict[str, bytes]]:
+    """Header, payloads of the chunks, number of samples of each channel, and attachments."""
     source = Reader(stream)
     check(source.take(4) == b"\x93SAN", "not a SAN stream")
-    check(source.byte() == 1, "unknown version")
+    version = source.byte()
+    check(version in (1, 3), "unknown version")
     body = source.take(source.varint())
     check(source.uint32() == zlib.crc32(stream[: source.position - 4]), "CRC32 of the header")
     header = read_header(Reader(body))
+    attachments = read_attachments(source) if version == 3 else {}
 
     payloads = []
     starts = [source.position]  # of the chunks, and of the end mark
@@ -130,7 +132,44 @@ def read_container(stream: bytes) -> tuple["Header", list[bytes], int]:
     check(source.uint32() == zlib.crc32(covered), "CRC32 of the footer")
     check(source.uint32() == source.position - starts[-1], "size of the footer")
     check(source.at_end(), "bytes after the stream")
-    return header, payloads, read_footer(Reader(body), header, starts)
+    return header, payloads, read_footer(Reader(body), header, starts), attachments
+
+
+# Attachments
+
+
+def read_attachments(source: Reader) -> dict[str, bytes]:
+    first = source.position
+    body = Reader(source.take(source.varint()))
+    covered = source.data[first : source.position]
+    check(source.uint32() == zlib.crc32(covered), "CRC32 of the attachments")
+    count = body.varint()
+    check(count >= 1, "no attachment")
+    entries = []
+    for _ in range(count):
+        name, method, size = body.text(), body.byte(), body.varint()
+        check(name != "" and name not in [entry[0] for entry in entries], "name of an attachment")
+        check(method <= 1, "method of an attachment")
+        stored = body.varint() if method == 1 else size
+        check(method == 0 or stored < size, "size of an attachment")
+        entries.append((name, method, size, stored))
+    check(body.at_end(), "something follows the attachments' fields")
+    files = {}
+    for number, (name, method, size, stored) in enumerate(entries):
+        data = source.take(stored)
+        check(source.uint32() == zlib.crc32(struct.pack("<I", number) + data), "CRC32 of a file")
+        files[name] = inflated(data, size) if method == 1 else data
+    return files
+
+
+def inflated(data: bytes, size: int) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        found = inflater.decompress(data, size + 1)
+    except zlib.error as error:
+        raise Refused("a deflated attachment") from error
+    check(len(found) == size and inflater.eof and inflater.unused_data == b"", "size of a file")
+    return found
 
 
 # Header body

@@ -180,7 +180,7 @@ def test_a_full_disk_leaves_nothing(san, tmp_path, monkeypatch):
         ("compress none.npy z.san --lossless", "none.npy is not there"),
         ("compress none z.san --lossless", "none is not there, nor is a WFDB record"),
         ("compress none.csv z.san --lossless", "none.csv is not there"),
-        ("compress text z.san --lossless", "neither .npy, .csv nor a WFDB record"),
+        ("compress text z.san --lossless", "neither .edf, .bdf, .npy, .csv nor a WFDB record"),
         ("compress bad.npy z.san --lossless", "not readable as .npy"),
         ("compress bad.csv z.san --lossless", "not a table of numbers"),
         ("compress long.npy z.san --lossless", "got int64: convert it first"),
@@ -190,10 +190,10 @@ def test_a_full_disk_leaves_nothing(san, tmp_path, monkeypatch):
         ("compress x.npy", "Missing argument 'OUT'"),
         ("decompress x.npy y2.npy", "no SAN stream"),
         ("decompress none.san y2.npy", "none.san"),
-        ("decompress x.npy y2.txt", "must end with .npy or .csv"),
+        ("decompress x.npy y2.txt", "must end with .npy, .csv, .edf or .bdf"),
         ("inspect x.npy", "no SAN stream"),
         ("verify x.npy text", "no SAN stream"),
-        ("verify y.npy ok.san", "has shape (2400, 2) and dtype float64, ok.san has (2400,)"),
+        ("verify y.npy ok.san", "has shape (2400, 2) and dtype float64, the stream has (2400,)"),
     ],
 )
 def test_wrong_use_is_one_line_and_code_2(arguments, words, san, tmp_path):

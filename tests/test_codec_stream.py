@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import san
+from san.codec.attachments import Attachment, restored
 from san.codec.errors import (
     CodecError,
     CorruptStream,
@@ -265,7 +267,7 @@ def test_swapped_chunks_are_told():
 
 
 def test_another_version_and_other_files():
-    with pytest.raises(UnsupportedVersion, match=r"version 2 .* version 1: install a newer"):
+    with pytest.raises(UnsupportedVersion, match=r"version 2 .* knows 1, 3: install a newer"):
         StreamReader(MAGIC + b"\2")
     with pytest.raises(CorruptStream, match="no SAN stream: it begins with 5249464624"):
         StreamReader(b"RIFF$...WAVE")
@@ -383,7 +385,7 @@ def test_the_dictionary_that_a_stream_needs():
     [
         CorruptStream("words"),
         LimitExceeded("samples", 5, 4),
-        UnsupportedVersion(2, 1),
+        UnsupportedVersion(2, (1, 3)),
         WrongDictionary(bytes(32), None),
     ],
     ids=lambda error: type(error).__name__,
@@ -553,3 +555,80 @@ def test_numbers_that_no_varint_holds(value):
     with pytest.raises(ValueError, match="varint must be"):
         write_varint(value)
     assert write_signed(-1) == b"\1" and write_signed(1) == b"\2"
+
+
+FILES = {"short": b"at rest", "zeros": bytes(100_000), "empty": b"", "µ": b"\x00\xff"}
+
+
+def attached(**options) -> bytes:
+    x = np.arange(100, dtype=np.int16)
+    return san.compress(x, lossless=True, attachments=FILES, **options)
+
+
+@pytest.mark.parametrize("source", [lambda b: b, io.BytesIO, Pipe], ids=["bytes", "file", "pipe"])
+def test_attachments_come_back(source):
+    decoder = san.Decoder(source(attached()))
+    assert {name: decoder.attachment(name) for name in FILES} == FILES
+    assert np.array_equal(np.concatenate(list(decoder)), np.arange(100))
+    assert decoder.info.attachments == {name: len(data) for name, data in FILES.items()}
+    assert decoder.info.version == 3
+    with pytest.raises(KeyError, match="none"):
+        decoder.attachment("none")
+
+
+def test_attachments_count_in_the_size_and_cost_little_of_it():
+    info = san.inspect(attached())
+    assert sum(info.sections.values()) == info.bytes
+    assert 50 < info.sections["attachments"] < 250
+    x = np.arange(2000, dtype=np.int16)
+    assert len(san.compress(x, bits_per_sample=4, attachments=FILES)) <= 1000
+
+
+def test_an_encoder_writes_attachments_too():
+    file = io.BytesIO()
+    with san.Encoder(file, np.int16, lossless=True, attachments=FILES) as encoder:
+        encoder.write(np.arange(100, dtype=np.int16))
+    assert san.Decoder(file.getvalue()).attachment("short") == b"at rest"
+
+
+def test_a_part_is_decoded_without_its_attachments():
+    blob = bytearray(attached())
+    blob[blob.index(b"at rest")] ^= 1
+    assert san.decompress(bytes(blob), 3, 5).tolist() == [3, 4]
+    for read in (san.decompress, lambda b: san.Decoder(b).attachment("short")):
+        with pytest.raises(CorruptStream, match="attachment 'short' does not agree"):
+            read(bytes(blob))
+
+
+@pytest.mark.parametrize("size", [99_999, 100_001, 2**25])
+def test_an_attachment_that_inflates_to_another_size_is_corrupt(size):
+    small = zlib.compress(bytes(100_000), 9)
+    entry = Attachment("zeros", 1, size, len(small))
+    with pytest.raises(CorruptStream, match=f"does not have {size} bytes"):
+        restored(entry, small)
+    with pytest.raises(CorruptStream, match="does not inflate"):
+        restored(entry, b"no zlib stream")
+
+
+@pytest.mark.parametrize(
+    ("limits", "field"),
+    [({"attachments": 3}, "attachments"), ({"attachment_bytes": 1000}, "attachment_bytes")],
+    ids=["count", "bytes"],
+)
+def test_limits_hold_for_attachments(limits, field):
+    with pytest.raises(LimitExceeded, match=field):
+        san.decompress(attached(), limits=san.Limits(**limits))
+
+
+@pytest.mark.parametrize(
+    ("files", "error", "words"),
+    [
+        ({"": b""}, ValueError, "got none"),
+        ({"n" * 65: b""}, ValueError, "more than 64"),
+        ({"a": "text"}, TypeError, "must be bytes, got str"),
+    ],
+    ids=["no name", "long name", "text"],
+)
+def test_attachments_are_checked_before_the_work(files, error, words):
+    with pytest.raises(error, match=words):
+        san.compress(np.zeros(9, np.int16), lossless=True, attachments=files)

@@ -27,6 +27,7 @@ from san.codec.stream import StreamReader
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 SMALL = 300  # samples
+FILES = {"short": b"at rest", "long": b"0.1,0.2\n" * 40, "empty": b""}
 
 
 def signal(channels=1, dtype="int16"):
@@ -54,11 +55,12 @@ def streams():
         "gaps": san.compress(gaps, max_error=0.05),
         "bits": san.compress(np.random.default_rng(0).normal(size=40), lossless=True),
         "bits per sample": san.compress(signal(), bits_per_sample=4),
+        "attachments": san.compress(signal(), max_error=4, attachments=FILES),
     }
 
 
 NAMES = ["prdn", "dictionary", "bounded", "lossless", "two channels", "chunks", "grid", "gaps"]
-NAMES += ["bits", "bits per sample"]
+NAMES += ["bits", "bits per sample", "attachments"]
 
 
 def decoded_or_refused(stream):
@@ -177,7 +179,8 @@ def test_headers_with_right_checksums_decode_or_are_refused(name):
 def test_hostile_payloads_take_no_more_memory_than_what_they_declare(name):
     source = random.Random(3)
     header, payloads, end = parts_of(streams()[name])
-    san.decompress(streams()[name])
+    for stream in streams().values():  # compiles what a hostile one may lead to
+        san.decompress(stream)
     tracemalloc.start()
     for _ in range(20):
         hostile = [source.randbytes(len(p)) for p in payloads]
@@ -215,6 +218,16 @@ def test_a_frozen_stream_decodes_to_what_it_always_did(name):
     found = san.decompress((GOLDEN / name).read_bytes(), dictionary=shared_dictionary(entry))
     assert (list(found.shape), found.dtype.name) == (entry["shape"], entry["dtype"])
     assert digest(found) == entry["sha256"]
+
+
+def test_attachments_of_a_frozen_stream_are_what_they_always_were():
+    entry = golden()["streams"]["attachments.san"]
+    stream = (GOLDEN / "attachments.san").read_bytes()
+    decoder, files = san.Decoder(stream), plain_decoder.read_container(stream)[-1]
+    assert set(decoder.info.attachments) == set(files) == set(entry["attachments"])
+    for name, expected in entry["attachments"].items():
+        assert decoder.attachment(name) == files[name]
+        assert hashlib.sha256(files[name]).hexdigest() == expected
 
 
 @pytest.mark.parametrize("name", golden()["streams"])

@@ -122,7 +122,7 @@ def test_plain_decoder_takes_dictionaries(dictionary, embed):
 
 def traits(stream: bytes) -> set[str]:
     """What of the format a stream makes use of."""
-    header, payloads, _ = plain_decoder.read_container(stream)
+    header, payloads, *_ = plain_decoder.read_container(stream)
     found = {header.dtype, ("no chunk", "one chunk", "chunks")[min(2, len(payloads))]}
     found |= {f"kind {scale.kind}" for scale in header.scales}
     found |= {"baseline" for scale in header.scales if scale.baseline}

@@ -68,6 +68,7 @@ def test_every_public_name_is_there():
 
 # A room may import those after it in this list.
 ORDER = [
+    "__main__",
     "cli",
     "cli_archive",
     "cli_codec",
@@ -79,8 +80,10 @@ ORDER = [
     "classify",
     "runs",
     "report",
+    "sklearn",
     "train",
     "settings",
+    "distributed",
     "bank",
     "model",
     "pursuit",
@@ -97,6 +100,10 @@ ORDER = [
     "archive_workers",
     "archive_record",
     "archive_manifest",
+    "streams",
+    "zarr",
+    "numcodecs",
+    "chunks",
     "codec",
     "activations_cpu_2d",
     "top_k_cpu",
@@ -107,10 +114,14 @@ ORDER = [
     "datasets_table",
     "datasets_physionet",
     "arrays",
+    "arrays_edf",
+    "arrays_wfdb",
     "signals",
+    "progress",
     "fetch",
     "storage",
     "metrics",
+    "processes",
 ]
 CODEC_ORDER = [
     "encoder",
@@ -137,6 +148,7 @@ CODEC_ORDER = [
     "tables",
     "loops",
     "stream",
+    "attachments",
     "header",
     "source",
     "numbers",

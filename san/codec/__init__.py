@@ -9,7 +9,7 @@
     block         samples become payloads that were decoded and compared
     accuracy      errors of what was decoded
     chunk         integers become a payload, in one of two modes
-    stream        header, chunks, footer
+    stream        header, attachments, chunks, footer
     numbers       floats and integers of any dtype become integers
 
 Their companions say in their first line what is decided there. The public names are those of `san`.

@@ -112,6 +112,26 @@ class Decoder:
     def info(self) -> Info:
         return describe(self._reader)
 
+    def attachment(self, name: str) -> bytes:
+        """A file that travels with the samples; `info.attachments` names them.
+
+        Raises
+        ------
+        KeyError
+            If there is none of this name.
+        CodecError
+            If it is corrupt.
+
+        Examples
+        --------
+        >>> import san
+        >>> x = np.zeros(100, np.int16)
+        >>> blob = san.compress(x, lossless=True, attachments={"note": b"at rest"})
+        >>> san.Decoder(blob).attachment("note")
+        b'at rest'
+        """
+        return self._reader.attachment(name)
+
     def __iter__(self) -> Iterator[np.ndarray]:
         """The chunks, arrays (samples,) or (samples, channels) of the stream's dtype."""
         full, held = self.header.chunk_samples, None

@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ def compress(
     embed_dictionary: bool = True,
     units: Texts = None,
     names: Texts = None,
+    attachments: Mapping[str, bytes] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> bytes:
     """Encode a signal, to an error, without loss, or to a size.
@@ -71,6 +72,9 @@ def compress(
         given to `decompress` as well.
     units, names : str or sequence of str, optional
         Of all channels, or of each; at most 64 bytes each. Kept in the stream.
+    attachments : mapping of str to bytes, optional
+        Files that travel with the samples, such as a header or annotations; names have at most 64
+        bytes. `Decoder.attachment` gives them back.
     progress : callable, optional
         Called with the share that is done, 0 ... 1.
 
@@ -117,7 +121,8 @@ def compress(
     samples = Samples(
         array.reshape(n, representation.channels), found.k, found.gaps, found.bounds, representation
     )
-    header = HeaderPlan(representation, request, texts_of(units), texts_of(names), embed_dictionary)
+    texts = texts_of(units), texts_of(names)
+    header = HeaderPlan(representation, request, *texts, embed_dictionary, attachments)
     header.build(given)  # what it refuses is refused before the work
     report = progress or silent
     if request.kind == "bits_per_sample" and n:
@@ -135,7 +140,7 @@ def _within_size(
 ) -> bytes:
     """A stream of so few bytes, headers and kernels included."""
     allowed = math.floor(request.value * samples.x.size / 8)
-    room, smallest = float(allowed - 64), math.inf
+    room, smallest = float(allowed - 64 - len(header.attachments)), math.inf
     for _ in range(SIZE_TRIES):
         if room <= 0:
             break
@@ -157,7 +162,7 @@ def _stream(block: Block, samples: int, header: "HeaderPlan") -> bytes:
     """The whole stream of payloads."""
     file = io.BytesIO()
     writer = StreamWriter(file)
-    writer.write_header(header.build(block.dictionary))
+    writer.write_header(header.build(block.dictionary), header.attachments)
     for payload in block.payloads:
         writer.write_chunk(payload)
     writer.finish(footer_of(samples, block.accuracy, block.sections))

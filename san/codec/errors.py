@@ -31,18 +31,18 @@ class UnsupportedVersion(CodecError):
 
     Examples
     --------
-    >>> print(UnsupportedVersion(2, 1))
-    the stream has version 2 and this reader knows version 1: install a newer release of SAN
+    >>> print(UnsupportedVersion(9, (1, 3)))
+    the stream has version 9 and this reader knows 1, 3: install a newer release of SAN
     """
 
-    def __init__(self, found: int, known: int) -> None:
+    def __init__(self, found: int, known: tuple[int, ...]) -> None:
         super().__init__(found, known)
         self.found, self.known = found, known
 
     def __str__(self) -> str:
         return (
-            f"the stream has version {self.found} and this reader knows version {self.known}: "
-            "install a newer release of SAN"
+            f"the stream has version {self.found} and this reader knows "
+            f"{', '.join(map(str, self.known))}: install a newer release of SAN"
         )
 
 

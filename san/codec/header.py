@@ -9,11 +9,10 @@ import numpy as np
 
 from .errors import CodecError, CorruptStream, LimitExceeded, WrongDictionary
 from .representation import DTYPES, Representation, pack_representation, unpack_representation
-from .varints import Fields, write_varint, write_varints
+from .varints import Fields, write_text, write_varint, write_varints
 
 TARGETS = ("lossless", "max_error", "prdn", "bits_per_sample")
 INDEX_STEP = 16  # chunks from one entry of the index to the next
-LONGEST_TEXT = 64  # bytes of a unit or a channel's name
 MOST_CHUNKS = 2**32  # a chunk's number has four bytes
 _TWO_DIMENSIONS = 16
 _NO_DICTIONARY, _CARRIED, _NAMED = range(3)
@@ -36,6 +35,10 @@ class Limits:
         Of a dictionary carried in the stream.
     payload_bytes : int, optional
         Of a chunk's payload; by default 64 + 9 · samples · channels of a chunk.
+    attachments : int
+        Files that travel with the stream.
+    attachment_bytes : int
+        Of all of them together.
 
     Examples
     --------
@@ -54,6 +57,8 @@ Limits(samples=1000)
     header_bytes: int = 2**20
     dictionary_bytes: int = 2**24
     payload_bytes: int | None = None
+    attachments: int = 256
+    attachment_bytes: int = 2**26
 
     def check(self, name: str, found: int) -> None:
         """Raise LimitExceeded if what a stream declares is above the field of this name."""
@@ -133,7 +138,7 @@ class Header:
             if len(texts) not in (0, 1, channels):
                 raise ValueError(f"{what} must be none, one or {channels}, got {len(texts)}")
             for text in texts:
-                _encoded(text)
+                write_text(text)
         if self.dictionary is not None and self.dictionary_sha256 is not None:
             raise ValueError("a dictionary is carried or named, not both")
         if self.dictionary_sha256 is not None and len(self.dictionary_sha256) != 32:
@@ -216,7 +221,7 @@ def pack_header(header: Header) -> bytes:
     for texts in (header.units, header.names):
         parts.append(write_varint(len(texts)))
         for text in texts:
-            parts += [bytes([len(_encoded(text))]), _encoded(text)]
+            parts.append(write_text(text))
     parts.append(struct.pack("<Bd", TARGETS.index(header.target), header.value))
     parts.append(write_varint(header.chunk_samples))
     if header.dictionary is not None:
@@ -278,27 +283,11 @@ def unpack_header(body: bytes, limits: Limits) -> Header:
         raise CorruptStream(f"the header is corrupt: {error}") from error
 
 
-def _encoded(text: str) -> bytes:
-    data = text.encode()
-    if len(data) > LONGEST_TEXT:
-        raise ValueError(f"{text!r} has {len(data)} bytes, more than {LONGEST_TEXT}")
-    return data
-
-
 def _unpack_texts(fields: Fields, channels: int) -> tuple[str, ...]:
     count = fields.varint()
     if count not in (0, 1, channels):
         raise CorruptStream(f"{count} texts cannot describe {channels} channels")
-    texts = []
-    for _ in range(count):
-        length = fields.byte()
-        if length > LONGEST_TEXT:
-            raise CorruptStream(f"a text of {length} bytes has more than {LONGEST_TEXT}")
-        try:
-            texts.append(fields.take(length).decode())
-        except UnicodeDecodeError as error:
-            raise CorruptStream(f"a text is not UTF-8: {error}") from error
-    return tuple(texts)
+    return tuple(fields.text() for _ in range(count))
 
 
 def _unpack_dictionary(fields: Fields, limits: Limits) -> tuple[bytes | None, bytes | None]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .errors import CorruptStream
 from .header import Limits
-from .stream import VERSION, StreamReader
+from .stream import StreamReader
 
 SECTIONS = ("gaps", "events", "coefficients", "corrections", "predicted", "other")
 
@@ -41,8 +41,8 @@ class Info:
     bytes : int
         Of the whole stream.
     sections : dict of str to int
-        Bytes of each part, which sum up to `bytes`: header; dictionary; the parts of the
-        payloads; framing (lengths and checksums of the chunks); index (the footer).
+        Bytes of each part, which sum up to `bytes`: header; dictionary; attachments; the parts of
+        the payloads; framing (lengths and checksums of the chunks); index (the footer).
     compression_ratio : float
         Bytes of the array, in its dtype, for each byte of the stream.
     bits_per_sample : float
@@ -51,6 +51,8 @@ class Info:
         Of the dictionary that is carried or named.
     dictionary_carried : bool
         Whether it is in the stream.
+    attachments : dict of str to int
+        Names and sizes of the files that travel with the samples.
     """
 
     version: int
@@ -71,6 +73,7 @@ class Info:
     bits_per_sample: float
     dictionary_sha256: str | None
     dictionary_carried: bool
+    attachments: dict[str, int]
 
 
 def inspect(blob: Any, *, limits: Limits | None = None) -> Info:
@@ -110,9 +113,10 @@ def describe(reader: StreamReader) -> Info:
     if footer is None or reader.chunk_count is None:
         raise ValueError("a source that cannot seek tells its length after its last chunk")
     representation = header.representation
-    first, end, total = reader.places
-    sections = {"header": first - len(header.dictionary or b"")}
+    begin, first, end, total = reader.places
+    sections = {"header": begin - len(header.dictionary or b"")}
     sections["dictionary"] = len(header.dictionary or b"")
+    sections["attachments"] = first - begin
     sections |= dict.fromkeys(SECTIONS, 0) | dict(zip(SECTIONS, footer.sections, strict=False))
     sections["framing"] = end - first - sum(footer.sections)
     sections["index"] = total - end
@@ -124,7 +128,7 @@ def describe(reader: StreamReader) -> Info:
     flat = representation.dimensions == 1
     values = footer.samples * representation.channels
     return Info(
-        version=VERSION,
+        version=reader.version,
         shape=(footer.samples,) if flat else (footer.samples, representation.channels),
         dtype=representation.dtype,
         fs=header.sampling_rate or None,
@@ -142,6 +146,7 @@ def describe(reader: StreamReader) -> Info:
         bits_per_sample=8 * total / values if values else float("inf"),
         dictionary_sha256=None if digest is None else digest.hex(),
         dictionary_carried=header.dictionary is not None,
+        attachments={entry.name: entry.size for entry in reader.attachments},
     )
 
 

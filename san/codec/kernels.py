@@ -141,7 +141,7 @@ def load(path: str | os.PathLike[str]) -> Dictionary:
     if content[: len(MAGIC)] != MAGIC or len(content) < begin + 4:
         raise CorruptStream(f"{path} is no dictionary: save one with Dictionary.save")
     if content[len(MAGIC)] != VERSION:
-        raise UnsupportedVersion(content[len(MAGIC)], VERSION)
+        raise UnsupportedVersion(content[len(MAGIC)], (VERSION,))
     data, checksum = content[begin:-4], content[-4:]
     if struct.pack("<I", zlib.crc32(data)) != checksum:
         raise CorruptStream(f"{path} does not agree with its checksum")

@@ -1,11 +1,12 @@
 """What a user asks of an encoder: checked, and in the words of the rooms below."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from .attachments import pack_attachments
 from .dictionary import Dictionary
-from .header import Header
+from .header import Header, Limits
 from .kernels import Source, find_dictionary, sampling_rate
 from .numbers import Representation
 
@@ -47,8 +48,10 @@ class HeaderPlan:
         units: tuple[str, ...],
         names: tuple[str, ...],
         embed: bool,
+        attachments: Mapping[str, bytes] | None = None,
     ) -> None:
         self._embed = embed
+        self.attachments = pack_attachments(attachments or {}, Limits())
         self._plain = Header(
             representation,
             request.chunk_samples,
@@ -98,12 +101,6 @@ def samples_of_chunks(
 def texts_of(given: Texts) -> tuple[str, ...]:
     """Units or names as a header keeps them."""
     return () if given is None else (given,) if isinstance(given, str) else tuple(given)
-
-
-def short_texts(texts: Sequence[str]) -> tuple[str, ...]:
-    """Texts that a header can hold: cut where they are longer than 64 bytes."""
-    cut = tuple(text.encode()[:64].decode(errors="ignore") for text in texts)
-    return cut if any(cut) else ()
 
 
 def fitting_dictionary(

@@ -5,6 +5,7 @@ first samples, which are held back for that.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class Encoder:
     channels : int, optional
         Parts are (n, channels); without it they are (n,).
     fs, prdn, max_error, lossless, bits_per_sample, dictionary, events, chunk_seconds, \
-embed_dictionary, units, names
+embed_dictionary, units, names, attachments
         As `compress` takes them, but for what the notes say.
     lossless_grid : bool
         Have floats of a lossless recording coded as the integers of the grid that the first
@@ -104,6 +105,7 @@ embed_dictionary, units, names
         embed_dictionary: bool = True,
         units: Texts = None,
         names: Texts = None,
+        attachments: Mapping[str, bytes] | None = None,
         lossless_grid: bool = False,
     ) -> None:
         targets: dict[str, Any] = {
@@ -120,8 +122,9 @@ embed_dictionary, units, names
         self._request = Request(*wanted, sampling_rate(fs), chunk, events)
         given = fitting_dictionary(dictionary, empty, embed_dictionary, events)
         self._given = None if self._request.exact else given
-        self._texts, self._embed = (texts_of(units), texts_of(names)), embed_dictionary
-        HeaderPlan(empty, self._request, *self._texts, embed_dictionary).build(self._given)
+        texts = texts_of(units), texts_of(names)
+        self._said = *texts, embed_dictionary, dict(attachments or {})
+        HeaderPlan(empty, self._request, *self._said).build(self._given)
         self._writer = StreamWriter(file)
         self._representation: Representation | None = None
         self._dictionary = self._given
@@ -221,8 +224,8 @@ embed_dictionary, units, names
         if self._learns and len(x) and not any(s.kind == BITS for s in representation.scales):
             self._dictionary = self._learned(self._integers(x[:LEARNING]))
         self._request = self._request.without_learning(self._dictionary)
-        header = HeaderPlan(representation, self._request, *self._texts, self._embed)
-        self._writer.write_header(header.build(self._dictionary))
+        header = HeaderPlan(representation, self._request, *self._said)
+        self._writer.write_header(header.build(self._dictionary), header.attachments)
 
     def _learned(self, samples: Samples) -> Dictionary | None:
         """The dictionary that pays on these samples, if one does."""

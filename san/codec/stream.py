@@ -3,8 +3,9 @@
 A stream is written in one pass and read in one pass; a file that can seek gives any chunk for a
 few bytes more. All integers are little-endian, varints are those of `varints`.
 
-    magic       93 53 41 4E, then the version, 01
+    magic       93 53 41 4E, then the version: 01, or 03 of a stream with attachments
     header      varint length, body, CRC32 of everything from the magic to the body
+    (files)     of version 03 only, see `attachments`
     chunk       varint payload length + 1, payload, CRC32 of the chunk's number (4 bytes) + payload
     ...
     end         00
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from .attachments import Attachment, checksum, restored, unpack_directory
 from .errors import CodecError, CorruptStream, LimitExceeded, TruncatedStream, UnsupportedVersion
 from .header import (
     INDEX_STEP,
@@ -38,10 +40,11 @@ from .header import (
 from .source import Source
 from .varints import write_varint
 
-__all__ = ["MAGIC", "VERSION", "Footer", "Header", "Limits", "StreamReader", "StreamWriter"]
+__all__ = ["MAGIC", "VERSIONS", "Footer", "Header", "Limits", "StreamReader", "StreamWriter"]
 
 MAGIC = b"\x93SAN"
-VERSION = 1
+PLAIN, ATTACHED = 1, 3
+VERSIONS = (PLAIN, ATTACHED)
 WALKED = 1 << 16  # chunks looked at to tell a cut stream from one with bytes after its end
 
 
@@ -85,8 +88,8 @@ class StreamWriter:
         self.chunk_count = 0
         self.written = 0  # bytes
 
-    def write_header(self, header: Header) -> None:
-        """Write magic, version and header, once and first.
+    def write_header(self, header: Header, attachments: bytes = b"") -> None:
+        """Write magic, version, header and what `pack_attachments` made, once and first.
 
         Raises
         ------
@@ -99,8 +102,10 @@ class StreamWriter:
         body = pack_header(header)
         self._limits.check("dictionary_bytes", len(header.dictionary or b""))
         self._limits.check("header_bytes", len(body) - len(header.dictionary or b""))
-        block = MAGIC + bytes([VERSION]) + write_varint(len(body)) + body
+        version = ATTACHED if attachments else PLAIN
+        block = MAGIC + bytes([version]) + write_varint(len(body)) + body
         self._write(block + _crc(block))
+        self._write(attachments)
         self._header, self._offsets = header, [self.written]
 
     def write_chunk(self, payload: bytes) -> None:
@@ -176,7 +181,9 @@ class StreamReader:
 
     Attributes
     ----------
+    version : int
     header : Header
+    attachments : tuple of Attachment
     footer : Footer or None
     chunk_count : int or None
 
@@ -192,15 +199,21 @@ class StreamReader:
         self, source: Any, limits: Limits | None = None, *, sequential: bool = False
     ) -> None:
         self._source = Source(source)
+        self._random = self._source.size is not None and not sequential
         self._limits = limits or Limits()
-        self.header = self._read_header()
+        self.version, self.header = self._read_header()
+        self._after_header = self._source.position
+        self.attachments: tuple[Attachment, ...] = ()
+        self._files = self._after_header  # where the first of them is
+        self._stored: list[bytes] = []  # all of them, of a source that cannot seek
+        if self.version == ATTACHED:
+            self._read_directory()
         self._first = self._source.position
         self.footer: Footer | None = None
         self.chunk_count: int | None = None
         self._offsets = np.zeros(0, np.int64)
         self._end = 0  # where the end mark is
         self._next: tuple[int, int] | None = None  # a chunk and where it is
-        self._random = self._source.size is not None and not sequential
         self._started = False
         if self._random:
             self._find_footer()
@@ -237,6 +250,25 @@ class StreamReader:
         self._next = number + 1, self._source.position
         return payload
 
+    def attachment(self, name: str) -> bytes:
+        """One of the files that travel with the stream.
+
+        Raises
+        ------
+        KeyError
+            If there is none of this name.
+        CorruptStream
+            If it does not agree with its checksum, or with its size.
+        """
+        names = [entry.name for entry in self.attachments]
+        if name not in names:
+            raise KeyError(name)
+        number = names.index(name)
+        if not self._random:
+            return restored(self.attachments[number], self._stored[number])
+        self._source.seek(self._files + sum(e.stored + 4 for e in self.attachments[:number]))
+        return restored(self.attachments[number], self._read_attachment(number))
+
     def chunks(self) -> Iterator[bytes]:
         """The payloads in their order, then the checks that need all of them.
 
@@ -250,6 +282,10 @@ class StreamReader:
         if not self._random and self._started:
             raise ValueError("a source that cannot seek gives its chunks once")
         self._started = True
+        if self._random:
+            self._source.seek(self._files)
+            for file in range(len(self.attachments)):
+                self._read_attachment(file)
         position, number, offsets = self._first, 0, [self._first]
         while True:
             if self._random:
@@ -280,26 +316,54 @@ class StreamReader:
         return max(0, min(full, self.footer.samples - number * full))
 
     @property
-    def places(self) -> tuple[int, int, int]:
-        """Bytes from the beginning to the first chunk, the end mark and the end, once known."""
+    def places(self) -> tuple[int, int, int, int]:
+        """Bytes to the header's end, the first chunk, the end mark and the end, once known."""
         size = self._source.position if self._source.size is None else self._source.size
-        return self._first, self._end, size
+        return self._after_header, self._first, self._end, size
 
-    def _read_header(self) -> Header:
+    def _read_header(self) -> tuple[int, Header]:
         head = self._source.some(len(MAGIC) + 1)
         if head[: len(MAGIC)] != MAGIC[: len(head)]:
             raise CorruptStream(f"this is no SAN stream: it begins with {head.hex()}")
         if len(head) <= len(MAGIC):
             raise TruncatedStream(f"the stream ends after {len(head)} bytes")
-        if head[-1] != VERSION:
-            raise UnsupportedVersion(head[-1], VERSION)
+        if head[-1] not in VERSIONS:
+            raise UnsupportedVersion(head[-1], VERSIONS)
         length = self._source.varint("the header")
         if length > self._limits.header_bytes + self._limits.dictionary_bytes:
             raise LimitExceeded("dictionary_bytes", length, self._limits.dictionary_bytes)
         body = self._source.exactly(length, "the header")
         if self._source.exactly(4, "a checksum") != _crc(head, write_varint(length), body):
             raise CorruptStream("the header does not agree with its checksum")
-        return unpack_header(body, self._limits)
+        return head[-1], unpack_header(body, self._limits)
+
+    def _read_directory(self) -> None:
+        """Read what attachments there are; the source is then at the first chunk."""
+        length = self._source.varint("the attachments")
+        self._limits.check("header_bytes", length)
+        body = self._source.exactly(length, "the attachments")
+        if self._source.exactly(4, "a checksum") != _crc(write_varint(length), body):
+            raise CorruptStream("the attachments do not agree with their checksum")
+        self.attachments = unpack_directory(body, self._limits)
+        self._files = self._source.position
+        if not self._random:
+            self._stored = [self._read_attachment(k) for k in range(len(self.attachments))]
+        else:
+            end = self._files + sum(entry.stored + 4 for entry in self.attachments)
+            left = (self._source.size or 0) - self._files
+            if end - self._files > left:
+                raise TruncatedStream(
+                    f"the attachments have {end - self._files} bytes, and {left} are left"
+                )
+            self._source.seek(end)
+
+    def _read_attachment(self, number: int) -> bytes:
+        """An attachment as it is stored, at the position."""
+        entry = self.attachments[number]
+        stored = self._source.exactly(entry.stored, f"attachment {entry.name!r}")
+        if self._source.exactly(4, "a checksum") != checksum(number, stored):
+            raise CorruptStream(f"attachment {entry.name!r} does not agree with its checksum")
+        return stored
 
     def _payload_length(self, number: int) -> int | None:
         length = self._source.varint(f"chunk {number}")

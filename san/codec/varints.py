@@ -1,6 +1,7 @@
 """How an unsigned integer becomes bytes: LEB128, seven bits a byte, the lowest first.
 
-A value has one encoding only, the shortest, and is below 2**63: nine bytes at most.
+A value has one encoding only, the shortest, and is below 2**63: nine bytes at most. Texts and other
+fields stand between them.
 """
 
 import struct
@@ -12,6 +13,7 @@ from .errors import CorruptStream
 
 LONGEST = 9  # bytes of a varint
 LARGEST = 2**63 - 1
+LONGEST_TEXT = 64  # bytes of a unit, or a name
 
 
 def write_varint(value: int) -> bytes:
@@ -142,6 +144,15 @@ class Fields:
     def byte(self) -> int:
         return self.take(1)[0]
 
+    def text(self) -> str:
+        length = self.byte()
+        if length > LONGEST_TEXT:
+            raise CorruptStream(f"a text of {length} bytes has more than {LONGEST_TEXT}")
+        try:
+            return self.take(length).decode()
+        except UnicodeDecodeError as error:
+            raise CorruptStream(f"a text is not UTF-8: {error}") from error
+
     def float64(self) -> float:
         return float(struct.unpack("<d", self.take(8))[0])
 
@@ -154,3 +165,11 @@ class Fields:
 def write_signed(value: int) -> bytes:
     """The zigzag varint of an integer of either sign."""
     return write_varint(value << 1 if value >= 0 else (-value << 1) - 1)
+
+
+def write_text(text: str) -> bytes:
+    """A byte of length, and the text in UTF-8."""
+    data = text.encode()
+    if len(data) > LONGEST_TEXT:
+        raise ValueError(f"{text!r} has {len(data)} bytes, more than {LONGEST_TEXT}")
+    return bytes([len(data)]) + data

@@ -74,6 +74,8 @@ def streams():
     yield "gaps-lossless", x.astype(np.float32), {"lossless": True}
     yield "float-bits", np.arange(60) ** 3 / np.float64(7), {"lossless": True}
     yield "float-bits-32", np.arange(60, dtype=np.float32) / np.float32(7), {"lossless": True}
+    files = {"table": b"0.1,0.2\n" * 40, "note": b"at rest", "empty": b""}
+    yield "attachments", beats(300), {"max_error": 3, "fs": 100, "attachments": files}
     yield "units", beats(50, 2), {"lossless": True, "units": ["mV", "µV"], "names": ["II", "V5"]}
 
 
@@ -103,9 +105,43 @@ def faults(stream, other):
         with_header(b"\x01\x01" + struct.pack("<d", np.nan) + bytes(11) + b"\x01\0"),
     )
     yield "no-dictionary", other
+    attached = (FOLDER / "attachments.san").read_bytes()
+    for size in (50, 70, 90):
+        yield f"attachments-cut-{size}", attached[:size]
+    yield "attachments-flipped-name", flipped(attached, attached.index(b"note"))
+    yield "attachments-flipped-file", flipped(attached, attached.index(b"at rest"))
+    for name, directory in DIRECTORIES.items():
+        yield f"attachments-{name}", with_directory(attached, directory)
     yield "mode-nine", with_mode(stream, 9)
     yield "mode-predictive", with_mode(stream, 1)
     yield "mode-shared", with_mode((FOLDER / "no-events.san").read_bytes(), 2)
+
+
+DIRECTORIES = {  # of one file, "x", stored in seven bytes, but for
+    "none": b"\x00",
+    "twice": b"\x02\x01x\x00\x07\x01x\x00\x00",
+    "no-name": b"\x01\x00\x00\x07",
+    "no-text": b"\x01\x01\xff\x00\x07",
+    "method": b"\x01\x01x\x02\x07",
+    "grown": b"\x01\x01x\x01\x07\x07",
+    "huge": b"\x01\x01x\x01\xff\xff\xff\xff\xff\x1f\x07",
+    "many": b"\xff\xff\x7f",
+    "more": b"\x01\x01x\x00\x07\x00",
+}
+
+
+def flipped(stream, at):
+    return stream[:at] + bytes([stream[at] ^ 4]) + stream[at + 1 :]
+
+
+def with_directory(stream, directory):
+    """The stream with other attachments of seven bytes in all, their checksums right."""
+    reader = StreamReader(stream)
+    begin, first, *_ = reader.places
+    block = bytes([len(directory)]) + directory
+    block += struct.pack("<I", zlib.crc32(block)) + b"at rest"
+    block += struct.pack("<I", zlib.crc32(b"at rest", zlib.crc32(bytes(4))))
+    return stream[:begin] + block + stream[first:]
 
 
 def with_header(body):
@@ -141,6 +177,10 @@ def main():
         little = y.astype(y.dtype.newbyteorder("<"), copy=False)
         entry = {"shape": list(y.shape), "dtype": y.dtype.name}
         entry["sha256"] = hashlib.sha256(np.ascontiguousarray(little).tobytes()).hexdigest()
+        files = options.get("attachments", {})
+        if files:
+            sums = {key: hashlib.sha256(data).hexdigest() for key, data in files.items()}
+            entry["attachments"] = sums
         if name == "shared":
             entry["dictionary"] = shared_path.name
         (FOLDER / f"{name}.san").write_bytes(stream)

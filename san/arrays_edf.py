@@ -1,0 +1,218 @@
+"""How an EDF or BDF file becomes arrays of its converter's integers, and arrays the file again.
+
+The header and the annotation signals go along as they are: where the samples are the same ones,
+every byte of the file is.
+"""
+
+import itertools
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from san import storage
+from san.signals import Array, groups_of
+
+HEADER, ANNOTATIONS = "edf/header", "edf/annotations"
+ENDINGS = (".edf", ".bdf")
+_ANNOTATION_LABELS = (b"EDF Annotations", b"BDF Annotations")
+_MOST_SIGNALS = 4096
+
+
+class Layout(NamedTuple):
+    """Where samples are in a file."""
+
+    header: bytes
+    records: int
+    samples: list[int]  # of each signal in a record
+    annotations: list[bool]  # whether a signal holds annotations
+    width: int  # bytes of a sample
+
+    @property
+    def record(self) -> int:
+        """Bytes of a data record."""
+        return self.width * sum(self.samples)
+
+    @property
+    def signals(self) -> list[int]:
+        """Numbers of the signals that hold samples."""
+        return [c for c, notes in enumerate(self.annotations) if not notes]
+
+
+def read_edf(path: Path, *, physical: bool = False) -> Array:
+    """Read an EDF, EDF+, BDF or BDF+ file.
+
+    Parameters
+    ----------
+    path : Path
+    physical : bool
+        Have physical units, float64, instead of the converter's integers; nothing is attached.
+
+    Returns
+    -------
+    Array
+        (n, channels), int16 of EDF and int32 of BDF. Signals of other rates are in `others`.
+        Units are as those of a WFDB record: `gain(baseline)/unit`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there.
+    ValueError
+        If it cannot be read, has no signal, or has signals of several rates and is to be physical.
+
+    Notes
+    -----
+    Gaps between the records of a discontinuous file (EDF+D) are kept in its annotations, which say
+    when each record began; the samples stand one after the other.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there")
+    opened = _open(path)
+    content = path.read_bytes()
+    layout = _layout(content)
+    groups = groups_of([layout.samples[c] for c in layout.signals])
+    if not groups:
+        raise ValueError(f"{path} has no signal but annotations")
+    if physical and len(groups) > 1:
+        raise ValueError(f"the signals of {path} have several rates: read them without --physical")
+    columns = _columns(content, layout)
+    parts = []
+    for group in groups:
+        mine = [opened.signals[c] for c in group]
+        x = np.stack([columns[layout.signals[c]] for c in group], axis=1)
+        names = tuple(signal.label for signal in mine)
+        if physical:
+            x = np.stack([signal.data for signal in mine], axis=1)
+            units = tuple(signal.physical_dimension for signal in mine)
+        else:
+            units = tuple(_units(signal) for signal in mine)
+        parts.append(Array(x, float(mine[0].sampling_frequency), units, names))
+    attached = {} if physical else {HEADER: layout.header}
+    if not physical and any(layout.annotations):
+        attached[ANNOTATIONS] = _annotations(content, layout)
+    first = parts[0]
+    return Array(first.x, first.fs, first.units, first.names, attached, tuple(parts[1:]))
+
+
+def write_edf(path: Path, array: Array) -> None:
+    """Write a file that was read by `read_edf`, and decoded since, whole or not at all.
+
+    Raises
+    ------
+    ValueError
+        If the attachments are not those of a file with such samples, or the name has the ending
+        of the other kind.
+    """
+    layout = _parse(array.attachments[HEADER])
+    ending = ENDINGS[layout.width - 2]
+    if path.suffix.lower() != ending:
+        raise ValueError(f"{path} must end with {ending}: this is what was compressed")
+    rates = [layout.samples[c] for c in layout.signals]
+    groups, parts = groups_of(rates), (array, *array.others)
+    records = len(array.x) // rates[groups[0][0]]
+    table = np.zeros((records, layout.record), np.uint8)
+    starts = layout.width * np.cumsum([0, *layout.samples])
+    shapes = [part.x.reshape(len(part.x), -1).shape for part in parts]
+    expected = [(records * rates[group[0]], len(group)) for group in groups]
+    if shapes != expected or layout.records not in (-1, records):
+        raise ValueError(f"the samples {shapes} are not those of the attached header: {expected}")
+    for part, group in zip(parts, groups, strict=True):
+        for c, samples in zip(group, part.x.reshape(len(part.x), -1).T, strict=True):
+            signal = layout.signals[c]
+            table[:, starts[signal] : starts[signal + 1]] = _bytes(samples, layout.width, records)
+    notes = np.frombuffer(array.attachments.get(ANNOTATIONS, b""), np.uint8)
+    marked = np.repeat(layout.annotations, layout.width * np.array(layout.samples))
+    if notes.size != records * marked.sum():
+        raise ValueError(f"the attached annotations have {notes.size} bytes, not those of the file")
+    table[:, marked] = notes.reshape(records, -1)
+    storage.write(path, layout.header + table.tobytes())
+
+
+def _open(path: Path) -> Any:
+    """What edfio makes of a file, which checks it."""
+    import edfio
+
+    try:
+        if path.suffix.lower() == ".bdf":
+            return edfio.read_bdf(path, header_encoding="latin-1")
+        return edfio.read_edf(path, header_encoding="latin-1")
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+
+
+def _units(signal: Any) -> str:
+    """How integers become physical: (x - baseline) / gain."""
+    low, high = signal.physical_min, signal.physical_max
+    if high == low:
+        return str(signal.physical_dimension)
+    gain = (signal.digital_max - signal.digital_min) / (high - low)
+    baseline = signal.digital_min - low * gain
+    return f"{gain:.8g}({baseline:.8g})/{signal.physical_dimension}"
+
+
+def _layout(content: bytes) -> Layout:
+    """The layout of a whole file, with its number of records, also where it says that of none."""
+    layout = _parse(content[: _number(content[184:192], "the size of the header")])
+    left = len(content) - len(layout.header)
+    records = left // layout.record
+    if left % layout.record or layout.records not in (-1, records):
+        raise ValueError(
+            f"the file has {left} bytes of samples, not {layout.records} records of "
+            f"{layout.record}: it was cut, or has more"
+        )
+    return layout._replace(records=records)
+
+
+def _parse(header: bytes) -> Layout:
+    """The layout that a header describes."""
+    count = _number(header[252:256], "the number of signals")
+    if not 0 < count <= _MOST_SIGNALS or len(header) != 256 * (count + 1):
+        raise ValueError(f"a header of {len(header)} bytes is none of {count} signals")
+    labels = [header[256 + 16 * c :][:16].rstrip() for c in range(count)]
+    sizes = header[256 + 216 * count :]
+    samples = [_number(sizes[8 * c :][:8], "the samples of a record") for c in range(count)]
+    if min(samples) < 1 or sum(samples) > 1 << 26:
+        raise ValueError(f"a record cannot have {samples} samples")
+    width = 3 if header[:1] == b"\xff" else 2
+    notes = [label in _ANNOTATION_LABELS for label in labels]
+    records = _number(header[236:244], "the number of records")
+    return Layout(header, records, samples, notes, width)
+
+
+def _number(field: bytes, what: str) -> int:
+    try:
+        return int(field.decode("ascii"))
+    except ValueError as error:
+        raise ValueError(f"{what} is {field!r}, which is no number") from error
+
+
+def _columns(content: bytes, layout: Layout) -> list[np.ndarray]:
+    """The integers of each signal, from first to last."""
+    table = np.frombuffer(content, np.uint8, offset=len(layout.header))
+    table = table.reshape(layout.records, layout.record)
+    starts = layout.width * np.cumsum([0, *layout.samples])
+    found = []
+    for begin, end in itertools.pairwise(starts):
+        part = np.ascontiguousarray(table[:, begin:end])
+        if layout.width == 2:
+            found.append(part.view("<i2").astype(np.int16).reshape(-1))
+        else:
+            bytes_ = np.zeros((part.size // 3, 4), np.uint8)
+            bytes_[:, 1:] = part.reshape(-1, 3)
+            found.append((bytes_.view("<i4").reshape(-1) >> 8).astype(np.int32))
+    return found
+
+
+def _bytes(samples: np.ndarray, width: int, records: int) -> np.ndarray:
+    """The bytes of a signal, a row for each record."""
+    limit = 1 << (8 * width - 1)
+    whole = np.clip(samples, -limit, limit - 1).astype("<i4")
+    return whole.view(np.uint8).reshape(-1, 4)[:, :width].reshape(records, -1)
+
+
+def _annotations(content: bytes, layout: Layout) -> bytes:
+    """The bytes of all annotation signals, record after record."""
+    table = np.frombuffer(content, np.uint8, offset=len(layout.header))
+    marked = np.repeat(layout.annotations, layout.width * np.array(layout.samples))
+    return table.reshape(layout.records, -1)[:, marked].tobytes()

@@ -1,0 +1,92 @@
+"""The codec as numcodecs knows it: `numcodecs.get_codec({"id": "san", ...})`, found by its name.
+
+A chunk whose bytes in memory have time first is a plain stream. Others begin with a byte that says
+what they have instead.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numcodecs.abc import Codec
+from numcodecs.compat import ensure_bytes, ensure_ndarray, ndarray_copy
+
+from san.chunks import ChunkCoding
+from san.codec.decoder import decompress
+from san.codec.errors import CorruptStream
+
+_TIME_LAST, _SWAPPED = 1, 2  # bits of a chunk's first byte; that of a stream is 0x93
+
+
+class SAN(Codec):
+    """A numcodecs codec for arrays of signals.
+
+    Parameters
+    ----------
+    max_error, prdn, bits_per_sample, lossless, fs, axis, events, dictionary
+        As `san.chunks.ChunkCoding` takes them; axis is the first or the last.
+
+    Examples
+    --------
+    >>> import numcodecs
+    >>> codec = numcodecs.get_codec({"id": "san", "max_error": 0.5})
+    >>> x = np.rint(100 * np.sin(np.arange(2000).reshape(2, 1000) / 30)).astype(np.float32)
+    >>> y = codec.decode(codec.encode(x)).reshape(x.shape)
+    >>> bool(np.abs(y - x).max() <= 0.5)
+    True
+    """
+
+    codec_id = "san"
+
+    def __init__(self, **configuration: Any) -> None:
+        self._coding = ChunkCoding(**configuration)
+        if self._coding.axis not in (0, -1):
+            raise ValueError(f"axis must be 0 or -1, got {self._coding.axis}")
+
+    def get_config(self) -> dict[str, Any]:
+        """The configuration as JSON holds it, a dictionary included."""
+        return {"id": self.codec_id, **self._coding.to_dict()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "SAN":
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return repr(self._coding).replace("ChunkCoding", "SAN", 1)
+
+    def encode(self, buf: Any) -> bytes:
+        """The chunk's stream.
+
+        Parameters
+        ----------
+        buf : array-like
+            Of any dimensions, in C or Fortran order, of a dtype that `san.compress` takes.
+        """
+        x = ensure_ndarray(buf)
+        self._coding.check(x.dtype, x.ndim)
+        last = self._coding.axis in (-1, x.ndim - 1) and x.ndim > 1
+        memory = x
+        if x.flags.f_contiguous and not x.flags.c_contiguous:
+            memory, last = x.T, not last
+        swapped = not x.dtype.isnative
+        if swapped:
+            memory = memory.astype(x.dtype.newbyteorder("="))
+        coding = dataclasses.replace(self._coding, axis=-1 if last else 0)
+        flags = _TIME_LAST * last + _SWAPPED * swapped
+        return bytes([flags]) * (flags > 0) + coding.encode_array(memory)
+
+    def decode(self, buf: Any, out: Any = None) -> Any:
+        """The chunk of a stream: the bytes of the array that was encoded, as it lay in memory.
+
+        Raises
+        ------
+        CodecError
+            If it is corrupt.
+        """
+        data = ensure_bytes(buf)
+        flags = data[0] if data and data[0] < 128 else 0
+        if flags > (_TIME_LAST | _SWAPPED):
+            raise CorruptStream(f"a chunk cannot begin with the byte {flags}")
+        y = decompress(data[1:] if flags else data, dictionary=self._coding.dictionary)
+        y = np.ascontiguousarray(y.T) if flags & _TIME_LAST else y
+        return ndarray_copy(y.byteswap() if flags & _SWAPPED else y, out)

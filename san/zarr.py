@@ -1,0 +1,75 @@
+"""The codec as zarr 3 knows it: a serializer named `san`, found by its name.
+
+zarr.create_array(..., serializer={"name": "san", "configuration": {...}}, compressors=None)
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from zarr.abc.codec import ArrayBytesCodec
+
+from san.chunks import ChunkCoding
+
+NAME = "san"
+
+
+@dataclass(frozen=True, repr=False)
+class SAN(ChunkCoding, ArrayBytesCodec):
+    """A zarr 3 serializer for arrays of signals.
+
+    Parameters
+    ----------
+    max_error, prdn, bits_per_sample, lossless, fs, axis, events, dictionary
+        As `san.chunks.ChunkCoding` takes them.
+
+    Notes
+    -----
+    An error is relative to what a chunk holds: `prdn` is held in each chunk. The part of a last
+    chunk that lies beyond the array is coded as well; the fill value costs next to nothing.
+
+    Examples
+    --------
+    >>> import zarr
+    >>> x = np.rint(100 * np.sin(np.arange(20_000) / 30)).astype(np.int16)
+    >>> ecg = zarr.create_array(
+    ...     {}, data=x, chunks=5000, serializer=SAN(max_error=2, fs=250), compressors=None
+    ... )
+    >>> bool(np.abs(ecg[:] - x).max() <= 2)
+    True
+    """
+
+    is_fixed_size = False
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """From what the array's metadata hold."""
+        if data.get("name") != NAME:
+            raise ValueError(f"the serializer {data.get('name')!r} is not {NAME!r}")
+        return cls(**data.get("configuration", {}))
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the array's metadata hold."""
+        return {"name": NAME, "configuration": super().to_dict()}
+
+    def validate(self, *, shape: tuple[int, ...], dtype: Any, chunk_grid: Any) -> None:
+        """Refuse arrays that cannot be coded, when they are created."""
+        self.check(dtype.to_native_dtype(), len(shape))
+
+    def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> int:
+        raise NotImplementedError("the size of a stream is known when it is encoded")
+
+    def _encode_sync(self, chunk: Any, spec: Any) -> Any:
+        return spec.prototype.buffer.from_bytes(self.encode_array(chunk.as_numpy_array()))
+
+    def _decode_sync(self, chunk: Any, spec: Any) -> Any:
+        dtype: np.dtype = spec.dtype.to_native_dtype()
+        x = self.decode_array(chunk.to_bytes(), spec.shape, dtype)
+        return spec.prototype.nd_buffer.from_numpy_array(x)
+
+    async def _encode_single(self, chunk: Any, spec: Any) -> Any:
+        return await asyncio.to_thread(self._encode_sync, chunk, spec)
+
+    async def _decode_single(self, chunk: Any, spec: Any) -> Any:
+        return await asyncio.to_thread(self._decode_sync, chunk, spec)
