@@ -726,3 +726,10 @@ def test_accuracy_adds_up(blocks, exponent):
 def test_examples_of_docstrings(room):
     module = importlib.import_module(f"san.codec.{room}")
     assert doctest.testmod(module, optionflags=doctest.ELLIPSIS).failed == 0
+
+
+def test_a_coarser_target_takes_fewer_bytes_and_events_still_pay():
+    x = np.rint(san.datasets.load_recording().data[:, 0] * 200).astype(np.int16)
+    sizes = {prdn: len(san.compress(x, 360, prdn=prdn)) for prdn in (12, 16, 25)}
+    assert sizes[12] > sizes[16] > sizes[25]
+    assert sizes[16] < 0.7 * len(san.compress(x, 360, prdn=16, events=False))

@@ -31,6 +31,7 @@ EXCERPT_PIECES = 4
 SHORTEST_EXCERPT = 64  # samples
 SHARED_EXCERPT = 1 << 15  # samples from which signals that share a dictionary learn
 FINER = (1.0, 2.5)  # events are searched as for steps so many times finer
+COARSE, FINEST = 0.13, (4.0, 6.0)  # above this error, relative, events of finer steps are tried too
 CLEARLY = 0.8  # of the bytes without events: else both are brought to the target
 ENOUGH = 0.7  # of the bytes without events: then no finer steps are tried
 BOUND_STEPS = (1.5, 1.2, 1.8)  # steps tried under a bound, as multiples of 2 · bound + 1
@@ -256,11 +257,28 @@ def meet_error(signal: Signal, allowed: np.ndarray, progress: Progress) -> Encod
     progress(0.1)
     choice, encoded, plain = choose(signal, codes)
     best = _converge(signal, codes, choice, encoded, allowed, progress)
+    if signal.events_wanted and allowed.sum() > COARSE**2 * _energy(signal.x).sum():
+        tried = [best]
+        for finer in FINEST:
+            if signal.find_events(codes, finer):
+                every = Choice((True,) * len(signal.chunks))
+                encoded = signal.encode(codes, every)
+                tried.append(_converge(signal, codes, every, encoded, allowed, progress))
+        best = _smallest(tried)
     if any(choice.with_events) and (best is None or best.size > CLEARLY * plain.size):
         choice = Choice((False,) * len(signal.chunks), use_given=False)
         without = _converge(signal, codes, choice, plain, allowed, progress)
-        best = min((each for each in (best, without) if each), key=_size, default=None)
+        best = _smallest([best, without])
     return best
+
+
+def _smallest(tried: Sequence[Encoded | None]) -> Encoded | None:
+    return min((each for each in tried if each), key=_size, default=None)
+
+
+def _energy(x: np.ndarray) -> np.ndarray:
+    """Squared differences from the mean, of each channel."""
+    return ((x - x.mean(0)).astype(np.float64) ** 2).sum(0)
 
 
 def _converge(
@@ -323,7 +341,7 @@ class Bracket:
 
 def meet_size(signal: Signal, room: float, progress: Progress) -> Encoded:
     """Encode in at most so many bytes, or with the largest step where they do not suffice."""
-    energy = ((signal.x - signal.x.mean(0)).astype(np.float64) ** 2).sum(0)
+    energy = _energy(signal.x)
     codes = np.array(signal.guess(0.01 * energy + 1e-9))
     choice, encoded, _ = choose(signal, tuple(codes.tolist()))
     low, high = -int(codes.min()), HIGHEST_CODE - int(codes.max())
