@@ -42,7 +42,7 @@ __all__ = [
 
 #: The data sets.
 NAMES = ("physionet", "uci-epilepsy", "mnist", "fashion-mnist")
-#: How data sets are split, chosen from and counted.
+#: What `load_splits` takes as its protocol.
 PROTOCOLS = ("corrected", "published")
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from san import fetch, signals
 from san.fetch import MissingData
 
-#: The recording that comes with the package.
 BUNDLED = "bundled"  # the record that needs no network
 
 Manifest = dict[str, Any]
