@@ -21,7 +21,7 @@ from san.codec.numbers import DTYPES
 TARGETS = ("max_error", "prdn", "bits_per_sample", "lossless")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ChunkCoding:
     """What is asked of the codec for every chunk of an array.
 
@@ -84,10 +84,18 @@ class ChunkCoding:
         if self.dictionary is not None:
             object.__setattr__(self, "dictionary", _dictionary(self.dictionary))
 
+    def __repr__(self) -> str:
+        said = (f"{name}={value!r}" for name, value in self._given().items())
+        return f"{type(self).__name__}({', '.join(said)})"
+
+    def _given(self) -> dict[str, Any]:
+        """What differs from the defaults."""
+        found = {field: getattr(self, field.name) for field in fields(ChunkCoding)}
+        return {f.name: value for f, value in found.items() if value != f.default}
+
     def to_dict(self) -> dict[str, Any]:
         """What differs from the defaults, as JSON holds it."""
-        found = {f.name: getattr(self, f.name) for f in fields(self)}
-        found = {f.name: found[f.name] for f in fields(self) if found[f.name] != f.default}
+        found = self._given()
         if isinstance(self.dictionary, Dictionary):
             found["dictionary"] = base64.b64encode(self.dictionary.data).decode()
         return found

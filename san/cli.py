@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from san import cli_codec
+from san import cli_codec, processes
 
 app = typer.Typer(
     name="san",
@@ -24,7 +24,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line; the entry point `san`."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="san", standalone_mode=False)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     except (ValueError, TypeError, OSError) as error:
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    if message:
+    if message and processes.is_first():
         print(f"san: {message}", file=sys.stderr)
     sys.exit(code)
 
@@ -150,13 +150,16 @@ def train(
     if resume is not None:
         if settings or output or given.keys() - {"data_dir"}:
             raise ValueError("--resume takes its settings from the run folder: give no others")
-        console.train(runs.resume(resume, data_dir))
+        with processes.joined():
+            console.train(runs.resume(resume, data_dir))
         return
     if "activation" in given:
         given["activation"] = given["activation"].replace("-", "_")
     if settings is not None:
         given = {**runs.read_settings(settings), **given}
-    console.train(runs.start(*runs.settings_from(given), output))
+    chosen = runs.settings_from(given)
+    with processes.joined():
+        console.train(runs.start(*chosen, output))
 
 
 @app.command()
@@ -177,6 +180,8 @@ def reproduce(
 
     What was done before for the same settings and data is not done again.
     """
+    if processes.are_several():
+        raise ValueError("reproduce runs in one process, start it without torchrun")
     from san import console
     from san.reproduce import EXPERIMENTS, VARIANTS, plan
 

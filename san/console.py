@@ -11,7 +11,7 @@ from rich import box, progress
 from rich.console import Console
 from rich.table import Table
 
-from san import datasets, report, reproduction, runs
+from san import datasets, processes, report, reproduction, runs
 from san.reproduce import Unit
 from san.reproduce import run as run_units
 from san.train import Result, Row
@@ -20,7 +20,9 @@ from san.train import Result, Row
 def train(run: runs.Run | runs.Collection) -> None:
     """Finish a run, or each run of a collection, and show its result."""
     if isinstance(run, runs.Run):
-        show_result(run, _finish(run))
+        result = _finish(run)
+        if processes.is_first():
+            show_result(run, result)
         return
     rows: list[tuple[str, ...]] = []
     missing = []
@@ -116,7 +118,7 @@ def _finish(run: runs.Run) -> Result:
         progress.TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-        disable=not sys.stderr.isatty(),
+        disable=not (sys.stderr.isatty() and processes.is_first()),
     )
     steps = training.steps_per_epoch
     task = bar.add_task(
@@ -138,11 +140,12 @@ def _finish(run: runs.Run) -> Result:
         with bar:
             return runs.finish(run, on_step, on_epoch)
     except KeyboardInterrupt:
-        print(
-            f"san: stopped after epoch {training.epoch} of {settings.epochs}; "
-            f"continue with: san train --resume {run.folder}",
-            file=sys.stderr,
-        )
+        if processes.is_first():
+            print(
+                f"san: stopped after epoch {training.epoch} of {settings.epochs}; "
+                f"continue with: san train --resume {run.folder}",
+                file=sys.stderr,
+            )
         sys.exit(130)
 
 

@@ -52,8 +52,7 @@ class SAN(Codec):
         return cls(**config)
 
     def __repr__(self) -> str:
-        said = (f"{name}={value!r}" for name, value in self._coding.to_dict().items())
-        return f"SAN({', '.join(said)})"
+        return repr(self._coding).replace("ChunkCoding", "SAN", 1)
 
     def encode(self, buf: Any) -> bytes:
         """The chunk's stream.

@@ -8,7 +8,7 @@
     figures/                what it makes of the first test signal
 
 Every file is written whole or not at all, and after every epoch; a run that was killed continues
-to the same result.
+to the same result. Of several processes the first alone reads and writes the folder.
 """
 
 import csv
@@ -28,8 +28,8 @@ import torch
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from san import datasets, report, storage
-from san.settings import Settings
+from san import datasets, distributed, processes, report, storage
+from san.settings import Settings, first_problem
 from san.train import Result, Row, Training
 
 SETTINGS = "settings.toml"
@@ -122,10 +122,7 @@ def settings_from(given: dict[str, Any], where: str = "the settings") -> tuple[S
             defaults = {"init": "normal", "decoder": "paper", **defaults}
         return source, Settings(**{**defaults, **own})
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        message = first["msg"].removeprefix("Value error, ")
-        name = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{where}: {name}: {message}, got {first['input']!r}") from error
+        raise ValueError(f"{where}: {first_problem(error)}") from error
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -148,14 +145,16 @@ def start(source: Source, settings: Settings, folder: Path | None = None) -> "Ru
         If the folder is there and not empty.
     """
     if source.record == ALL:
+        _refuse_processes()
         folder = _make_folder(folder, f"{source.dataset}-{ALL}-{settings.activation}")
         storage.write(folder / SETTINGS, _settings_text(source, settings, {}))
         return Collection(folder, source, settings)
-    splits = _load(source, settings)
-    training = Training(settings, splits.train.x, splits.validation.x)
+    splits, training = _prepare(source, settings)
     name = f"{splits.train.name} {settings.activation}".replace(" ", "-").replace("/", "-")
-    folder = _make_folder(folder, name)
-    storage.write(folder / SETTINGS, _settings_text(source, settings, _provenance(splits)))
+    text = _settings_text(source, settings, _provenance(splits))
+    folder = processes.from_first(lambda: _begin(folder, name, text))
+    if processes.were_restarted():
+        _restore(training, folder)
     return Run(folder, source, settings, splits, training)
 
 
@@ -170,21 +169,25 @@ def resume(folder: Path, data_dir: str | None = None) -> "Run | Collection":
         If the data are not those that the run began with, or a file is corrupt.
     """
     path = folder / SETTINGS
-    if not path.is_file():
-        raise FileNotFoundError(f"{folder} holds no {SETTINGS}: there is nothing to resume")
-    storage.remove_leftovers(folder)
-    source, settings = settings_from(read_settings(path), str(path))
+
+    def read() -> tuple[dict[str, Any], list[str] | None]:
+        if not path.is_file():
+            raise FileNotFoundError(f"{folder} holds no {SETTINGS}: there is nothing to resume")
+        storage.remove_leftovers(folder)
+        given = read_settings(path)
+        return given, tomllib.loads(path.read_text()).get("provenance", {}).get("data_sha256")
+
+    given, recorded = processes.from_first(read)
+    source, settings = settings_from(given, str(path))
     if data_dir is not None:
         source = dataclasses.replace(source, data_dir=data_dir)
     if source.record == ALL:
+        _refuse_processes()
         return Collection(folder, source, settings)
-    splits = _load(source, settings)
-    recorded = tomllib.loads(path.read_text()).get("provenance", {}).get("data_sha256")
+    splits, training = _prepare(source, settings)
     if recorded != [split.sha256 for split in splits]:
         raise ValueError(f"the data of {splits.train.name} are not those that {folder} began with")
-    training = Training(settings, splits.train.x, splits.validation.x)
-    if (folder / CHECKPOINT).is_file():
-        training.restore(*storage.read_tensors(folder / CHECKPOINT))
+    _restore(training, folder)
     return Run(folder, source, settings, splits, training)
 
 
@@ -200,17 +203,23 @@ def finish(
     """
     while run.training.epoch < run.settings.epochs:
         rows = run.training.run_epoch(on_step)
-        storage.write_tensors(run.folder / CHECKPOINT, *run.training.state())
-        storage.write(run.folder / "history.csv", _history_text(run.training.history))
+        if processes.is_first():
+            storage.write_tensors(run.folder / CHECKPOINT, *run.training.state())
+            storage.write(run.folder / "history.csv", _history_text(run.training.history))
         if on_epoch is not None:
             on_epoch(rows)
     result = run.training.choose(run.splits.test.x)
+    if processes.is_first():
+        _write_result(run, result)
+    return result
+
+
+def _write_result(run: Run, result: Result) -> None:
     published = datasets.published_results(run.splits.test.name, run.settings.activation)
     notes = {"dataset": run.splits.test.name, "sampling_rate": run.splits.test.sampling_rate}
     result.model.save(run.folder / MODEL, notes)
     storage.write(run.folder / METRICS, _metrics_text(run, result, published))
     _write_figures(run, result, published)
-    return result
 
 
 def test_scores(result: Result) -> dict[str, float]:
@@ -223,6 +232,47 @@ def _load(source: Source, settings: Settings) -> datasets.Splits:
     options = dataclasses.asdict(source)
     name = options.pop("dataset")
     return datasets.load_splits(name, protocol=settings.protocol, seed=settings.seed, **options)
+
+
+def _refuse_processes() -> None:
+    if processes.are_several():
+        raise ValueError(f"--record {ALL} trains in one process: give one record to several")
+
+
+def _prepare(source: Source, settings: Settings) -> tuple[datasets.Splits, Training]:
+    """Load the data and make the training; every process must have the same of both."""
+    processes.by_all(lambda: distributed.take_device(settings.device))
+    splits = processes.by_all(lambda: _load(source, settings))
+    processes.check_same("settings and data", (settings, [split.sha256 for split in splits]))
+    return splits, Training(settings, splits.train.x, splits.validation.x)
+
+
+def _restore(training: Training, folder: Path) -> None:
+    """Continue from the checkpoint in a folder, if there is one."""
+
+    def read() -> Any:
+        path = folder / CHECKPOINT
+        return storage.read_tensors(path) if path.is_file() else None
+
+    state = processes.from_first(read)
+    if state is not None:
+        training.restore(*state)
+
+
+def _begin(folder: Path | None, name: str, text: str) -> Path:
+    """The folder of a new run, with its settings; of restarted processes the one they had."""
+    if processes.were_restarted():
+        folders = [folder] if folder else Path("runs").glob(f"{name}*")
+        had = [f / SETTINGS for f in folders if (f / SETTINGS).is_file()]
+        had = [path for path in had if path.read_text() == text]
+        folder = max(had, key=lambda path: path.stat().st_mtime).parent if had else folder
+        if folder:
+            storage.remove_leftovers(folder)
+        if had and folder:
+            return folder
+    folder = _make_folder(folder, name)
+    storage.write(folder / SETTINGS, text)
+    return folder
 
 
 def _make_folder(folder: Path | None, name: str) -> Path:

@@ -73,3 +73,19 @@ class Settings:
     def counted_weights(self) -> str:
         """What CR⁻¹ counts of a kernel; see `san.metrics.inverse_compression_ratio`."""
         return "published" if self.protocol == "published" else "all"
+
+
+def first_problem(error: pydantic.ValidationError) -> str:
+    """Say in one line what is wrong with settings: the first name, why, and the value.
+
+    Examples
+    --------
+    >>> try:
+    ...     Settings(epochs=0)
+    ... except pydantic.ValidationError as error:
+    ...     first_problem(error)
+    'epochs: Input should be greater than or equal to 1, got 0'
+    """
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    return f"{name}: {first['msg'].removeprefix('Value error, ')}, got {first['input']!r}"

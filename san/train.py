@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from san import metrics
-from san.bank import Bank
+from san import distributed, metrics
 from san.model import SAN, sparsity_of
 from san.settings import Settings
 
@@ -224,7 +223,7 @@ class Training:
     def _begin(self, models: list[SAN]) -> None:
         """Put models into a bank, with new moments and no best epoch so far."""
         self.models = models
-        self._bank = Bank(models, tuple(self.train.shape[2:]))
+        self._bank = distributed.new_bank(models, tuple(self.train.shape[2:]))
         self._moments = [torch.zeros_like(self._bank.weights) for _ in range(2)]
         self._counts = [sum(w.numel() for w in model.kernels) for model in models]
         self._best = self._bank.weights.detach().clone()

@@ -15,7 +15,7 @@ from san.chunks import ChunkCoding
 NAME = "san"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SAN(ChunkCoding, ArrayBytesCodec):
     """A zarr 3 serializer for arrays of signals.
 

@@ -79,8 +79,10 @@ ORDER = [
     "classify",
     "runs",
     "report",
+    "sklearn",
     "train",
     "settings",
+    "distributed",
     "bank",
     "model",
     "pursuit",
@@ -112,6 +114,7 @@ ORDER = [
     "fetch",
     "storage",
     "metrics",
+    "processes",
 ]
 CODEC_ORDER = [
     "encoder",

@@ -63,6 +63,11 @@ class Dictionary:
         """The SHA-256 of data, which names the dictionary."""
         return hashlib.sha256(self.data).hexdigest()
 
+    def __repr__(self) -> str:
+        count, channels, length = self.kernels.shape
+        shape = f"{count} kernels of {channels} × {length} samples"
+        return f"Dictionary({shape}, {len(self.data)} bytes, SHA-256 {self.sha256[:12]}…)"
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the dictionary to a file, with a checksum."""
         from .kernels import save
