@@ -106,6 +106,7 @@ SETTINGS = """TOML file of these same settings, such as a run's settings.toml; o
 come first."""
 OUTPUT = "Run folder. Default: a new one in runs."
 RESUME = "Continue the run in this folder, with its settings."
+JSON = "Print JSON."
 
 
 @app.command()
@@ -137,13 +138,14 @@ def train(
     settings: Annotated[Path | None, _option(RUN, SETTINGS, "FILE")] = None,
     output: Annotated[Path | None, _option(RUN, OUTPUT, "FOLDER")] = None,
     resume: Annotated[Path | None, _option(RUN, RESUME, "FOLDER")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON, rich_help_panel=RUN)] = False,
 ) -> None:
     """Train a Sparsely Activated Network and choose kernel size and epoch by validation φ.
 
     The run folder holds settings, history, model, test metrics and figures.
     """
     given = {name: value for name, value in locals().items() if value is not None}
-    for name in ("settings", "output", "resume"):
+    for name in ("settings", "output", "resume", "as_json"):
         given.pop(name, None)
     from san import console, runs
 
@@ -151,7 +153,7 @@ def train(
         if settings or output or given.keys() - {"data_dir"}:
             raise ValueError("--resume takes its settings from the run folder: give no others")
         with processes.joined():
-            console.train(runs.resume(resume, data_dir))
+            console.train(runs.resume(resume, data_dir), as_json)
         return
     if "activation" in given:
         given["activation"] = given["activation"].replace("-", "_")
@@ -159,7 +161,7 @@ def train(
         given = {**runs.read_settings(settings), **given}
     chosen = runs.settings_from(given)
     with processes.joined():
-        console.train(runs.start(*chosen, output))
+        console.train(runs.start(*chosen, output), as_json)
 
 
 @app.command()
@@ -175,6 +177,7 @@ def reproduce(
     output: Annotated[Path, typer.Option(help=FOLDER, metavar="FOLDER", show_default=False)] = Path(
         "reproduction"
     ),
+    as_json: Annotated[bool, typer.Option("--json", help=JSON)] = False,
 ) -> None:
     """Run the paper's experiments and write its tables and figures beside the published numbers.
 
@@ -189,18 +192,19 @@ def reproduce(
     protocols = ("published", "corrected") if protocol == "both" else (protocol,)
     added = list(VARIANTS)[1:] if variant == ["all"] else variant or []
     units = plan(chosen, protocols, seeds, ["paper", *added], database)
-    console.reproduce(units, output, data_dir)
+    console.reproduce(units, output, data_dir, as_json)
 
 
 @app.command()
 def datasets(
     data_dir: Annotated[str | None, typer.Option(help=DATA_DIR, metavar="FOLDER")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON)] = False,
 ) -> None:
     """List the data sets: what each is, its licence, and whether it is here."""
     from san import console
     from san.datasets import available
 
-    console.show_datasets(available(data_dir))
+    console.show_datasets(available(data_dir), as_json)
 
 
 cli_codec.add_to(app)

@@ -3,35 +3,41 @@
 Progress goes to standard error and only to a terminal; results go to standard output.
 """
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from rich import box, progress
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from san import datasets, processes, report, reproduction, runs
+from san import datasets, processes, progress, report, reproduction, runs
 from san.reproduce import Unit
 from san.reproduce import run as run_units
 from san.train import Result, Row
 
 
-def train(run: runs.Run | runs.Collection) -> None:
+def train(run: runs.Run | runs.Collection, as_json: bool = False) -> None:
     """Finish a run, or each run of a collection, and show its result."""
     if isinstance(run, runs.Run):
         result = _finish(run)
         if processes.is_first():
-            show_result(run, result)
+            show_result(run, result, as_json)
         return
     rows: list[tuple[str, ...]] = []
-    missing = []
+    results, missing = [], []
     for database, member in run.members():
         if member is None:
             missing.append(database)
         else:
-            rows += _table_rows(member, _finish(member))
-    if rows:
+            result = _finish(member)
+            rows += _table_rows(member, result)
+            results.append(_facts(member, result))
+    if as_json:
+        print(json.dumps({"results": results, "missing": missing}, indent=2))
+    elif rows:
         _print_table(rows)
         print(f"models, metrics and figures are in {run.folder}")
     if missing:
@@ -44,24 +50,17 @@ def train(run: runs.Run | runs.Collection) -> None:
         raise datasets.MissingData(f"none of the {len(missing)} records is here")
 
 
-def reproduce(units: Sequence[Unit], folder: Path, data_dir: str | None) -> None:
+def reproduce(
+    units: Sequence[Unit], folder: Path, data_dir: str | None, as_json: bool = False
+) -> None:
     """Run the units of a reproduction under one progress bar, and write tables and figures."""
-    bar = progress.Progress(
-        "{task.description}",
-        progress.BarColumn(),
-        progress.TaskProgressColumn(),
-        "{task.fields[unit]}",
-        progress.TimeElapsedColumn(),
-        progress.TimeRemainingColumn(elapsed_when_finished=True),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    task = bar.add_task("reproducing", total=sum(unit.cost for unit in units), unit="")
+    bar = progress.bar("{task.fields[unit]}", unit="trainings")
+    task = bar.add_task("reproducing", total=len(units), unit="")
+    weight = len(units) / max(1e-9, sum(unit.cost for unit in units))
 
     def on_part(unit: Unit, share: float) -> None:
         name = f"{unit.dataset} {unit.activation}, seed {unit.seed}"
-        bar.update(task, advance=share * unit.cost, unit=name)
+        bar.update(task, advance=share * unit.cost * weight, unit=name)
 
     results, skipped = [], []
     try:
@@ -87,17 +86,26 @@ def reproduce(units: Sequence[Unit], folder: Path, data_dir: str | None) -> None
     if not results:
         raise datasets.MissingData("none of the data sets is here")
     reproduction.write(results, missing, folder)
+    if as_json:
+        print(json.dumps({"results": len(results), "missing": missing, "folder": str(folder)}))
+        return
     print(f"{len(results)} results; tables.md, tables.tex, rows.csv.gz and figures are in {folder}")
 
 
-def show_result(run: runs.Run, result: Result) -> None:
+def show_result(run: runs.Run, result: Result, as_json: bool = False) -> None:
     """Print the chosen model's test scores beside the published ones, and where its files are."""
+    if as_json:
+        print(json.dumps(_facts(run, result), indent=2))
+        return
     _print_table(_table_rows(run, result))
     print(f"model, metrics and figures are in {run.folder}")
 
 
-def show_datasets(entries: Sequence[datasets.Entry]) -> None:
+def show_datasets(entries: Sequence[datasets.Entry], as_json: bool = False) -> None:
     """Print the list of data sets, a line each."""
+    if as_json:
+        print(json.dumps([vars(entry) for entry in entries], indent=2, ensure_ascii=False))
+        return
     lines = [("data set", "here", "licence", "what")]
     lines += [(e.name, "yes" if e.here else "no", e.licence, e.title) for e in entries]
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
@@ -109,20 +117,16 @@ def show_datasets(entries: Sequence[datasets.Entry]) -> None:
 def _finish(run: runs.Run) -> Result:
     """Finish a run under a progress bar that shows the last loss and the best φ."""
     settings, training = run.settings, run.training
-    bar = progress.Progress(
-        "{task.description}",
-        progress.BarColumn(),
+    bar = progress.bar(
         "epoch {task.fields[epoch]}/" + str(settings.epochs),
-        "loss {task.fields[loss]:.4f}",
+        "loss {task.fields[loss]:.3f}",
         "best φ {task.fields[phi]}",
-        progress.TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not (sys.stderr.isatty() and processes.is_first()),
+        unit="steps",
+        shown=processes.is_first(),
     )
     steps = training.steps_per_epoch
     task = bar.add_task(
-        f"{run.splits.train.name} {settings.activation}",
+        run.splits.train.name,
         total=steps * settings.epochs,
         completed=steps * training.epoch,
         epoch=training.epoch,
@@ -151,6 +155,18 @@ def _finish(run: runs.Run) -> Result:
 
 def _best_phi(history: Sequence[Row]) -> str:
     return f"{min(row.phi for row in history):.3f}" if history else "-"
+
+
+def _facts(run: runs.Run, result: Result) -> dict[str, Any]:
+    """What a run came to, as JSON holds it."""
+    name = run.splits.test.name
+    return {
+        "name": name,
+        "folder": str(run.folder),
+        "epoch": result.epoch,
+        **runs.test_scores(result),
+        "published": list(datasets.published_results(name, run.settings.activation)),
+    }
 
 
 def _table_rows(run: runs.Run, result: Result) -> list[tuple[str, ...]]:

@@ -180,7 +180,40 @@ def test_progress_is_shown_on_a_terminal_only(san, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     code, _, err = san("train", "--kernel-sizes", "60", "--epochs", "5")
     assert code == 0
-    assert "epoch" in err and "loss" in err and "best φ" in err
+    assert "epoch" in err and "loss" in err and "best φ" in err and "steps/s" in err
+
+
+def test_results_as_json(san):
+    code, out, err = san("train", "--kernel-sizes", "60", "--epochs", "2", "--json")
+    result = json.loads(out)
+    assert code == 0 and err == ""
+    assert (result["kernel_size"], result["name"]) == (60, "physionet bundled")
+    assert 0 < result["phi"] < 2 and (Path(result["folder"]) / "model.safetensors").is_file()
+    code, out, _ = san("datasets", "--json")
+    assert code == 0 and json.loads(out)[0]["name"] == "physionet bundled"
+    for command in ("reproduce", "compress", "decompress", "verify", "inspect"):
+        assert "--json" in san(command, "--help")[1], command
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes_commands_and_options(shell, monkeypatch):
+    def completed(words):
+        environment = {"_SAN_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": words}
+        environment |= {"COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+        environment |= {"_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+        command = [sys.executable, "-c", "from san.cli import main; main()"]
+        done = subprocess.run(
+            command, env={**os.environ, **environment}, capture_output=True, text=True
+        )
+        return done.stdout
+
+    assert "compress" in completed("san comp") and "train" not in completed("san comp")
+    assert "--activation" in completed("san train --act")
+    script = subprocess.run(
+        [sys.executable, "-c", "from san.cli import main; main()", "--show-completion", shell],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert script.returncode == 0 and "_SAN_COMPLETE" in script.stdout
 
 
 def test_a_gap_is_one_line(san, tmp_path, monkeypatch):

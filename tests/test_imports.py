@@ -111,6 +111,7 @@ ORDER = [
     "arrays_edf",
     "arrays_wfdb",
     "signals",
+    "progress",
     "fetch",
     "storage",
     "metrics",
