@@ -105,17 +105,18 @@ def blocks(page):
 
 def expect(shown, printed, page):
     """Compare what a page shows with what was printed: numbers nearly, `...` is anything."""
+    parts = re.split(rf"(\.\.\.|{NUMBER.pattern})", " ".join(shown.split()))
     pattern = "".join(
-        ".*" if part == "..." else "(.+?)" if NUMBER.fullmatch(part) else re.escape(part)
-        for part in re.split(rf"(\.\.\.|{NUMBER.pattern})", " ".join(shown.split()))
+        ".*" if part == "..." else f"({NUMBER.pattern})" if NUMBER.fullmatch(part) else re.escape(part)
+        for part in parts
     )
     found = re.fullmatch(pattern, " ".join(printed.split()), re.DOTALL)
     assert found, f"{page} shows\n{shown}and this was printed\n{printed}"
-    numbers = [text for text in NUMBER.findall(re.sub(r"\.\.\.", " ", shown))]
-    for one, other in zip(numbers, found.groups(), strict=True):
-        difference = abs(float(one.replace(",", "")) - float(other.replace(",", "")))
-        assert difference <= TOLERANCE * abs(float(one.replace(",", ""))), (
-            f"{page} shows {one}, and {other} was printed:\n{printed}"
+    numbers = (part for part in parts if NUMBER.fullmatch(part))
+    for number, other in zip(numbers, found.groups(), strict=True):
+        value, measured = (float(text.replace(",", "")) for text in (number, other))
+        assert abs(value - measured) <= TOLERANCE * abs(value), (
+            f"{page} shows {number}, and {other} was printed:\n{printed}"
         )
 
 
