@@ -15,8 +15,10 @@ class Commands(SphinxDirective):
         return [self._section(f"san {name}", command) for name, command in commands.items()]
 
     def _section(self, title, command):
-        section = nodes.section(ids=[nodes.make_id(title)], names=[title])
-        self.state.document.note_implicit_target(section)
+        anchor = nodes.make_id(title)
+        section = nodes.section(ids=[anchor], names=[title])
+        labels = self.env.get_domain("std")
+        labels.note_hyperlink_target(anchor, self.env.docname, anchor, title)
         section += nodes.title("", "", nodes.literal("", title))
         for text in (command.help or "").split("\n\n"):
             section += _paragraph(text)

@@ -46,7 +46,9 @@ html_show_copyright = False
 pygments_style, pygments_dark_style = "friendly", "monokai"
 
 default_role = "name"
-HOMES = {f"san.{home}.{name}": f"san.{name}" for home, names in san._HOMES.items() for name in names}
+HOMES = {
+    f"san.{home}.{name}": f"san.{name}" for home, names in san._HOMES.items() for name in names
+}
 PLAIN = {"events", "prdn"}  # parameters, though functions have these names
 PLAIN |= {"san.bank", "san.pursuit", "san.codec.numbers.represent"}  # have no page
 PAGES = {  # what the files of the repository that are pages here link to

@@ -65,7 +65,7 @@ class Settings:
     passes: Annotated[int, Field(ge=1, le=64)] = 1
     refit: bool = False
     compete: bool = False
-    #: How many times its own min_distance extrema begin with; it is reached after 2/3 of the epochs.
+    #: How many times its own min_distance extrema begin with, until after 2/3 of the epochs.
     anneal: Annotated[float, Field(gt=0, le=100)] = 1.0
     grow: bool = False  #: kernels are added one at a time, each from what the others leave
 
