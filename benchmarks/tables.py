@@ -63,6 +63,29 @@ def bank(name: str) -> str:
     return "\n".join(lines)
 
 
+def archive(name: str) -> str:
+    """A row for each run of benchmarks/archive.py."""
+    content = measured(name)
+    if content is None:
+        return "Not measured."
+    of = content["archive"]
+    lines = [
+        described(content["provenance"]),
+        "",
+        f"{of['records']} records of {of['seconds']} s out of {of['recordings']} recordings, "
+        f"{of['bytes_before']} bytes before and {of['bytes_after']} after, at a PRDN of at most "
+        f"{of['prdn']:g} %; {of['cores']} cores.",
+        "",
+        "| run | time | records a second | efficiency |",
+        "|---|---|---|---|",
+    ]
+    for row in content["rows"]:
+        efficiency = f"{100 * row['efficiency']:.0f} %" if "efficiency" in row else ""
+        cells = [row["what"], f"{row['seconds']:.1f} s", number(row["records_per_second"])]
+        lines.append("| " + " | ".join([*cells, efficiency]) + " |")
+    return "\n".join(lines)
+
+
 def measured(name: str) -> dict | None:
     """The content of a file of results, if it is there."""
     path = HERE / "results" / name
@@ -100,6 +123,7 @@ def main() -> None:
         "activations-cuda": activations("activations-cuda.json"),
         "bank": bank("bank.json"),
         "bank-cuda": bank("bank-cuda.json"),
+        "archive": archive("archive.json"),
         "physionet": paper("physionet"),
         "classified": paper("classified"),
     }

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from san import datasets, metrics, report, signals
+    from san import archive, datasets, metrics, report, signals
     from san.activations import (
         competing_extrema,
         events,
@@ -72,7 +72,7 @@ _HOMES = {
     "train": ["Training", "evaluate"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_MODULES = ("datasets", "metrics", "report", "signals")
+_MODULES = ("archive", "datasets", "metrics", "report", "signals")
 
 __all__ = [
     "SAN",
@@ -87,6 +87,7 @@ __all__ = [
     "SAN2d",
     "Settings",
     "Training",
+    "archive",
     "competing_extrema",
     "compress",
     "datasets",

@@ -10,10 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from san import cli_codec, processes
+from san import cli_archive, cli_codec, cli_pages, processes
 
 app = typer.Typer(
     name="san",
+    cls=cli_archive.Commands,
     help="Sparsely Activated Networks: a few learned kernels and the sparse events of a signal.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -208,3 +209,5 @@ def datasets(
 
 
 cli_codec.add_to(app)
+cli_archive.add_to(app)
+cli_pages.add_to(app)

@@ -9,18 +9,17 @@ import io
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO
 
 import typer
 
-if TYPE_CHECKING:
-    import numpy as np
+from san import progress
 
-    from san.codec.accuracy import Accuracy
-    from san.codec.decoder import Decoder
+if TYPE_CHECKING:
+    from san.codec.comparison import Comparison
     from san.codec.info import Info
 
 SOURCE = """A WFDB record (mitdb/100), .edf, .bdf, .npy or .csv; - is standard input. Records and
@@ -51,7 +50,6 @@ JSON = "Print JSON."
 
 STANDARD = Path("-")  # standard input or output
 ENDINGS = (".npy", ".csv", ".edf", ".bdf", ".hea", "")  # of what can be written
-ROUNDING = 1 + 1e-9  # of sums that were added in another order
 
 
 def _option(panel: str, help: str, metavar: str | None = None, *names: str) -> Any:
@@ -85,25 +83,22 @@ def compress(
         bool, _option(CODING, NO_ANNOTATIONS, None, "--no-annotations")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
 ) -> None:
     """Encode a recording within an error, without loss, or to a size."""
-    _check_free(out, force)
-    given = {"--prdn": prdn, "--max-error": max_error, "--bits-per-sample": bits_per_sample}
-    targets = [name for name, value in given.items() if value is not None]
-    targets += ["--lossless"] * lossless
-    if len(targets) != 1:
-        raise ValueError(
-            f"give one of {', '.join(given)} and --lossless, got {', '.join(targets) or 'none'}"
-        )
+    check_free(out, force)
+    check_target(prdn, max_error, lossless, bits_per_sample)
     from san import streams
     from san.codec.info import inspect as described
 
-    with _progress(f"compressing {source.name}") as progress:
-        blob = streams.encode_file(
-            source,
-            fs=fs,
-            physical=physical,
-            annotations=not no_annotations,
+    exact = lossless or max_error == 0
+    array = streams.read_file(
+        source, exact=exact, fs=fs, physical=physical, annotations=not no_annotations
+    )
+    samples = sum(part.x.size for part in (array, *array.others))
+    with progress.shares(f"compressing {source.name}", samples) as report:
+        blob = streams.encode_array(
+            array,
             prdn=prdn,
             max_error=max_error,
             lossless=lossless,
@@ -112,14 +107,17 @@ def compress(
             events=not no_events,
             chunk_seconds=chunk_seconds,
             embed_dictionary=not name_only,
-            progress=progress,
+            progress=report,
         )
     _write_stream(out, blob)
     info = described(blob)
+    if as_json:
+        print(json.dumps(_plain(info), indent=2), file=_said(out))
+        return
     print(
         f"{out}: {info.bytes} bytes, {_ratio(info)}, {info.bits_per_sample:.3f} bits per sample, "
         f"PRDN {info.prdn:.4g} %, largest error {info.largest_error:.6g}",
-        file=sys.stderr if out == STANDARD else sys.stdout,
+        file=_said(out),
     )
 
 
@@ -132,11 +130,13 @@ def decompress(
         Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
     ] = None,
     force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
 ) -> None:
     """Decode a stream, or some of its samples."""
     if out != STANDARD and out.suffix.lower() not in ENDINGS:
         raise ValueError(f"{out} must end with .npy, .csv, .edf or .bdf, or name a WFDB record")
-    _check_free(out, force)
+    if out != STANDARD:
+        check_free(out if out.suffix else out.with_name(f"{out.name}.hea"), force)
     from san import arrays, streams
     from san.codec.decoder import Decoder
 
@@ -150,9 +150,15 @@ def decompress(
             info = decoder.info
             array = arrays.Array(decoder.read(start, stop), info.fs, info.units, info.names)
             arrays.write(out, array)
-    said = sys.stderr if out == STANDARD else sys.stdout
-    for part in (array, *array.others):
-        print(f"{out}: {_shape(part.x.shape)} samples, {part.x.dtype}", file=said)
+    parts = (array, *array.others)
+    if as_json:
+        facts = [
+            {"shape": part.x.shape, "dtype": part.x.dtype.name, "fs": part.fs} for part in parts
+        ]
+        print(json.dumps({"file": str(out), "parts": facts}, indent=2), file=_said(out))
+        return
+    for part in parts:
+        print(f"{out}: {_shape(part.x.shape)} samples, {part.x.dtype}", file=_said(out))
 
 
 def inspect(
@@ -193,6 +199,7 @@ def verify(
     dictionary: Annotated[
         Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
 ) -> None:
     """Decode a stream and compare it with the original.
 
@@ -201,83 +208,39 @@ def verify(
     from san import streams
     from san.codec.decoder import Decoder
 
-    broken = []
     with _opened(out) as file:
         decoder = Decoder(file, dictionary=dictionary)
-        array = streams.original(source, decoder)
-        own = (array, *array.others)
-        coded = streams.decoders(decoder)
-        if len(own) != len(coded):
-            raise ValueError(f"{source} has signals of {len(own)} rates, {out} of {len(coded)}")
-        for part, stream in zip(own, coded, strict=True):
-            broken += _verify(source, out, part.x, stream)
-        for name, data in array.attachments.items():
-            if name in decoder.info.attachments and decoder.attachment(name) != data:
-                broken.append(f"its {name} is not that of {source}")
-        target = _target(decoder.info)
-    if broken:
-        print(f"san: {out} does not keep its word: {'; '.join(broken)}", file=sys.stderr)
+        info = decoder.info
+        with progress.shares("verifying", math.prod(info.shape)) as report:
+            found = streams.compare_file(source, decoder, report)
+    if as_json:
+        parts = [_compared(*part) for part in found.parts]
+        print(json.dumps({"parts": parts, "broken": found.broken}, indent=2))
+    else:
+        for part, comparison in found.parts:
+            print(
+                f"PRDN {comparison.prdn:.4f} %, PRD {comparison.prd:.4f} %, largest error "
+                f"{comparison.largest_error:.6g}, {_ratio(part)}, "
+                f"{part.bits_per_sample:.4f} bits per sample"
+            )
+    if found.broken:
+        print(f"san: {out} does not keep its word: {'; '.join(found.broken)}", file=sys.stderr)
         raise typer.Exit(1)
-    print(f"kept: {target}")
+    if not as_json:
+        print(f"kept: {_target(info)}")
 
 
-def _verify(source: Path, out: Path, x: "np.ndarray", decoder: "Decoder") -> list[str]:
-    """Compare the signals of one rate, and say how they compare; what is not as promised."""
-    from san.codec.accuracy import Accuracy
-
-    info = decoder.info
-    if x.shape != info.shape or x.dtype.newbyteorder("=") != info.dtype:
+def check_target(
+    prdn: float | None, max_error: float | None, lossless: bool, bits_per_sample: float | None
+) -> None:
+    """Refuse other than one target, by the names of the options."""
+    given = {"--prdn": prdn, "--max-error": max_error, "--bits-per-sample": bits_per_sample}
+    targets = [name for name, value in given.items() if value is not None]
+    targets += ["--lossless"] * lossless
+    if len(targets) != 1:
         raise ValueError(
-            f"{source} has shape {x.shape} and dtype {x.dtype}, {out} has {info.shape} and "
-            f"{info.dtype}"
+            f"give one of {', '.join(given)} and --lossless, got {', '.join(targets) or 'none'}"
         )
-    accuracy = Accuracy(x.shape[1] if x.ndim > 1 else 1)
-    same, gaps_kept = _compare(x, decoder, accuracy)
-    error, prdn = accuracy.largest_error, accuracy.prdn
-    print(
-        f"PRDN {prdn:.4f} %, PRD {accuracy.prd:.4f} %, largest error {error:.6g}, {_ratio(info)}, "
-        f"{info.bits_per_sample:.4f} bits per sample"
-    )
-    broken = _broken(info, error, prdn, same)
-    if not gaps_kept:
-        broken.append("NaN and infinities are not where they were")
-    return broken
-
-
-def _compare(x: "np.ndarray", decoder: "Decoder", accuracy: "Accuracy") -> tuple[bool, bool]:
-    """Add every chunk; whether all bits are the same, and all that is no finite number."""
-    import numpy as np
-
-    place, same, kept = 0, True, True
-    with _progress("verifying") as progress:
-        for y in decoder:
-            part = x[place : place + len(y)].astype(y.dtype, copy=False)
-            place += len(y)
-            same &= part.tobytes() == y.tobytes()
-            odd = ~np.isfinite(part)
-            kept &= np.array_equal(odd, ~np.isfinite(y))
-            kept &= np.array_equal(part[odd], y[odd], equal_nan=part.dtype.kind == "f")
-            accuracy.add(part.reshape(len(y), -1), y.reshape(len(y), -1))
-            progress(place / len(x))
-    return same, kept
-
-
-def _broken(info: "Info", error: float, prdn: float, same: bool) -> list[str]:
-    """What a stream promises and does not keep."""
-    broken = []
-    if (info.target == "lossless" or (info.target == "max_error" and info.value == 0)) and not same:
-        broken.append("it is lossless, and not every bit is the same")
-    elif info.target == "max_error" and error > info.value:
-        broken.append(f"an error is {error:.9g}, and the most that may be is {info.value:.9g}")
-    elif info.target == "prdn" and prdn > info.value:
-        broken.append(f"the PRDN is {prdn:.9g} %, and the most that may be is {info.value:.9g} %")
-    for name, found, stated in (
-        ("largest error", error, info.largest_error),
-        ("PRDN", prdn, info.prdn),
-    ):
-        if found > stated * ROUNDING:
-            broken.append(f"it states a {name} of {stated:.9g}, found {found:.9g}")
-    return broken
 
 
 @contextmanager
@@ -300,34 +263,26 @@ def _write_stream(out: Path, blob: bytes) -> None:
         storage.write(out, blob)
 
 
-def _check_free(out: Path, force: bool) -> None:
+def check_free(out: Path, force: bool) -> None:
+    """Refuse to replace a file unless told to, or to write into no folder."""
     if out == STANDARD:
         return
-    out = out if out.suffix else out.with_name(out.name + ".hea")  # a WFDB record
     if out.exists() and not force:
         raise FileExistsError(f"{out} is there: give --force to replace it")
     if not out.parent.is_dir():
         raise FileNotFoundError(f"the folder {out.parent} is not there")
 
 
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[float], None]]:
-    """A bar on a terminal, nothing elsewhere."""
-    from rich import progress
-    from rich.console import Console
+def _said(out: Path) -> TextIO:
+    """Where to say what was written: not into what is written."""
+    return sys.stderr if out == STANDARD else sys.stdout
 
-    bar = progress.Progress(
-        "{task.description}",
-        progress.BarColumn(),
-        progress.TaskProgressColumn(),
-        progress.TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    with bar:
-        task = bar.add_task(what, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
+
+def _compared(info: "Info", comparison: "Comparison") -> dict[str, Any]:
+    found = dataclasses.asdict(comparison) | {"ratio": info.compression_ratio}
+    return {
+        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in found.items()
+    }
 
 
 def _shape(shape: Sequence[int]) -> str:

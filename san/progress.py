@@ -22,7 +22,7 @@ def bar(*columns: str, unit: str, shown: bool = True) -> "Progress":
     columns : str
         Texts as rich takes them, of a task's fields; they take the place of the share.
     unit : str
-        What is counted: the rate is so many of them per second.
+        What is counted: the rate is so many of them per second. Empty for no rate.
     shown : bool
         False for none, even on a terminal.
     """
@@ -37,7 +37,7 @@ def bar(*columns: str, unit: str, shown: bool = True) -> "Progress":
 
         def render(self, task: progress.Task) -> Text:
             speed = task.finished_speed or task.speed
-            return Text("" if not speed else f"{shortened(speed)} {unit}/s")
+            return Text(f"{shortened(speed)} {unit}/s" if speed and unit else "")
 
     own = [progress.TextColumn(c, table_column=Column(no_wrap=True)) for c in columns]
     return progress.Progress(
@@ -53,11 +53,11 @@ def bar(*columns: str, unit: str, shown: bool = True) -> "Progress":
 
 
 @contextmanager
-def shares(what: str, count: int, unit: str = "samples") -> Iterator[Callable[[float], None]]:
-    """A bar for work that tells the share of it that is done, 0 ... 1, of so many units."""
-    with bar(unit=unit) as drawn:
-        task = drawn.add_task(what, total=max(1, count))
-        yield lambda share: drawn.update(task, completed=share * max(1, count))
+def shares(what: str, count: int = 0) -> Iterator[Callable[[float], None]]:
+    """A bar for work that tells the share of it that is done, 0 ... 1, of so many samples."""
+    with bar(unit="samples" if count else "") as drawn:
+        task = drawn.add_task(what, total=count or 1)
+        yield lambda share: drawn.update(task, completed=share * (count or 1))
 
 
 def shortened(number: float) -> str:

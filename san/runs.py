@@ -191,6 +191,27 @@ def resume(folder: Path, data_dir: str | None = None) -> "Run | Collection":
     return Run(folder, source, settings, splits, training)
 
 
+def find_signals(
+    folder: Path, source: Source, settings: Settings, data_dir: str | None = None
+) -> datasets.Splits:
+    """Load the signals that a run folder was trained with; nothing in it is changed.
+
+    Raises
+    ------
+    MissingData
+        If they are not to be had.
+    ValueError
+        If they are not those that the run began with.
+    """
+    if data_dir is not None:
+        source = dataclasses.replace(source, data_dir=data_dir)
+    splits = _load(source, settings)
+    recorded = tomllib.loads((folder / SETTINGS).read_text()).get("provenance", {})
+    if recorded.get("data_sha256") != [split.sha256 for split in splits]:
+        raise ValueError(f"the data of {splits.train.name} are not those that {folder} began with")
+    return splits
+
+
 def finish(
     run: Run,
     on_step: Callable[[float], None] | None = None,

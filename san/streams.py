@@ -5,13 +5,16 @@ streams of their own, attached to it as `signals/1`, `signals/2` ...
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from san import arrays, arrays_edf, arrays_wfdb
+from san.codec.comparison import Comparison, compare, fits
 from san.codec.decoder import Decoder
 from san.codec.encoder import compress
 from san.codec.info import Info
+from san.codec.options import short_texts, silent
 from san.signals import Array
 
 OTHERS = "signals/"
@@ -53,15 +56,29 @@ def encode_file(
     >>> Decoder(blob).info.attachments
     {'wfdb/header': 244}
     """
-    array = arrays.read(path, fs, physical, annotations)
     exact = options.get("lossless") or options.get("max_error") == 0
-    return encode_array(array if exact else _with_gaps(array), progress=progress, **options)
+    array = read_file(path, exact=bool(exact), fs=fs, physical=physical, annotations=annotations)
+    return encode_array(array, progress=progress, **options)
+
+
+def read_file(
+    path: Path,
+    *,
+    exact: bool,
+    fs: float | None = None,
+    physical: bool = False,
+    annotations: bool = True,
+) -> Array:
+    """Read a file as it is compressed: within an error, with NaN where a sample is invalid."""
+    array = arrays.read(path, fs, physical, annotations)
+    header = arrays_wfdb.HEADER in array.attachments
+    return arrays_wfdb.with_gaps(array) if header and not exact else array
 
 
 def encode_array(
     array: Array, *, progress: Callable[[float], None] | None = None, **options: Any
 ) -> bytes:
-    """Compress what `arrays.read` gave; the parameters are those of `encode_file`."""
+    """Compress what `read_file` gave; the parameters are those of `encode_file`."""
     sizes = [part.x.size for part in (array, *array.others)]
     total, done = max(1, sum(sizes)), 0
     attached = dict(array.attachments)
@@ -75,8 +92,8 @@ def encode_array(
     return compress(
         array.x,
         array.fs,
-        units=_short(array.units),
-        names=_short(array.names),
+        units=short_texts(array.units),
+        names=short_texts(array.names),
         attachments=attached,
         progress=progress and (lambda share: progress(rest + share * (1 - rest))),
         **options,
@@ -121,20 +138,51 @@ def write_file(decoder: Decoder, out: Path) -> Array:
     return array
 
 
+@dataclass(frozen=True)
+class FileComparison:
+    """How far a stream is from the file that it was made of."""
+
+    parts: tuple[tuple[Info, Comparison], ...]  # the signals of each rate
+    broken: tuple[str, ...]  # what the stream promises and does not keep, in words
+
+
+def compare_file(
+    path: Path, decoder: Decoder, progress: Callable[[float], None] = silent
+) -> FileComparison:
+    """Read the file that a stream was made of, decode the stream, and compare them.
+
+    Raises
+    ------
+    ValueError
+        If the file has samples of other shapes, dtypes or rates.
+    CodecError
+        If the stream is corrupt.
+    """
+    array = original(path, decoder)
+    parts, coded = (array, *array.others), decoders(decoder)
+    if len(parts) != len(coded):
+        raise ValueError(f"{path} has signals of {len(parts)} rates, the stream of {len(coded)}")
+    found: list[tuple[Info, Comparison]] = []
+    broken: list[str] = []
+    for number, (part, stream) in enumerate(zip(parts, coded, strict=True)):
+        info = stream.info
+        if not fits(part.x, info):
+            raise ValueError(
+                f"{path} has shape {part.x.shape} and dtype {part.x.dtype}, the stream has "
+                f"{info.shape} and {info.dtype}"
+            )
+        comparison = compare(part.x, stream, progress if number == 0 else silent)
+        found.append((info, comparison))
+        broken += comparison.broken
+    for name, data in array.attachments.items():
+        if name in decoder.info.attachments and decoder.attachment(name) != data:
+            broken.append(f"its {name} is not that of {path}")
+    return FileComparison(tuple(found), tuple(broken))
+
+
 def original(path: Path, decoder: Decoder) -> Array:
     """Read the file that a stream was made of, as it was read then."""
     info = decoder.info
     kept = arrays_wfdb.HEADER in info.attachments or arrays_edf.HEADER in info.attachments
-    array = arrays.read(path, physical=info.dtype.kind == "f" and not kept)
-    return array if is_exact(info) else _with_gaps(array)
-
-
-def _with_gaps(array: Array) -> Array:
-    header = arrays_wfdb.HEADER in array.attachments
-    return arrays_wfdb.with_gaps(array) if header else array
-
-
-def _short(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Texts that a header can hold: cut where they are longer than 64 bytes."""
-    cut = tuple(text.encode()[:64].decode(errors="ignore") for text in texts)
-    return cut if any(cut) else ()
+    physical = info.dtype.kind == "f" and not kept
+    return read_file(path, exact=is_exact(info), physical=physical)

@@ -1,5 +1,7 @@
 """The command line as a user meets it: exit codes, one clear line, and what is left behind."""
 
+import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -188,7 +190,9 @@ def test_results_as_json(san):
     result = json.loads(out)
     assert code == 0 and err == ""
     assert (result["kernel_size"], result["name"]) == (60, "physionet bundled")
-    assert 0 < result["phi"] < 2 and (Path(result["folder"]) / "model.safetensors").is_file()
+    assert (
+        0 < result["phi"] < 2 and (pathlib.Path(result["folder"]) / "model.safetensors").is_file()
+    )
     code, out, _ = san("datasets", "--json")
     assert code == 0 and json.loads(out)[0]["name"] == "physionet bundled"
     for command in ("reproduce", "compress", "decompress", "verify", "inspect"):

@@ -193,7 +193,7 @@ def test_a_full_disk_leaves_nothing(san, tmp_path, monkeypatch):
         ("decompress x.npy y2.txt", "must end with .npy, .csv, .edf or .bdf"),
         ("inspect x.npy", "no SAN stream"),
         ("verify x.npy text", "no SAN stream"),
-        ("verify y.npy ok.san", "has shape (2400, 2) and dtype float64, ok.san has (2400,)"),
+        ("verify y.npy ok.san", "has shape (2400, 2) and dtype float64, the stream has (2400,)"),
     ],
 )
 def test_wrong_use_is_one_line_and_code_2(arguments, words, san, tmp_path):

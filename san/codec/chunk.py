@@ -11,6 +11,7 @@ import numpy as np
 from . import predictive, transform
 from .dictionary import Dictionary
 from .errors import CorruptStream
+from .events import Events, no_events
 from .search import Encoded, Progress, Signal, meet_bounds, meet_error, meet_size
 from .varints import Fields, write_varint
 
@@ -99,6 +100,15 @@ def decode_payload(
         done += count
     fields.end()
     return k
+
+
+def payload_events(
+    payload: bytes, n: int, columns: int, dictionary: Dictionary | None
+) -> tuple[Events, tuple[int, ...]]:
+    """The events of a chunk of n samples, and the codes of its steps; none in the other modes."""
+    if columns == 0 or payload[:1] != bytes([SHARED]):
+        return no_events(columns), (0,) * columns
+    return transform.decode_events(payload[1:], n, columns, dictionary)
 
 
 def _coded(found: Encoded) -> Coded:

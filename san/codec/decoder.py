@@ -4,12 +4,13 @@ A chunk's payload is its gaps (floats only, see `gaps`) and what the coder wrote
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .dictionary import Dictionary, read
 from .errors import CorruptStream
+from .grids import BITS
 from .header import Header, Limits
 from .info import Info, describe
 from .kernels import Source, find_dictionary
@@ -60,6 +61,18 @@ def decompress(
     array([997, 998, 999], dtype=int16)
     """
     return Decoder(blob, dictionary=dictionary, limits=limits).read(start, stop)
+
+
+class ChunkEvents(NamedTuple):
+    """Events that a stream holds: where kernels are drawn before the rest is added.
+
+    `positions` are those of a kernel's first sample; `amplitudes`, (E, channels), are the norms of
+    what is drawn in the signal's units, with a sign.
+    """
+
+    positions: np.ndarray  #: int64 (E,)
+    kernels: np.ndarray  #: int64 (E,)
+    amplitudes: np.ndarray  #: float64 (E, channels)
 
 
 class Decoder:
@@ -165,6 +178,59 @@ class Decoder:
             parts.append(chunk[max(0, begin - first) : end - first])
         return np.concatenate(parts)
 
+    @property
+    def dictionary(self) -> Dictionary | None:
+        """The kernels of the events, if the chunks need any."""
+        return self._dictionary
+
+    def events(self, start: int | None = None, stop: int | None = None) -> ChunkEvents:
+        """The events of the chunks that samples start ... stop - 1 lie in; nothing else is decoded.
+
+        Returns
+        -------
+        ChunkEvents
+            Those that draw into these samples, in order of their position. A chunk without events
+            has none; neither have chunks that are coded without loss.
+
+        Raises
+        ------
+        CodecError
+            As `decompress` does.
+        ValueError
+            If the source cannot seek.
+
+        Examples
+        --------
+        >>> import san
+        >>> x = np.tile(np.hanning(64) * (np.arange(64) % 2), 40) + np.arange(2560) / 300
+        >>> events = san.Decoder(san.compress(x, prdn=5)).events()
+        >>> events.positions.shape == events.kernels.shape, events.amplitudes.shape[1]
+        (True, 1)
+        """
+        from .chunk import payload_events
+        from .transform import step_size
+
+        if self._reader.footer is None:
+            raise ValueError("a source that cannot seek gives its chunks in their order")
+        begin, end, _ = slice(start, stop).indices(self._reader.footer.samples)
+        full, representation = self.header.chunk_samples, self.header.representation
+        columns = representation.columns
+        length = 0 if self._dictionary is None else self._dictionary.kernels.shape[2]
+        parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, columns)))]
+        for number in range(begin // full, -(-end // full) if end > begin else 0):
+            payload, samples = self._reader.chunk(number), self._reader.samples_of(number)
+            position = 0
+            if representation.dtype.kind == "f":
+                _, position = unpack_gaps(payload, 0, samples, representation.channels)
+            found, codes = payload_events(payload[position:], samples, columns, self._dictionary)
+            steps = np.array([step_size(code) for code in codes]) / 256
+            positions = found.positions + number * full
+            inside = (positions < end) & (positions + length > begin)
+            amplitudes = (found.amplitudes * steps)[inside]
+            parts.append((positions[inside], found.kernels[inside], amplitudes))
+        positions, kernels, amplitudes = (np.concatenate(p) for p in zip(*parts, strict=True))
+        return ChunkEvents(positions, kernels, amplitudes * _units_of_one(representation))
+
     def _read_all(self) -> np.ndarray:
         footer = self._reader.footer
         assert footer is not None
@@ -201,6 +267,16 @@ def decode_chunk(
     if k.shape != (samples, representation.columns):
         raise CorruptStream(f"a chunk holds {k.shape} integers, not {samples} of each column")
     return restore(k, representation, gaps)
+
+
+def _units_of_one(representation: Representation) -> np.ndarray:
+    """What a step of 1 of the coder's integers is in the signal's units: float64 (columns,)."""
+    if representation.dtype.kind != "f" or BITS in {s.kind for s in representation.scales}:
+        return np.ones(representation.columns)  # those of bits are without loss, and have no events
+    steps = 1 << 20
+    k = np.array([[0] * representation.columns, [steps] * representation.columns], np.int64)
+    low, high = restore(k, representation, np.zeros((0, 4), np.int64)).astype(np.float64)
+    return np.atleast_1d(high - low) / steps
 
 
 def _dictionary_of(header: Header, given: Source | None) -> Dictionary | None:

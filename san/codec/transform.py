@@ -15,7 +15,7 @@ from . import wavelet
 from .bands import code_band
 from .dictionary import SCALE, Dictionary, read, with_excerpt
 from .errors import CorruptStream
-from .events import Events, capacity, code_events, new_memory, tree_bits
+from .events import Events, capacity, code_events, new_memory, no_events, tree_bits
 from .mixing import Mixer, State, code_number, code_simple_bit, new_mixer, new_state
 from .range_coder import POSITION, code_raw_bits, finish
 
@@ -124,26 +124,31 @@ def decode(data: bytes, n: int, channels: int, dictionary: Dictionary | None) ->
     return _decode(data, n, channels, dictionary, start_of(dictionary, n, channels)).samples
 
 
+def decode_events(
+    data: bytes, n: int, channels: int, dictionary: Dictionary | None
+) -> tuple[Events, tuple[int, ...]]:
+    """The events of a payload, and the codes of the steps of their amplitudes, one per channel."""
+    known = start_of(dictionary, n, channels)
+    mixer = new_mixer(n * channels, data, known.state)
+    events, setting, _, _ = _decode_start(mixer, n, channels, dictionary, known)
+    return no_events(channels) if events is None else events, setting.codes
+
+
 def _decode(
     data: bytes, n: int, channels: int, dictionary: Dictionary | None, known: Known
 ) -> Decoded:
     mixer = new_mixer(n * channels, data, known.state)
-    with_events, bounded = _code_bit(mixer, 0), _code_bit(mixer, 0)
-    alike = known.setting is not None and _code_bit(mixer, 0) == 1
-    setting = known.setting if alike else _decode_setting(mixer, channels)
-    assert setting is not None
+    events, setting, alike, bounded = _decode_start(mixer, n, channels, dictionary, known)
     drawn = np.zeros((channels, n), np.int64)
-    if with_events:
-        if dictionary is None or len(dictionary.kernels) == 0:
-            raise CorruptStream("a chunk has events, but there are no kernels for them")
-        events = _decode_events(mixer, n, channels, setting.bin_bits, dictionary, known.memory)
+    if events is not None:
+        assert dictionary is not None
         drawn = synthesize(events, setting.codes, dictionary, n)
     q: list[list[np.ndarray]] = []
     for c, code in enumerate(setting.codes):
         step = step_size(code)
         other = q[-1] if q else [_NONE] * (_levels(n) + 1)
         q.append([np.zeros(size, np.int64) for size in wavelet.band_sizes(n, _levels(n))])
-        _code_bands(mixer, q[c], None, 0, _beside(drawn[c], step, n, with_events == 1), other)
+        _code_bands(mixer, q[c], None, 0, _beside(drawn[c], step, n, events is not None), other)
         if any(int(np.abs(band).max(initial=0)) * step >= _LARGEST for band in q[c]):
             raise CorruptStream("a coefficient is beyond what 32-bit samples can have")
     if not alike:
@@ -155,6 +160,22 @@ def _decode(
         if bounded:
             y[:, c] += _code_corrections(mixer, np.zeros(n, np.int64), None, y[:, c])
     return Decoded(y, Known(known.state, known.memory, setting))
+
+
+def _decode_start(
+    mixer: Mixer, n: int, channels: int, dictionary: Dictionary | None, known: Known
+) -> tuple[Events | None, Setting, bool, int]:
+    """Events, if any; setting; whether that is the dictionary's; whether there is a bound."""
+    with_events, bounded = _code_bit(mixer, 0), _code_bit(mixer, 0)
+    alike = known.setting is not None and _code_bit(mixer, 0) == 1
+    setting = known.setting if alike else _decode_setting(mixer, channels)
+    assert setting is not None
+    if not with_events:
+        return None, setting, alike, bounded
+    if dictionary is None or len(dictionary.kernels) == 0:
+        raise CorruptStream("a chunk has events, but there are no kernels for them")
+    events = _decode_events(mixer, n, channels, setting.bin_bits, dictionary, known.memory)
+    return events, setting, alike, bounded
 
 
 def start_of(dictionary: Dictionary | None, n: int, channels: int) -> Known:

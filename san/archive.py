@@ -1,0 +1,277 @@
+"""How a folder of records becomes a folder of streams, in as many runs as it takes.
+
+A stream has the place of its record: `a/100.hea` becomes `a/100.san`, `a/x.npy` becomes
+`a/x.npy.san`. A run does what is missing, changed, damaged or failed, and nothing else.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from san import archive_manifest, archive_workers
+from san.archive_manifest import Manifest, Row, dictionary_path
+from san.archive_record import NO_ROOM, STREAM, Options, Record, find_records, store_record
+from san.archive_verify import Verification, verify
+
+__all__ = ["Options", "Summary", "Verification", "archive", "verify"]
+
+Progress = Callable[[int, int, float], None]
+GONE = "its stream is missing or damaged, and the record is gone"
+
+
+@dataclass
+class Summary:
+    """What an archive holds after a run.
+
+    Attributes
+    ----------
+    records : int
+        That have a stream.
+    coded, kept : int
+        How many of them this run coded, and how many it found done.
+    failures : dict of str to str
+        The records without a stream, and why.
+    bytes_before, bytes_after : int
+        Of the files of the records that have a stream, and of the streams.
+    seconds : float
+        Of this run.
+    """
+
+    records: int = 0
+    coded: int = 0
+    kept: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    bytes_before: int = 0
+    bytes_after: int = 0
+    seconds: float = 0.0
+
+    @property
+    def ratio(self) -> float:
+        """Bytes before for each byte after."""
+        return self.bytes_before / self.bytes_after if self.bytes_after else 0.0
+
+    @property
+    def records_per_second(self) -> float:
+        """Records that this run coded, in each of its seconds."""
+        return self.coded / self.seconds if self.seconds else 0.0
+
+
+def archive(
+    source: str | Path,
+    out: str | Path,
+    options: Options,
+    *,
+    jobs: int | None = None,
+    client: Any = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Summary:
+    """Compress every record below a folder, each into a stream of its own.
+
+    Parameters
+    ----------
+    source : str or Path
+        Folder of WFDB records, .npy and .csv files, in any folders below it.
+    out : str or Path
+        Folder of the streams and of `manifest.jsonl`; made where it is missing. It may hold what
+        an earlier run with these options wrote: that is kept, and what lacks is done.
+    options : Options
+        How records are coded.
+    jobs : int, optional
+        Processes; one for each usable core by default. They are started anew, so a script must
+        call this below `if __name__ == "__main__":`.
+    client : dask.distributed.Client, optional
+        Has the workers of its cluster do it; they must see both folders under the same paths.
+    force : bool
+        Go on in an archive that has other options or is of another folder: what differs is coded
+        again.
+    progress : callable, optional
+        Called with the records that are done, all that are to be done, and the share of their
+        bytes that is done, 0 ... 1.
+
+    Returns
+    -------
+    Summary
+        Its failures name the records that could not be coded; all others were.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If no record is below it, an option is wrong, or out is an archive of other options.
+    BlockingIOError
+        If another run is at work in out.
+    OSError
+        If there is no room. What is done stays, and another run goes on from there.
+
+    Notes
+    -----
+    A process that is killed loses nothing: others do its records again. A record at which two
+    processes died is a failure. A run that was killed leaves whole streams only, and the next one
+    ends with the same bytes as if nothing had happened.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     summary = archive("datasets/sample", folder, Options(max_error=5, events=False), jobs=1)
+    ...     sorted(path.name for path in Path(folder).glob("[!.]*"))
+    ['manifest.jsonl', 'mitdb_208.san']
+    >>> summary.records, summary.failures, summary.ratio > 4
+    (1, {}, True)
+    """
+    from san.codec.kernels import find_dictionary
+
+    begin = time.perf_counter()
+    source, out = Path(source).resolve(), Path(out).resolve()
+    jobs, settings = archive_workers.processes(jobs), options.settings()
+    dictionary = None if options.dictionary is None else find_dictionary(options.dictionary)
+    options = replace(options, dictionary=dictionary)  # read once
+    if not source.is_dir():
+        raise FileNotFoundError(f"the folder {source} is not there")
+    records = find_records(source)
+    if not records:
+        raise ValueError(f"no WFDB header, .npy or .csv is below {source}")
+    out.mkdir(parents=True, exist_ok=True)
+    with archive_manifest.locked(out), _without_leftovers(out):
+        manifest, same = _begun(out, source, settings, force)
+        if not same:
+            for record in records:
+                manifest.rows.pop(record.path, None)
+        waiting = _prune(manifest, records, out, jobs)
+        kept = sum("failure" not in row for row in manifest.rows.values())
+        if waiting:
+            manifest.finished = False
+            manifest.write(out)
+            if dictionary is not None and not options.embed_dictionary:
+                dictionary.save(dictionary_path(out, dictionary.sha256))
+            work = partial(store_record, source, out, options)
+            _do(waiting, work, manifest, out, jobs, client, progress)
+        manifest.finished = True
+        manifest.write(out)
+    return _summed_up(manifest, kept, time.perf_counter() - begin)
+
+
+def _begun(out: Path, source: Path, settings: dict[str, Any], force: bool) -> tuple[Manifest, bool]:
+    """The manifest of an earlier run, or a new one; whether its settings are these."""
+    manifest = archive_manifest.read(out)
+    if manifest is None:
+        return Manifest(str(source), settings), True
+    before, same = manifest.settings, manifest.settings == settings
+    if not same and not force:
+        names = [name for name in settings if before.get(name) != settings[name]]
+        differences = ", ".join(f"{n} {before.get(n)} (now {settings[n]})" for n in names)
+        raise ValueError(
+            f"{out} was written with other settings: {differences}; take another folder, or "
+            "force it to code all again"
+        )
+    if manifest.source != str(source) and not force:
+        raise ValueError(
+            f"{out} is the archive of {manifest.source}, not of {source}: take another folder, or "
+            "force it if that one has moved"
+        )
+    manifest.source, manifest.settings = str(source), settings
+    return manifest, same
+
+
+def _prune(manifest: Manifest, records: list[Record], out: Path, jobs: int) -> list[Record]:
+    """Leave the lines that hold in a manifest; the records that are to be done."""
+    present = {record.path: record for record in records}
+    claimed = [
+        row
+        for path, row in manifest.rows.items()
+        if "stream" in row and (path not in present or _is_same(row, present[path]))
+    ]
+    manifest.rows = {}
+    with ThreadPoolExecutor(jobs) as pool:
+        for row, whole in zip(claimed, pool.map(partial(_is_whole, out), claimed), strict=True):
+            if whole:
+                manifest.rows[row["source"]] = {k: v for k, v in row.items() if k != "failure"}
+            elif row["source"] not in present:
+                manifest.rows[row["source"]] = row | {"failure": GONE}
+    return [record for record in records if record.path not in manifest.rows]
+
+
+def _is_same(row: Row, record: Record) -> bool:
+    """Whether the record is as it was when its line was written."""
+    return (row["stream"], row["files"]) == (record.stream, record.files)
+
+
+def _is_whole(out: Path, row: Row) -> bool:
+    """Whether a stream is there as it was written."""
+    try:
+        with open(out / row["stream"], "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == row["sha256"]
+    except OSError:
+        return False
+
+
+def _size(record: Record) -> int:
+    return record.bytes
+
+
+def _do(
+    waiting: list[Record],
+    work: Callable[[Record], Row],
+    manifest: Manifest,
+    out: Path,
+    jobs: int,
+    client: Any,
+    progress: Progress | None,
+) -> None:
+    """Have records coded, and add a line for each as it comes."""
+    total, done, count = sum(map(_size, waiting)) or 1, 0, 0
+    answers = archive_workers.run(work, waiting, _size, jobs, client)
+    with archive_manifest.appending(out) as append, closing(answers):
+        for record, answer in answers:
+            if isinstance(answer, archive_workers.Killed):
+                answer = {"source": record.path, "files": record.files, "failure": str(answer)}
+            append(answer)
+            manifest.rows[record.path] = answer
+            count, done = count + 1, done + record.bytes
+            if progress is not None:
+                progress(count, len(waiting), done / total)
+
+
+@contextmanager
+def _without_leftovers(out: Path) -> Iterator[None]:
+    """Remove what killed processes had begun to write, before and after; say what to do."""
+    _remove_leftovers(out)
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise OSError(
+            error.errno,
+            f"{error.strerror} in {out}: make room and run the same again, what is done stays",
+        ) from error
+    finally:
+        _remove_leftovers(out)
+
+
+def _remove_leftovers(out: Path) -> None:
+    for pattern in (f".*{STREAM}.*.tmp", f".{archive_manifest.NAME}.*.tmp"):
+        for leftover in out.rglob(pattern):
+            leftover.unlink(missing_ok=True)
+
+
+def _summed_up(manifest: Manifest, kept: int, seconds: float) -> Summary:
+    rows = [manifest.rows[name] for name in sorted(manifest.rows)]
+    held = [row for row in rows if "failure" not in row]
+    return Summary(
+        records=len(held),
+        coded=len(held) - kept,
+        kept=kept,
+        failures={row["source"]: row["failure"] for row in rows if "failure" in row},
+        bytes_before=sum(known[0] for row in held for known in row["files"].values() if known),
+        bytes_after=sum(row["bytes"] for row in held),
+        seconds=seconds,
+    )

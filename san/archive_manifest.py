@@ -1,0 +1,169 @@
+"""What an archive remembers of itself: its settings, a line for each record, and who may write.
+
+`manifest.jsonl` begins with a line about the whole archive; each further line is a record, coded
+or failed. While a run lasts lines are added as streams are in place, at its end all are sorted. A
+line that a kill cut is no line, and of two about one record the later counts.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from san import storage
+
+VERSION = 1
+NAME = "manifest.jsonl"
+LOCK = ".manifest.lock"
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Manifest:
+    """The lines of an archive's manifest."""
+
+    source: str  # the folder that was archived
+    settings: dict[str, Any]
+    finished: bool = False
+    rows: dict[str, Row] = field(default_factory=dict)  # by the record's path
+    damaged: list[int] = field(default_factory=list)  # numbers of lines that are none
+
+    def write(self, out: Path) -> None:
+        """Write all lines, sorted; a file that says the same is not touched."""
+        head = {
+            "archive": VERSION,
+            "source": self.source,
+            "settings": self.settings,
+            "finished": self.finished,
+        }
+        rows = [self.rows[name] for name in sorted(self.rows)]
+        content = "".join(_line(row) for row in (head, *rows)).encode()
+        path = out / NAME
+        if not path.is_file() or path.read_bytes() != content:
+            storage.write(path, content)
+
+
+@contextmanager
+def appending(out: Path) -> Iterator[Any]:
+    """A function that adds a line to the manifest of a folder, at once."""
+    with open(out / NAME, "ab", buffering=0) as file:
+        yield lambda row: _write_all(file, _line(row).encode())
+
+
+def read(out: Path) -> Manifest | None:
+    """The manifest of an archive, if there is one.
+
+    Raises
+    ------
+    ValueError
+        If the file is no manifest, or a newer release wrote it.
+    """
+    path = out / NAME
+    if not path.is_file():
+        return None
+    with open(path, encoding="utf-8", errors="replace") as file:
+        head = _parsed(next(file, ""))
+        if not isinstance(head, dict) or not isinstance(head.get("settings"), dict):
+            raise ValueError(f"{path} is no manifest of an archive")
+        if head.get("archive") != VERSION:
+            raise ValueError(
+                f"{path} is of version {head.get('archive')}, this release reads {VERSION}"
+            )
+        manifest = Manifest(str(head.get("source")), head["settings"], head.get("finished") is True)
+        for number, line in enumerate(file, 2):
+            row = _parsed(line)
+            if _is_row(row):
+                manifest.rows[row["source"]] = row
+            else:
+                manifest.damaged.append(number)
+    return manifest
+
+
+def dictionary_path(out: Path, sha256: str) -> Path:
+    """Where an archive keeps a dictionary that its streams only name."""
+    return out / f"{sha256}.dictionary"
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Be the only run that writes to an archive; the system ends this with the process.
+
+    Raises
+    ------
+    BlockingIOError
+        If another run is at work there, or a check.
+    """
+    with open(out / LOCK, "ab") as file:
+        _lock(file.fileno(), out, shared=False)
+        yield
+
+
+@contextmanager
+def unchanging(out: Path) -> Iterator[None]:
+    """Let no run write to an archive meanwhile, as far as it was ever locked."""
+    if not (out / LOCK).is_file():
+        yield
+        return
+    with open(out / LOCK, "rb") as file:
+        _lock(file.fileno(), out, shared=True)
+        yield
+
+
+def _lock(descriptor: int, out: Path, shared: bool) -> None:
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        raise BlockingIOError(f"another run is at work in {out}: wait for its end") from None
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, allow_nan=False) + "\n"  # ASCII: names of files may be no text
+
+
+def _write_all(file: Any, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _parsed(line: str) -> Any:
+    """What a line holds; None for one that was cut or is no JSON."""
+    if not line.endswith("\n"):
+        return None
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_row(row: Any) -> bool:
+    if not isinstance(row, dict) or not _is_inside(row.get("source")):
+        return False
+    if "failure" in row:
+        return isinstance(row["failure"], str)
+    return (
+        _is_inside(row.get("stream"))
+        and isinstance(row.get("sha256"), str)
+        and isinstance(row.get("files"), dict)
+        and all(isinstance(row.get(name), int) for name in ("bytes", "samples", "channels"))
+    )
+
+
+def _is_inside(path: Any) -> bool:
+    """Whether a path stays in its folder."""
+    if not isinstance(path, str) or not path or "\0" in path or os.path.isabs(path):
+        return False
+    return ".." not in PurePosixPath(path).parts

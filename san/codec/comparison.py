@@ -1,0 +1,105 @@
+"""How a stream is compared with its original, and what it promises and does not keep."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .accuracy import Accuracy
+from .decoder import Decoder
+from .info import Info
+from .options import Progress, silent
+
+ROUNDING = 1 + 1e-9  # of sums that were added in another order
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far a decoded stream is from its original.
+
+    Attributes
+    ----------
+    largest_error, prdn, prd : float
+        In the signal's units; in per cent, with and without the mean subtracted.
+    broken : tuple of str
+        What the stream promises and does not keep, in words.
+    """
+
+    largest_error: float
+    prdn: float
+    prd: float
+    broken: tuple[str, ...]
+
+
+def fits(x: np.ndarray, info: Info) -> bool:
+    """Whether an array is of the shape and the dtype that a stream has."""
+    return x.shape == info.shape and x.dtype.newbyteorder("=") == info.dtype
+
+
+def compare(x: Any, decoder: Decoder, progress: Progress = silent) -> Comparison:
+    """Decode every chunk and compare it with the original.
+
+    Parameters
+    ----------
+    x : array (n,) or (n, channels)
+        The original, of the stream's shape and dtype.
+    decoder : Decoder
+        Of a source that can seek.
+    progress : callable
+        Told the share that is done, 0 ... 1.
+
+    Raises
+    ------
+    ValueError
+        If the array is of another shape or dtype.
+    CodecError
+        If the stream is corrupt.
+
+    Examples
+    --------
+    >>> import san
+    >>> x = np.arange(100, dtype=np.int16)
+    >>> compare(x, Decoder(san.compress(x, lossless=True))).broken
+    ()
+    >>> compare(x + np.int16(1), Decoder(san.compress(x, lossless=True))).broken[0]
+    'it is lossless, and not every bit is the same'
+    """
+    info = decoder.info
+    if not fits(x, info):
+        raise ValueError(
+            f"the original has shape {x.shape} and dtype {x.dtype}, the stream has {info.shape} "
+            f"and {info.dtype}"
+        )
+    accuracy = Accuracy(x.shape[1] if x.ndim > 1 else 1)
+    place, same, kept = 0, True, True
+    for y in decoder:
+        part = x[place : place + len(y)].astype(y.dtype, copy=False)
+        place += len(y)
+        same &= part.tobytes() == y.tobytes()
+        odd = ~np.isfinite(part)
+        kept &= np.array_equal(odd, ~np.isfinite(y))
+        kept &= np.array_equal(part[odd], y[odd], equal_nan=part.dtype.kind == "f")
+        accuracy.add(part.reshape(len(y), -1), y.reshape(len(y), -1))
+        progress(place / len(x))
+    error, prdn = accuracy.largest_error, accuracy.prdn
+    broken = _broken(info, error, prdn, same)
+    if not kept:
+        broken.append("NaN and infinities are not where they were")
+    return Comparison(error, prdn, accuracy.prd, tuple(broken))
+
+
+def _broken(info: Info, error: float, prdn: float, same: bool) -> list[str]:
+    broken = []
+    if (info.target == "lossless" or (info.target == "max_error" and info.value == 0)) and not same:
+        broken.append("it is lossless, and not every bit is the same")
+    elif info.target == "max_error" and error > info.value:
+        broken.append(f"an error is {error:.9g}, and the most that may be is {info.value:.9g}")
+    elif info.target == "prdn" and prdn > info.value:
+        broken.append(f"the PRDN is {prdn:.9g} %, and the most that may be is {info.value:.9g} %")
+    for name, found, stated in (
+        ("largest error", error, info.largest_error),
+        ("PRDN", prdn, info.prdn),
+    ):
+        if found > stated * ROUNDING:
+            broken.append(f"it states a {name} of {stated:.9g}, found {found:.9g}")
+    return broken

@@ -1,0 +1,162 @@
+// Which parts a report has, from its data.
+'use strict';
+
+const redraws = [];
+let planeFrame = null; // of the plane of φ, to find what is pointed at
+
+function reveal(id) {
+  byId(id).hidden = false;
+}
+
+/** Draw now, and again when the page changes its size or its colours. */
+function keep(action) {
+  redraws.push(action);
+}
+
+byId('title').textContent = DATA.title;
+byId('summary').append(...DATA.summary.map((text) => make('p', {}, text)));
+byId('tiles').append(...DATA.tiles.map(([name, value]) => make('div', {}, make('dt', {}, name), make('dd', {}, value))));
+
+function showViews() {
+  reveal('views');
+  byId('views-title').textContent = DATA.viewsTitle;
+  DATA.views.forEach((view, i) => byId('view').append(make('option', { value: i }, view.label)));
+  byId('view-label').hidden = DATA.views.length < 2;
+  const viewer = new Viewer(DATA.views, DATA.kernels);
+  byId('view').addEventListener('change', (event) => viewer.show(Number(event.target.value)));
+  keep(() => viewer.draw());
+}
+
+function showKernels() {
+  reveal('kernels');
+  byId('kernels-note').textContent = DATA.kernelsNote;
+  DATA.kernels.forEach((kernel, k) => {
+    const canvas = make('canvas', { role: 'img', 'aria-label': `Kernel ${k + 1}, ${kernel.note}` });
+    byId('kernels-list').append(make('figure', { className: kernel.image ? 'small' : '' }, canvas, make('figcaption', {}, make('b', { className: kernelColour(k) }, `w${k + 1}`), ` ${kernel.note}`)));
+    const values = kernel.image ? [numbers(kernel.image)] : kernel.channels.map((text) => numbers(text));
+    kernel.shown = values;
+    const largest = Math.max(...values[0].map(Math.abs));
+    keep(() => (kernel.image ? image(canvas, values[0], kernel.rows, kernel.columns, largest)
+      : draw(canvas, { x: [0, Math.max(1, values[0].length - 1)], y: rangeOf([...values, [0]]), layers: [baseline(), ...values.map((w) => line(w, kernelColour(k), { width: 1.8 }))] })));
+  });
+  byId('kernels-table').addEventListener('toggle', () => {
+    const rows = DATA.kernels.map((kernel, k) => [`w${k + 1}`, Array.from(kernel.shown[0], (v) => short(v)).join(', ')]);
+    byId('kernels-table').replaceChildren(byId('kernels-table').querySelector('summary'), table('Kernels, first channel', ['kernel', 'samples'], rows));
+  });
+}
+
+function showImages() {
+  reveal('images');
+  DATA.images.forEach((each, i) => {
+    const parts = ['signal', 'decoded', 'events'].map((name) => [name, numbers(each[name])]);
+    const canvases = parts.map(([name]) => make('canvas', { role: 'img', 'aria-label': `Image ${i + 1}: ${name}` }));
+    byId('images-list').append(make('figure', { className: 'images' }, make('div', { className: 'triple' }, ...canvases), make('figcaption', {}, `${i + 1}: ${each.note}`)));
+    keep(() => parts.forEach(([, values], j) => image(canvases[j], values, each.rows, each.columns, Math.max(...values.map(Math.abs)))));
+  });
+}
+
+function showPlane() {
+  reveal('plane');
+  const all = DATA.plane.flatMap((of, i) => [
+    ...of.points.map(([ratio, loss, phi, m]) => ({ i, ratio, loss, phi, m, split: 'validation' })),
+    ...(of.test ? [{ i, ratio: of.test[0], loss: of.test[1], phi: of.test[2], m: of.test[3], split: 'test' }] : []),
+  ]);
+  const reach = (name) => 1.12 * Math.max(0.25, ...all.map((p) => p[name]).filter(Number.isFinite));
+  const xMax = Math.min(3, reach('ratio')), yMax = Math.min(2, reach('loss'));
+  const name = (p) => `${DATA.plane[p.i].name}, m = ${p.m}, ${p.split}: φ ${short(p.phi)}, CR⁻¹ ${short(p.ratio)}, loss ${short(p.loss)}`;
+  byId('plane-key').append(...DATA.plane.map((of, i) => make('li', { className: kernelColour(i) }, of.name)));
+  const best = all.filter((p) => p.split === 'test');
+  let near = null;
+  const paint = () => {
+    planeFrame = draw(byId('plane-plot'), { x: [0, xMax], y: [0, yMax], xLabel: 'CR⁻¹: numbers of the description for each sample', yLabel: 'normalised loss', layers: [
+      arcs(arcRadii(xMax, yMax)),
+      ...DATA.plane.map((of) => curve(of.points.map((p) => p[0]), of.points.map((p) => p[1]), 'grid')),
+      ...DATA.plane.map((of, i) => dots(of.points.map((p) => p[0]), of.points.map((p) => p[1]), kernelColour(i), 3.5)),
+      ...best.flatMap((p) => [dots([p.ratio], [p.loss], 'text', 4), ring(p.ratio, p.loss, kernelColour(p.i), 8), ...(best.length < 4 ? [label(p.ratio, p.loss, `m = ${p.m}`)] : [])]),
+      ...(near ? [ring(near.ratio, near.loss, 'accent', 10)] : [])] });
+  };
+  const rest = `A dot is a model on the validation split, joined in the order of m${best.length ? '; the ringed one is the chosen model on the test split' : ''}. Point at one to read it.`;
+  byId('plane-note').textContent = rest;
+  byId('plane-plot').setAttribute('aria-label', `${all.length} models. ${best.map(name).join('; ')}`);
+  byId('plane-plot').addEventListener('pointermove', (event) => {
+    const box = byId('plane-plot').getBoundingClientRect();
+    const far = (p) => Math.hypot(planeFrame.toX(p.ratio) - event.clientX + box.left, planeFrame.toY(p.loss) - event.clientY + box.top);
+    const nearest = all.reduce((a, b) => (far(a) <= far(b) ? a : b)), found = far(nearest) < 30 ? nearest : null;
+    if (found === near) return;
+    near = found;
+    byId('plane-note').textContent = near ? name(near) : rest;
+    paint();
+  });
+  byId('plane-table').append(table('Models', ['data', 'm', 'split', 'CR⁻¹', 'loss', 'φ'], all.map((p) => [DATA.plane[p.i].name, p.m, p.split, p.ratio, p.loss, p.phi]), 2000));
+  keep(paint);
+}
+
+function showSweep() {
+  reveal('sweep');
+  const sizes = DATA.sweeps.map((of) => of.sizes), low = Math.min(...sizes.flat()), high = Math.max(...sizes.flat()), room = Math.max(0.5, 0.03 * (high - low));
+  byId('sweep-key').append(...DATA.sweeps.map((of, i) => make('li', { className: kernelColour(i) }, `${of.name}${of.chosen ? `, chosen m = ${of.chosen}` : ''}`)));
+  byId('sweep-plot').setAttribute('aria-label', 'Validation φ of each kernel size; the table of the models lists them');
+  keep(() => draw(byId('sweep-plot'), { x: [low - room, high + room], whole: true, y: rangeOf(DATA.sweeps.map((of) => of.phi)), xLabel: 'kernel size m (samples)', yLabel: 'mean φ', layers: DATA.sweeps.flatMap((of, i) => [
+    curve(of.sizes, of.phi, kernelColour(i)), dots(of.sizes, of.phi, kernelColour(i), 2.5),
+    ...(of.chosen ? [ring(of.chosen, of.phi[of.sizes.indexOf(of.chosen)], kernelColour(i), 7)] : [])]) }));
+}
+
+function showHistory() {
+  reveal('history');
+  const last = Math.max(...DATA.histories.flatMap((of) => of.epochs));
+  byId('history-key').append(...DATA.histories.map((of, i) => make('li', { className: kernelColour(i) }, `${of.name}${of.chosen ? `, chosen after epoch ${of.chosen}` : ''}`)));
+  for (const [name, yLabel] of [['phi', 'φ on validation'], ['loss', 'mean absolute error in training']]) {
+    byId(`history-${name}`).setAttribute('aria-label', `${yLabel} against the epoch; the table lists it`);
+    keep(() => draw(byId(`history-${name}`), { x: [0.5, last + 0.5], whole: true, y: rangeOf(DATA.histories.map((of) => of[name])), xLabel: 'epoch', yLabel, layers: DATA.histories.flatMap((of, i) => [
+      curve(of.epochs, of[name], kernelColour(i)), dots(of.epochs, of[name], kernelColour(i), 2.5),
+      ...(of.chosen ? [ring(of.chosen, of[name][of.epochs.indexOf(of.chosen)], kernelColour(i), 7)] : [])]) }));
+  }
+  const rows = DATA.histories.flatMap((of) => of.epochs.map((epoch, i) => [of.name, epoch, of.phi[i], of.loss[i]]));
+  byId('history-table').append(table('Training', ['model', 'epoch', 'φ on validation', 'mean absolute error'], rows, 2000));
+}
+
+function showBars() {
+  reveal('bars');
+  const total = DATA.bars.reduce((sum, [, size]) => sum + size, 0), most = Math.max(...DATA.bars.map(([, size]) => size));
+  for (const [name, size] of DATA.bars) {
+    const canvas = make('canvas', { 'aria-hidden': 'true' });
+    byId('bars-list').append(make('div', { className: 'bar' }, make('span', {}, name), canvas, make('span', {}, `${short(size)} ${size === 1 ? 'byte' : 'bytes'}, ${((100 * size) / total).toFixed(1)} %`)));
+    keep(() => draw(canvas, { x: [0, most], y: [0, 1], frameless: true, layers: [({ ctx, box, toX }) => {
+      ctx.fillStyle = colour('accent');
+      ctx.fillRect(box.left, box.top, Math.max(2, toX(size) - box.left), box.bottom - box.top);
+    }] }));
+  }
+}
+
+function showCurve() {
+  reveal('curve');
+  const { points, own, words } = DATA.curve, all = own ? [...points, own] : points;
+  byId('curve-words').textContent = words;
+  byId('curve-plot').setAttribute('aria-label', 'Bits per sample against the error; the table lists them');
+  byId('curve-table').append(table('Rate and distortion', ['PRDN, %', 'bits per sample', 'compression ratio'], points.map((row) => row.map((v) => short(v, 4)))));
+  const sorted = [...points].sort((a, b) => a[0] - b[0]);
+  keep(() => draw(byId('curve-plot'), { x: [0, Math.max(...all.map((p) => p[0])) * 1.06], y: [0, Math.max(...all.map((p) => p[1])) * 1.12], xLabel: 'PRDN (%)', yLabel: 'bits per sample', layers: [
+    curve(sorted.map((p) => p[0]), sorted.map((p) => p[1]), 'accent'), dots(sorted.map((p) => p[0]), sorted.map((p) => p[1]), 'accent', 4),
+    ...(own ? [ring(own[0], own[1], 'text', 8)] : [])] }));
+}
+
+if (DATA.views.length) showViews();
+if (DATA.images.length) showImages();
+if (DATA.figure) {
+  reveal('figure');
+  byId('figure').append(make('img', { src: `data:image/png;base64,${DATA.figure}`, alt: 'A test signal, kernels, similarity, activations and reconstruction, as drawn when the run ended' }));
+}
+if (DATA.kernels.length) showKernels();
+if (DATA.plane.length) showPlane();
+if (DATA.sweeps.length) showSweep();
+if (DATA.histories.length) showHistory();
+if (DATA.bars.length) showBars();
+if (DATA.curve) showCurve();
+if (DATA.words.length) {
+  reveal('words');
+  byId('words-list').append(...DATA.words.flatMap(([name, text]) => [make('dt', {}, name), make('dd', {}, text)]));
+}
+for (const [caption, head, rows] of DATA.tables) byId('tables').append(make('section', {}, table(caption, head, rows)));
+const redraw = perFrame(() => redraws.forEach((action) => action()));
+redraw();
+redrawWith(redraw);

@@ -1,0 +1,234 @@
+// How a long signal is looked at: which samples are shown, and what is drawn of them.
+'use strict';
+
+const MOST_SHAPES = 300; // events that are drawn as their kernels; more are drawn as lines
+
+class Viewer {
+  constructor(views, kernels) {
+    this.views = views;
+    this.kernels = kernels;
+    this.element = byId('viewer');
+    Viewer.shown = this;
+    this.listen();
+    this.show(0);
+  }
+
+  /** Show another channel or signal. */
+  show(number) {
+    const view = this.views[number];
+    if (view.x === undefined) {
+      view.decodedValues = numbers(view.decoded);
+      view.x = view.signal ? numbers(view.signal) : null;
+      if (view.x) view.error = view.decodedValues.map((v, t) => v - view.x[t]);
+      if (view.envelope) for (const side of ['low', 'high']) view.envelope[side] = numbers(view.envelope[side]);
+      if (view.events) {
+        const { positions, kernels, amplitudes, first = 0 } = view.events;
+        view.events = { positions: numbers(positions, Int32Array), amplitudes: numbers(amplitudes), kernels: numbers(kernels, Int32Array).map((k) => k + first) };
+      }
+    }
+    const sameLength = this.view && this.view.total === view.total && this.view.rate === view.rate;
+    this.view = view;
+    this.step = view.rate ? 1 / view.rate : 1;
+    if (!sameLength) this.range = this.beginning();
+    byId('view-error').hidden = !view.error;
+    byId('view-events').hidden = !view.events || view.events.positions.length === 0;
+    byId('events-table').hidden = byId('view-events').hidden;
+    byId('view-note').textContent = view.envelope
+      ? `Sample by sample from ${this.said(view.start)} to ${this.said(view.start + view.decodedValues.length)}; grey: the smallest and the largest of every ${view.envelope.size} samples.`
+      : '';
+    this.showKey();
+    this.draw();
+  }
+
+  whole() {
+    return [0, Math.max(1, this.view.total - 1)];
+  }
+
+  /** What is shown first: ten seconds, or a thousand samples. */
+  beginning() {
+    const { view } = this, count = Math.round(Math.max(1000, 10 * (view.rate || 0)));
+    return view.total <= 1.5 * count ? this.whole() : [view.start, Math.min(view.total - 1, view.start + count)];
+  }
+
+  said(t) {
+    return this.view.rate ? `${Number((t / this.view.rate).toFixed(3))} s` : `sample ${Math.round(t)}`;
+  }
+
+  showKey() {
+    const { view } = this, used = view.events ? [...new Set(view.events.kernels)].sort((a, b) => a - b) : [];
+    byId('view-key').replaceChildren(
+      ...(view.x ? [make('li', { className: 'signal' }, DATA.names[0]), make('li', { className: 'reconstruction' }, DATA.names[1])]
+        : [make('li', { className: 'signal' }, 'decoded')]),
+      ...used.slice(0, 16).map((k) => make('li', { className: kernelColour(k) }, `w${k + 1}`)));
+  }
+
+  /** Move to a range of samples, within the signal and not shorter than 16 samples. */
+  move(low, high) {
+    const last = this.whole()[1], width = Math.max(Math.min(16, last), Math.min(last, high - low));
+    const middle = (low + high) / 2, begin = Math.max(0, Math.min(last - width, middle - width / 2));
+    this.range = [begin, begin + width];
+    this.drawSoon = this.drawSoon || perFrame(() => this.draw());
+    this.drawSoon();
+  }
+
+  zoom(factor, at = 0.5) {
+    const [low, high] = this.range, center = low + at * (high - low), width = (high - low) * factor;
+    this.move(center - at * width, center + (1 - at) * width);
+  }
+
+  pan(share) {
+    const [low, high] = this.range, by = share * (high - low);
+    const last = this.whole()[1], kept = Math.max(-low, Math.min(last - high, by));
+    this.move(low + kept, high + kept);
+  }
+
+  listen() {
+    const actions = {
+      'zoom-in': () => this.zoom(0.5), 'zoom-out': () => this.zoom(2), earlier: () => this.pan(-0.5),
+      later: () => this.pan(0.5), all: () => this.move(...this.whole()),
+    };
+    for (const [id, action] of Object.entries(actions)) byId(id).addEventListener('click', action);
+    const keys = {
+      ArrowLeft: () => this.pan(-0.2), ArrowRight: () => this.pan(0.2), PageUp: () => this.pan(-1), PageDown: () => this.pan(1),
+      '+': () => this.zoom(0.5), '=': () => this.zoom(0.5), '-': () => this.zoom(2), 0: actions.all,
+      Home: () => this.pan(-1e9), End: () => this.pan(1e9),
+    };
+    this.element.addEventListener('keydown', (event) => {
+      if (!(event.key in keys) || event.ctrlKey || event.metaKey || event.altKey) return;
+      keys[event.key]();
+      event.preventDefault();
+    });
+    this.element.addEventListener('wheel', (event) => {
+      if (document.activeElement !== this.element && !event.ctrlKey) return;
+      event.preventDefault();
+      if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) this.pan(Math.sign(event.deltaX) * 0.1);
+      else this.zoom(event.deltaY > 0 ? 1.25 : 0.8, this.shareOf(event));
+    }, { passive: false });
+    this.element.addEventListener('pointerdown', (event) => {
+      if (event.button > 0) return;
+      this.element.setPointerCapture(event.pointerId);
+      this.grabbed = event.clientX;
+    });
+    this.element.addEventListener('pointermove', (event) => {
+      if (this.grabbed === undefined || !this.frame) return;
+      this.pan((this.grabbed - event.clientX) / (this.frame.box.right - this.frame.box.left));
+      this.grabbed = event.clientX;
+    });
+    for (const name of ['pointerup', 'pointercancel']) {
+      this.element.addEventListener(name, () => {
+        this.grabbed = undefined;
+      });
+    }
+    for (const id of ['events-table', 'samples-table']) byId(id).addEventListener('toggle', () => this.showTables());
+  }
+
+  shareOf(event) {
+    const { left } = this.element.getBoundingClientRect(), { box } = this.frame;
+    return Math.max(0, Math.min(1, (event.clientX - left - box.left) / (box.right - box.left)));
+  }
+
+  /** Samples of the part that is known one by one, within the range. */
+  within(values) {
+    const first = Math.max(0, Math.floor(this.range[0]) - this.view.start);
+    return values.subarray(first, Math.max(first, Math.ceil(this.range[1]) + 1 - this.view.start));
+  }
+
+  draw() {
+    const { view, step, range } = this, x = range.map((t) => t * step), { start } = view;
+    const xLabel = view.rate ? 'time (s)' : 'sample', options = { start, step }, layers = [], shown = [];
+    if (view.envelope) {
+      const { size, low, high } = view.envelope, first = Math.floor(range[0] / size), last = Math.ceil(range[1] / size) + 1;
+      shown.push(low.subarray(first, last), high.subarray(first, last));
+      layers.push(band(low, high, 'envelope', { step: step * size }));
+    }
+    shown.push(this.within(view.decodedValues));
+    if (view.x) {
+      shown.push(this.within(view.x));
+      layers.push(line(view.x, 'signal', { ...options, width: 1.8 }));
+    }
+    layers.push(line(view.decodedValues, view.x ? 'reconstruction' : 'signal', { ...options, width: 1.3 }));
+    const below = [byId('view-error'), byId('view-events')].filter((canvas) => !canvas.hidden);
+    this.frame = draw(byId('view-signal'), { x, y: rangeOf(shown), left: ALIGNED, xLabel: below.length ? '' : xLabel, yLabel: view.scale, layers });
+    if (view.error) {
+      draw(byId('view-error'), { x, left: ALIGNED, y: rangeOf([this.within(view.error), [0]]), xLabel: below.length === 1 ? xLabel : '',
+        yLabel: `error x̂ − x ${view.scale ? `(${view.scale})` : ''}`, layers: [baseline(), line(view.error, 'error', { ...options, width: 1 })] });
+    }
+    const events = this.eventsShown();
+    if (view.events) this.drawEvents(events, x, xLabel);
+    byId('range').textContent = `${this.said(range[0])} to ${this.said(range[1])} of ${this.said(view.total)}`;
+    this.describe(events.length);
+  }
+
+  describe(events) {
+    const { view } = this, where = byId('range').textContent, counted = view.events ? `, ${events} events` : '';
+    byId('view-signal').setAttribute('aria-label', `${view.label}: signal, ${where}${counted}`);
+    byId('view-error').setAttribute('aria-label', 'Error, decoded less original');
+    byId('view-events').setAttribute('aria-label', `${events} events; the table below lists them`);
+    byId('viewer').setAttribute('aria-label', `${view.label}, ${where}`);
+    say(`${where}${counted}`);
+    this.showTables();
+  }
+
+  kernel(k) {
+    const kernel = this.kernels[k], channel = this.view.channel || 0;
+    if (!kernel.values) kernel.values = kernel.channels.map((text) => numbers(text));
+    return { w: kernel.values[channel], anchor: kernel.anchors[channel] };
+  }
+
+  /** Where an event is: the place in its kernel that stands for it. */
+  placeOf(e) {
+    const { positions, kernels } = this.view.events;
+    return positions[e] + this.kernel(kernels[e]).anchor;
+  }
+
+  /** Numbers of the events in the range, in the order of their place. */
+  eventsShown() {
+    const { events } = this.view, [low, high] = this.range;
+    if (!events) return [];
+    const found = [...events.positions.keys()].filter((e) => this.placeOf(e) >= low && this.placeOf(e) <= high);
+    return found.sort((a, b) => this.placeOf(a) - this.placeOf(b));
+  }
+
+  drawEvents(shown, x, xLabel) {
+    const { view, step } = this, { positions, kernels, amplitudes } = view.events;
+    const layers = [baseline()], heights = [new Float32Array(1)], summits = new Map(); // by kernel
+    for (const e of shown) {
+      const { w, anchor } = this.kernel(kernels[e]), name = kernelColour(kernels[e]);
+      if (!summits.has(kernels[e])) summits.set(kernels[e], { places: [], values: [] });
+      summits.get(kernels[e]).places.push(positions[e] + anchor);
+      summits.get(kernels[e]).values.push(amplitudes[e] * w[anchor]);
+      if (shown.length > MOST_SHAPES) continue;
+      const drawn = w.map((v) => v * amplitudes[e]);
+      heights.push(drawn);
+      layers.push(line(drawn, name, { start: positions[e], step, width: 1.5 }));
+    }
+    for (const [k, { places, values }] of summits) {
+      heights.push(values);
+      layers.push(shown.length > MOST_SHAPES ? stems(places, values, kernelColour(k), { step, radius: 0 })
+        : dots(places.map((t) => t * step), values, kernelColour(k), 2.5));
+    }
+    draw(byId('view-events'), { x, left: ALIGNED, y: rangeOf(heights), xLabel, yLabel: `events, as they are drawn ${view.scale ? `(${view.scale})` : ''}`, layers });
+  }
+
+  showTables() {
+    const { view, step } = this, rate = view.rate ? ['time, s'] : [];
+    const timed = (t) => [Math.round(t), ...(view.rate ? [(t * step).toFixed(4)] : [])];
+    const fill = (id, caption, head, rows) => {
+      if (byId(id).open) byId(id).replaceChildren(byId(id).querySelector('summary'), table(caption, head, rows, 300));
+    };
+    if (view.events && byId('events-table').open) {
+      const rows = this.eventsShown().map((e) => [`w${view.events.kernels[e] + 1}`,
+        ...timed(this.placeOf(e)), view.events.amplitudes[e]]);
+      fill('events-table', 'Events', ['kernel', 'sample', ...rate, 'amplitude'], rows);
+    }
+    if (byId('samples-table').open) {
+      const first = Math.max(0, Math.floor(this.range[0]) - view.start), rows = [];
+      const last = Math.min(view.decodedValues.length, Math.ceil(this.range[1]) + 1 - view.start);
+      for (let t = first; t < Math.min(last, first + 300); t++) {
+        rows.push([view.start + t, ...(view.rate ? [((view.start + t) * step).toFixed(4)] : []), view.decodedValues[t],
+          ...(view.x ? [view.x[t], view.error[t]] : [])]);
+      }
+      fill('samples-table', 'Samples, at most 300', ['sample', ...rate, 'decoded', ...(view.x ? ['original', 'error'] : [])], rows);
+    }
+  }
+}

@@ -1,0 +1,494 @@
+"""The page of a stream and of a run folder: what it shows is what the codec and the model say."""
+
+import base64
+import csv
+import json
+import shutil
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from conftest import check_page, show
+
+import san
+from san import cli, report_page, report_run, report_signals, report_stream, runs
+from san.codec import transform
+from san.codec.chunk import payload_events
+from san.codec.decoder import Decoder
+from san.codec.dictionary import quantize
+from san.codec.events import Events
+from san.model import SAN
+
+HOSTILE = "</script><b id=bad>&\u2028"
+
+
+@pytest.fixture(scope="module")
+def x():
+    """25 seconds of pulses that come and go like beats, in steps of 1/200 mV."""
+    rng = np.random.default_rng(0)
+    pulse = np.hanning(200) ** 12
+    pulse[60:160] -= 0.3 * np.hanning(100)
+    signal, place = 0.01 * rng.standard_normal(9000), 40
+    while place < 8700:
+        signal[place : place + 200] += rng.uniform(0.8, 1.2) * pulse
+        place += int(rng.integers(230, 330))
+    return np.round(200 * signal) / 200
+
+
+@pytest.fixture(scope="module")
+def stream(x, tmp_path_factory):
+    """It, compressed, with events; beside it the original."""
+    folder = tmp_path_factory.mktemp("stream")
+    np.save(folder / "x.npy", x)
+    blob = san.compress(x, 360, prdn=9.0, units=("mV",), names=("II",))
+    (folder / "x.san").write_bytes(blob)
+    return folder / "x.san"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run of three kernel sizes."""
+    folder = tmp_path_factory.mktemp("run") / "sweep"
+    given = {"kernel_sizes": [20, 31, 45], "kernels": 2, "epochs": 4}
+    runs.finish(runs.start(*runs.settings_from(given), folder))
+    return folder
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Open the page of what was gathered."""
+
+    def open_page(content):
+        path = tmp_path / "page.html"
+        path.write_text(report_page.report_page(content))
+        browser.get(path.as_uri())
+        time.sleep(0.3)
+        return browser
+
+    return open_page
+
+
+def unpacked(text, dtype=np.float32):
+    return np.frombuffer(base64.b64decode(text), dtype)
+
+
+def shown(driver):
+    """The range of samples that the viewer shows, and its words."""
+    script = "const v = Viewer.shown; return v.range"
+    time.sleep(0.1)
+    return driver.execute_script(script), driver.find_element("id", "range").text
+
+
+# What is gathered
+
+
+def test_events_of_a_payload_are_those_that_were_encoded():
+    rng = np.random.default_rng(0)
+    dictionary = quantize(rng.standard_normal((3, 2, 64)))
+    positions = np.array([5, 40, 300])
+    events = Events(positions, np.array([2, 0, 1]), np.array([[7, -3], [0, 9], [-20, 4]]))
+    plan = transform.Plan(transform.Setting((900, 800), 4), events)
+    k = transform.synthesize(events, (900, 800), dictionary, 500).T >> 8
+    payload, _, _ = transform.encode(k, plan, dictionary)
+    found, codes = payload_events(b"\x02" + payload, 500, 2, dictionary)
+    assert codes == (900, 800)
+    for name in ("positions", "kernels", "amplitudes"):
+        assert np.array_equal(getattr(found, name), getattr(events, name))
+    exact = san.compress(k[:, 0].astype(np.int16), lossless=True)
+    assert len(Decoder(exact).events().positions) == 0
+
+
+def test_events_of_a_stream_draw_its_signal(x, stream):
+    decoder = Decoder(stream.read_bytes())
+    events = decoder.events()
+    kernels = decoder.dictionary.kernels[:, 0] / 2**14
+    drawn = np.zeros(len(x))
+    for t, k, a in zip(events.positions, events.kernels, events.amplitudes[:, 0], strict=True):
+        drawn[t : t + kernels.shape[1]] += a * kernels[k]
+    beats = drawn > 2 * drawn.std()
+    assert len(events.positions) > 20 and beats.sum() > 200
+    assert np.corrcoef(drawn[beats], x[beats])[0, 1] > 0.9
+    assert 0.9 < np.median(drawn[beats] / x[beats]) < 1.1
+
+
+def test_events_of_a_part_are_those_that_draw_into_it(x):
+    blob = san.compress(x, 360, prdn=9.0, chunk_seconds=10)
+    decoder = Decoder(blob)
+    every = decoder.events()
+    assert decoder.info.chunks == 3 and (np.diff(every.positions) >= 0).all()
+    length = decoder.dictionary.kernels.shape[2]
+    part = decoder.events(3500, 3700)
+    inside = (every.positions < 3700) & (every.positions + length > 3500)
+    assert 0 < len(part.positions) < len(every.positions)
+    assert np.array_equal(part.positions, every.positions[inside])
+    assert np.array_equal(part.amplitudes, every.amplitudes[inside])
+
+
+def test_a_stream_is_shown_as_it_decodes(x, stream):
+    content = report_stream.describe_stream(stream, stream.with_name("x.npy"), curve=False)
+    (view,) = content["views"]
+    y = san.decompress(stream.read_bytes())
+    assert np.array_equal(unpacked(view["decoded"]), y.astype(np.float32))
+    assert np.array_equal(unpacked(view["signal"]), x.astype(np.float32))
+    assert (view["label"], view["scale"], view["rate"], view["total"]) == ("II", "mV", 360, len(x))
+    assert "envelope" not in view
+    table = next(rows for caption, _, rows in content["tables"] if "original" in caption)
+    assert np.allclose(table[0][1:], [san.prdn(x, y), san.prd(x, y), san.snr(x, y),
+                                      san.max_abs_error(x, y)])  # fmt: skip
+    assert sum(size for _, size in content["bars"]) == stream.stat().st_size
+    positions = unpacked(view["events"]["positions"], np.int32)
+    assert np.array_equal(positions, Decoder(stream.read_bytes()).events().positions)
+
+
+def test_a_long_stream_has_minima_and_maxima(x, stream, monkeypatch):
+    monkeypatch.setattr(report_stream, "MOST_VALUES", 2000)
+    monkeypatch.setattr(report_stream, "MOST_BINS", 700)
+    content = report_stream.describe_stream(stream, start=5.0, seconds=2.0)
+    (view,) = content["views"]
+    assert view["start"] == 1800 and len(unpacked(view["decoded"])) == 720
+    size = view["envelope"]["size"]
+    y = san.decompress(stream.read_bytes()).astype(np.float32)
+    bins = [y[t : t + size] for t in range(0, len(y), size)]
+    assert size == 13 and len(bins) <= 700
+    assert unpacked(view["envelope"]["low"]).tolist() == [part.min() for part in bins]
+    assert unpacked(view["envelope"]["high"]).tolist() == [part.max() for part in bins]
+    assert f"of every {size} samples" in dict(content["words"])["What is shown"]
+
+
+def test_units_of_a_converter_become_physical():
+    k = np.arange(900, dtype=np.int16)
+    blob = san.compress(k, 250, lossless=True, units=("200(100)/mV",))
+    info = san.inspect(blob)
+    assert report_stream._units(info, 0) == (100.0, 200.0, "mV")
+    hostile = san.inspect(san.compress(k, lossless=True, units=("1e999(0)/x",)))
+    assert report_stream._units(hostile, 0) == (0.0, 1.0, "1e999(0)/x")
+
+
+def test_the_curve_is_measured(stream, monkeypatch):
+    monkeypatch.setattr(report_stream, "CURVE_PRDNS", (6.0, 20.0))
+    monkeypatch.setattr(report_stream, "CURVE_VALUES", 4000)
+    told = []
+    content = report_stream.describe_stream(
+        stream, stream.with_name("x.npy"), progress=lambda what, share: told.append((what, share))
+    )
+    points = content["curve"]["points"]
+    part = np.load(stream.with_name("x.npy"))[:4000]
+    for prdn, (found, bits, ratio) in zip((6.0, 20.0), points, strict=True):
+        info = san.inspect(san.compress(part, 360.0, prdn=prdn))
+        assert (info.prdn, info.bits_per_sample, info.compression_ratio) == (found, bits, ratio)
+    assert "samples 0 to 3999" in content["curve"]["words"]
+    assert told[0][0] == "decoding" and told[-1][1] == 1.0
+
+
+def test_a_run_is_shown_as_its_model_has_it(run):
+    content = report_run.describe_run(run)
+    scores = json.loads((run / "metrics.json").read_text())
+    with open(run / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    (plane,) = content["plane"]
+    for ratio, loss, phi, m in plane["points"]:
+        of_size = [row for row in rows if int(row["kernel_size"]) == m]
+        best = min(of_size, key=lambda row: float(row["phi"]))
+        assert [ratio, loss, phi] == [float(v) for v in list(best.values())[3:]]
+    assert plane["test"][2] == scores["test"]["phi"] and len(plane["points"]) == 3
+    assert content["sweeps"][0]["chosen"] == scores["test"]["kernel_size"]
+    model = SAN.load(run / "model.safetensors")
+    test = san.datasets.load("physionet", "test")
+    events = model.encode(torch.from_numpy(test.x))
+    assert len(content["views"]) == 4
+    for i, view in enumerate(content["views"]):
+        of = events.signal == i
+        before = (model.kernel_sizes[0][0] - 1) // 2
+        places = unpacked(view["events"]["positions"], np.int32) + before
+        assert np.array_equal(places, events.position[of, 0])
+        assert np.array_equal(unpacked(view["events"]["kernels"], np.int32), events.kernel[of])
+        assert np.array_equal(unpacked(view["events"]["amplitudes"]), events.amplitude[of])
+
+
+def test_a_run_without_its_data_shows_its_figure(run, tmp_path, opened):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    text = (copy / "settings.toml").read_text()
+    digests = text.index("data_sha256")
+    (copy / "settings.toml").write_text(text[:digests] + text[digests:].replace("a", "b", 5))
+    content = report_run.describe_run(copy)
+    assert content["views"] == [] and "not those that" in dict(content["words"])["Test signals"]
+    driver = opened(content)
+    check_page(driver)
+    wide = driver.execute_script("return document.querySelector('#figure img').naturalWidth")
+    assert wide > 500
+
+
+def test_a_run_that_has_begun(tmp_path, opened):
+    given = {"kernel_sizes": [20], "epochs": 2}
+    runs.start(*runs.settings_from(given), tmp_path / "run")
+    content = report_run.describe_run(tmp_path / "run")
+    assert "not finished" in content["summary"][0]
+    check_page(opened(content))
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("metrics.json", "{}", "holds no metrics of a run"),
+        ("metrics.json", "[1", "holds no metrics of a run"),
+        ("history.csv", "epoch,phi\n1,x\n", "is no history of a run"),
+        ("settings.toml", "=", "is not TOML"),
+        ("model.safetensors", "no", "corrupt"),
+    ],
+)
+def test_a_corrupt_run_is_refused(file, text, words, run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    (copy / file).write_text(text)
+    with pytest.raises(ValueError, match=words):
+        report_run.describe_run(copy)
+
+
+# What a user sees
+
+
+@pytest.fixture
+def stream_page(stream, opened):
+    return opened(report_stream.describe_stream(stream, stream.with_name("x.npy"), curve=False))
+
+
+def test_the_page_of_a_stream_is_whole(stream_page):
+    check_page(stream_page)
+    visible = [
+        section.get_attribute("id")
+        for section in stream_page.find_elements("css selector", "body > section")
+        if section.is_displayed()
+    ]
+    assert visible == ["views", "kernels", "bars", "words"]
+    assert "25 s" in stream_page.find_element("id", "summary").text
+    unnamed = stream_page.execute_script(
+        "return [...document.querySelectorAll('canvas')].filter((e) => "
+        "e.offsetParent && !e.getAttribute('aria-label') && !e.getAttribute('aria-hidden'))"
+        ".map((e) => e.outerHTML)"
+    )
+    assert unnamed == []
+
+
+def test_the_viewer_zooms_and_pans_with_buttons(stream_page):
+    (low, high), words = shown(stream_page)
+    assert (low, high) == (0, 3600) and words == "0 s to 10 s of 25 s"
+    for button, expected in [
+        ("zoom-in", (900, 2700)), ("later", (1800, 3600)), ("earlier", (900, 2700)),
+        ("zoom-out", (0, 3600)), ("all", (0, 8999)), ("later", (0, 8999)),
+    ]:  # fmt: skip
+        stream_page.find_element("id", button).click()
+        assert tuple(shown(stream_page)[0]) == expected, button
+
+
+def test_the_viewer_answers_the_keyboard(stream_page):
+    from selenium.webdriver.common.keys import Keys
+
+    viewer = stream_page.find_element("id", "viewer")
+    stream_page.execute_script("arguments[0].focus()", viewer)
+    for key, expected in [
+        ("+", (900, 2700)), (Keys.ARROW_RIGHT, (1260, 3060)), (Keys.ARROW_LEFT, (900, 2700)),
+        (Keys.END, (7199, 8999)), (Keys.HOME, (0, 1800)), ("-", (0, 3600)), ("0", (0, 8999)),
+    ]:  # fmt: skip
+        viewer.send_keys(key)
+        assert np.allclose(shown(stream_page)[0], expected), key
+    time.sleep(0.5)
+    said = stream_page.find_element("id", "status").get_property("textContent")
+    assert said.startswith("0 s to 24.997 s of 25 s") and said.endswith("events")
+
+
+def test_the_viewer_answers_wheel_and_pointer(stream_page):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+
+    canvas = stream_page.find_element("id", "view-signal")
+    origin = ScrollOrigin.from_element(canvas)
+    ActionChains(stream_page).scroll_from_origin(origin, 0, -60).perform()
+    assert tuple(shown(stream_page)[0]) == (0, 3600)  # the page scrolls until the plot is chosen
+    ActionChains(stream_page).click(canvas).perform()
+    ActionChains(stream_page).scroll_from_origin(origin, 0, -60).perform()
+    (low, high), _ = shown(stream_page)
+    assert np.isclose(high - low, 0.8 * 3600) and low > 100
+    ActionChains(stream_page).drag_and_drop_by_offset(canvas, -100, 0).perform()
+    (later, end), _ = shown(stream_page)
+    assert later > low and np.isclose(end - later, high - low)
+
+
+def test_tables_say_what_plots_show(stream_page, stream):
+    for name in ("events-table", "samples-table", "kernels-table"):
+        stream_page.find_element("css selector", f"#{name} summary").click()
+    time.sleep(0.2)
+    decoder = Decoder(stream.read_bytes())
+    rows = stream_page.find_elements("css selector", "#events-table tbody tr")
+    anchors = np.abs(decoder.dictionary.kernels[:, 0]).argmax(1)
+    events = decoder.events()
+    places = events.positions + anchors[events.kernels]
+    assert len(rows) == ((places >= 0) & (places <= 3600)).sum() > 5
+    first = rows[0].text.split()
+    assert first[:2] == [f"w{events.kernels[places.argmin()] + 1}", str(places.min())]
+    samples = stream_page.find_elements("css selector", "#samples-table tbody tr")
+    assert len(samples) == 300
+    y = decoder.read()
+    assert float(samples[7].text.split()[2].replace("−", "-")) == pytest.approx(y[7], rel=1e-4)
+    kernels = stream_page.find_elements("css selector", "#kernels-table tbody tr")
+    assert len(kernels) == len(decoder.dictionary.kernels)
+
+
+def test_channels_are_chosen_and_gaps_left_open(x, opened, tmp_path):
+    from selenium.webdriver.support.select import Select
+
+    both = np.stack([x[:2000], np.where(np.arange(2000) // 500 == 1, np.nan, -x[:2000])], 1)
+    (tmp_path / "two.san").write_bytes(
+        san.compress(both, 360, prdn=12.0, names=(HOSTILE, "V1"), units=("mV", HOSTILE))
+    )
+    driver = opened(report_stream.describe_stream(tmp_path / "two.san"))
+    check_page(driver)
+    assert not driver.find_elements("id", "bad")
+    select = Select(driver.find_element("id", "view"))
+    assert [option.text for option in select.options] == [HOSTILE.replace("\u2028", " "), "V1"] or (
+        select.options[0].text.startswith("</script><b id=bad>&")
+    )
+    select.select_by_visible_text("V1")
+    label = driver.find_element("id", "view-signal").get_attribute("aria-label")
+    assert label.startswith("V1: signal")
+    odd = "return [...Viewer.shown.view.decodedValues].filter(Number.isNaN).length"
+    assert driver.execute_script(odd) == 500
+    check_page(driver)
+
+
+def test_the_page_of_a_run_is_whole(run, opened):
+    driver = opened(report_run.describe_run(run))
+    check_page(driver)
+    for name in ("views", "kernels", "plane", "sweep", "history", "words"):
+        assert driver.find_element("id", name).is_displayed(), name
+    driver.execute_script("document.querySelectorAll('details').forEach((d) => { d.open = true })")
+    time.sleep(0.2)
+    rows = driver.find_elements("css selector", "#plane-table tbody tr")
+    assert len(rows) == 4
+    assert len(driver.find_elements("css selector", "#history-table tbody tr")) == 4
+    assert "Adam" in driver.find_element("id", "words").text
+    assert "torch" in driver.find_element("id", "tables").text
+    assert driver.get_log("browser") == []
+
+
+def test_a_model_of_the_plane_is_pointed_at(run, opened):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    driver = opened(report_run.describe_run(run))
+    canvas = driver.find_element("id", "plane-plot")
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
+    at = driver.execute_script(
+        "const [ratio, loss] = DATA.plane[0].points[0], r = byId('plane-plot');"
+        "const f = planeFrame; return [f.toX(ratio) - r.clientWidth / 2, "
+        "f.toY(loss) - r.clientHeight / 2]"
+    )
+    ActionChains(driver).move_to_element_with_offset(canvas, *map(round, at)).perform()
+    time.sleep(0.1)
+    assert "m = 20, validation: φ" in driver.find_element("id", "plane-note").text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", ["stream", "run"])
+def test_a_phone(kind, scheme, stream, run, browser, opened):
+    show(browser, 375, 700, scheme)
+    driver = opened(
+        report_run.describe_run(run)
+        if kind == "run"
+        else report_stream.describe_stream(stream, curve=False)
+    )
+    assert driver.execute_script("return document.documentElement.scrollWidth") == 375
+    background = driver.execute_script("return getComputedStyle(document.body).backgroundColor")
+    bright = np.mean([int(v) for v in background[4:-1].split(",")])
+    assert bright > 200 if scheme == "light" else bright < 50
+    check_page(driver)
+
+
+def test_images_are_shown(opened, tmp_path):
+    model = SAN(2, [3, 4], "extrema", [1, 2], seed=1)
+    x = np.random.default_rng(0).random((5, 1, 9, 7), np.float32)
+    part = san.datasets.Dataset("images", "test", x, None, None, (), (), "", "")
+    splits = san.datasets.Splits(part, part, part)
+    images = report_signals._images(model, splits)
+    assert np.allclose(unpacked(images[0]["signal"]), x[0, 0].ravel())
+    content = {"title": "images", "images": images, "kernelsNote": "",
+               "kernels": report_signals.kernels_of(model)}  # fmt: skip
+    driver = opened(content)
+    check_page(driver)
+    assert len(driver.find_elements("css selector", ".images canvas")) == 15
+
+
+# The command
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, tmp_path):
+    """Run `san` in this process, in an empty folder: exit code, standard output and error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["san", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        captured = capsys.readouterr()
+        return stopped.value.code, captured.out, captured.err
+
+    return call
+
+
+@pytest.mark.parametrize("kind", ["stream", "run"])
+def test_the_command_writes_one_file(kind, command, stream, run, tmp_path):
+    source = stream if kind == "stream" else run
+    code, out, err = command("report", source, "-o", "r.html")
+    size = (tmp_path / "r.html").stat().st_size
+    assert (code, out, err) == (0, f"r.html: {size:,} bytes\n", "")
+    assert command("report", source, "-o", "r.html")[0] == 2
+    assert command("report", source, "-o", "r.html", "--force")[0] == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
+
+
+def test_a_dictionary_that_is_only_named(command, x, tmp_path):
+    dictionary = san.learn_dictionary(x, fs=360)
+    dictionary.save(tmp_path / "d")
+    blob = san.compress(x, 360, prdn=9.0, dictionary=dictionary, embed_dictionary=False)
+    (tmp_path / "named.san").write_bytes(blob)
+    code, _, err = command("report", "named.san")
+    assert code == 2 and "none was given" in err
+    assert command("report", "named.san", "--dictionary", "d")[0] == 0
+
+
+def test_every_record_of_a_collection(command, recordings, tmp_path, browser):
+    arguments = "train --record all --kernel-sizes 20,40 --epochs 1 --output all --data-dir".split()
+    assert command(*arguments, recordings)[0] == 0
+    assert command("report", "all", "--data-dir", recordings)[0] == 0
+    browser.get((tmp_path / "report.html").as_uri())
+    check_page(browser)
+    names = browser.execute_script("return DATA.plane.map((of) => of.name)")
+    assert "physionet mitdb/100" in names and len(names) > 1
+    options = browser.find_elements("css selector", "#view option")
+    assert len(options) == 4 * len(names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("none.san", "none.san"),
+        ("x.npy", "no SAN stream"),
+        (".", "it is no run folder"),
+        ("z.san --channel 1", "channel must be from 0 to 0, got 1"),
+        ("z.san --start 5000", "start must lie within the 900 of the stream, got 5000"),
+        ("z.san --seconds 0", "at least one, got 0"),
+        ("z.san --original x.npy", "x.npy has shape (5,), z.san has (900,)"),
+        ("z.san --data-dir .", "z.san is no run folder, and --data-dir"),
+        (". --channel 0", ". is a run folder, and --channel is for streams"),
+        ("z.san -o r.txt", "must end with .html"),
+    ],
+)
+def test_wrong_use_is_one_line(arguments, words, command, tmp_path):
+    (tmp_path / "z.san").write_bytes(san.compress(np.arange(900, dtype=np.int16), lossless=True))
+    np.save("x.npy", np.arange(5, dtype=np.int16))
+    before = sorted(tmp_path.iterdir())
+    code, out, err = command("report", *arguments.split())
+    assert code == 2 and words in err and out == "" and len(err.splitlines()) == 1
+    assert sorted(tmp_path.iterdir()) == before
