@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import inspect
 import io
 import os
 import re
@@ -60,12 +61,13 @@ def public_names(module):
     names = getattr(module, "__all__", None)
     if names is not None:
         return names
-    return [
+    constants = re.findall(r"^([A-Z]\w*) = ", inspect.getsource(module), re.MULTILINE)
+    own = [
         name
         for name, value in vars(module).items()
-        if not name.startswith("_")
-        and (name.isupper() or getattr(value, "__module__", None) == module.__name__)
+        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
     ]
+    return constants + own
 
 
 @pytest.mark.slow
