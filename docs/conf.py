@@ -45,6 +45,7 @@ html_show_sphinx = False
 html_show_copyright = False
 pygments_style, pygments_dark_style = "friendly", "monokai"
 
+smartquotes = False
 default_role = "name"
 HOMES = {
     f"san.{home}.{name}": f"san.{name}" for home, names in san._HOMES.items() for name in names
