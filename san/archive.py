@@ -38,7 +38,8 @@ class Summary:
     failures : dict of str to str
         The records without a stream, and why.
     bytes_before, bytes_after : int
-        Of the files of the records that have a stream, and of the streams.
+        Of the files of the records that have a stream (of a WFDB record all that have its name),
+        and of the streams.
     seconds : float
         Of this run.
     """
@@ -77,7 +78,7 @@ def archive(
     Parameters
     ----------
     source : str or Path
-        Folder of WFDB records, .npy and .csv files, in any folders below it.
+        Folder of WFDB records, .edf, .bdf, .npy and .csv files, in any folders below it.
     out : str or Path
         Folder of the streams and of `manifest.jsonl`; made where it is missing. It may hold what
         an earlier run with these options wrote: that is kept, and what lacks is done.
@@ -138,7 +139,7 @@ def archive(
         raise FileNotFoundError(f"the folder {source} is not there")
     records = find_records(source)
     if not records:
-        raise ValueError(f"no WFDB header, .npy or .csv is below {source}")
+        raise ValueError(f"no WFDB header, .edf, .bdf, .npy or .csv is below {source}")
     out.mkdir(parents=True, exist_ok=True)
     with archive_manifest.locked(out), _without_leftovers(out):
         manifest, same = _begun(out, source, settings, force)

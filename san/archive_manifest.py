@@ -158,8 +158,13 @@ def _is_row(row: Any) -> bool:
         _is_inside(row.get("stream"))
         and isinstance(row.get("sha256"), str)
         and isinstance(row.get("files"), dict)
+        and all(known is None or _is_size_and_time(known) for known in row["files"].values())
         and all(isinstance(row.get(name), int) for name in ("bytes", "samples", "channels"))
     )
+
+
+def _is_size_and_time(known: Any) -> bool:
+    return isinstance(known, list) and [type(value) for value in known] == [int, int]
 
 
 def _is_inside(path: Any) -> bool:

@@ -4,6 +4,7 @@ WFDB headers, .edf, .bdf, .npy and .csv files are records. A header that is a se
 record belongs to that one, and one without signals is none. Hidden files and folders are left out.
 """
 
+import collections
 import errno
 import hashlib
 import math
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from san.codec.info import Info
     from san.codec.kernels import Source as DictionarySource
 
-SUFFIXES = (".hea", ".edf", ".bdf", ".npy", ".csv")
+ENDINGS = (".hea", ".edf", ".bdf", ".npy", ".csv")
 STREAM = ".san"
 NO_ROOM = (
     errno.ENOSPC,
@@ -47,9 +48,9 @@ class Options:
     fs : float, optional
         Sampling rate in Hz of files that do not say.
     physical : bool
-        Code WFDB records and EDF in physical units, as floats, without their headers.
+        Code WFDB records and EDF in physical units, as floats.
     annotations : bool
-        Whether annotation files of WFDB records go along.
+        Attach the annotation files of WFDB records.
 
     Examples
     --------
@@ -197,15 +198,14 @@ def in_words(error: BaseException) -> str:
 
 def find_records(folder: Path) -> list[Record]:
     """All records below a folder, sorted by path; what cannot be read has a problem."""
-    found, records = [], []
-    beside: dict[str, list[str]] = {}  # files that are no records, by their path without an ending
+    found, beside, records = [], collections.defaultdict(list), []
     for path, problem in _walk(folder):
         if problem:
             records.append(Record(path, "", {}, problem))
-        elif path.lower().endswith(SUFFIXES):
+        elif _is_record(path):
             found.append(path)
-        else:
-            beside.setdefault(path.rpartition(".")[0], []).append(path)
+        elif not path.endswith(STREAM):
+            beside[os.path.splitext(path)[0]].append(path)
     headers = {path: _named_in(folder / path) for path in found if path.endswith(".hea")}
     segments = {_beside(path, name) for path, named in headers.items() for name in named.segments}
     taken: dict[str, str] = {}
@@ -213,23 +213,29 @@ def find_records(folder: Path) -> list[Record]:
         named = headers.get(path)
         if path in segments or (named is not None and named.empty):
             continue
-        plain = path.removesuffix(".hea")
-        stream = plain + STREAM
+        stream = path.removesuffix(".hea") + STREAM
         problem = f"its stream would be that of {taken[stream]}" if stream in taken else ""
         taken.setdefault(stream, path)
-        files = [path] if named is None else _files_of(path, headers)
-        files += [] if named is None else sorted(set(beside.get(plain, ())) - {*files})
-        records.append(Record(path, stream, {f: _known(folder / f) for f in files}, problem))
+        files = [path]
+        if named is not None:  # its annotations have its name
+            files = _files_of(path, headers) + sorted(beside[path.removesuffix(".hea")])
+        known = {name: _known(folder / name) for name in files}
+        records.append(Record(path, stream, known, problem))
     return sorted(records, key=lambda record: record.path)
 
 
+def _is_record(path: str) -> bool:
+    ending = os.path.splitext(path)[1]
+    return ending in ENDINGS or ending.lower() in (".edf", ".bdf")
+
+
 def _walk(folder: Path) -> Iterator[tuple[str, str]]:
-    """Paths of files with an ending, and of folders that cannot be read, with the reason."""
+    """All files, and folders that cannot be read, with the reason."""
     unreadable: list[OSError] = []
     for place, folders, names in os.walk(folder, onerror=unreadable.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
-            if "." in name and not name.startswith(".") and not name.endswith(STREAM):
+            if not name.startswith("."):
                 yield (Path(place) / name).relative_to(folder).as_posix(), ""
     for error in unreadable:
         yield Path(error.filename).relative_to(folder).as_posix(), in_words(error)

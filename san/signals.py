@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -80,7 +81,9 @@ def read_wfdb(record: str | Path) -> Recording:
         raise FileNotFoundError(f"{header_file} is not there")
     try:
         header = wfdb.rdheader(str(path))
-        files = set(header.file_name or [])
+        files = set(getattr(header, "file_name", None) or [])
+        segments = [path.parent / name for name in _segments_of(header)]
+        nested = [s.name for s in segments if _segments_of(wfdb.rdheader(str(s)))]
     except Exception as error:
         raise ValueError(f"{header_file} is not a readable WFDB header: {error}") from error
     for name in files:
@@ -88,6 +91,10 @@ def read_wfdb(record: str | Path) -> Recording:
             raise FileNotFoundError(
                 f"{path.parent / name} is not there, and {header_file} names it"
             )
+    if nested:
+        raise ValueError(f"{header_file} names {nested[0]}, which has segments itself")
+    for segment in segments:
+        read_wfdb(segment)  # what joins them compares nothing
     try:
         raw = wfdb.rdrecord(str(path), physical=False, smooth_frames=False)
         checksums = raw.calc_checksum(expanded=True)
@@ -107,6 +114,13 @@ def read_wfdb(record: str | Path) -> Recording:
         tuple(smooth.units),
         tuple(smooth.sig_name),
     )
+
+
+def _segments_of(header: Any) -> list[str]:
+    """Names of the segments that a record is made of, if it is; gaps and layouts are none."""
+    names, lengths = getattr(header, "seg_name", None), getattr(header, "seg_len", None)
+    pairs = zip(names or [], lengths or [], strict=True)
+    return [name for name, length in pairs if name != "~" and length]
 
 
 def read_table(path: str | Path, sampling_rate: float, units: Sequence[str]) -> Recording:

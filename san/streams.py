@@ -14,7 +14,7 @@ from san.codec.comparison import Comparison, compare, fits
 from san.codec.decoder import Decoder
 from san.codec.encoder import compress
 from san.codec.info import Info
-from san.codec.options import short_texts, silent
+from san.codec.options import silent
 from san.signals import Array
 
 OTHERS = "signals/"
@@ -92,8 +92,8 @@ def encode_array(
     return compress(
         array.x,
         array.fs,
-        units=short_texts(array.units),
-        names=short_texts(array.names),
+        units=_short(array.units),
+        names=_short(array.names),
         attachments=attached,
         progress=progress and (lambda share: progress(rest + share * (1 - rest))),
         **options,
@@ -186,3 +186,9 @@ def original(path: Path, decoder: Decoder) -> Array:
     kept = arrays_wfdb.HEADER in info.attachments or arrays_edf.HEADER in info.attachments
     physical = info.dtype.kind == "f" and not kept
     return read_file(path, exact=is_exact(info), physical=physical)
+
+
+def _short(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Texts that a header can hold: cut where they are longer than 64 bytes."""
+    cut = tuple(text.encode()[:64].decode(errors="ignore") for text in texts)
+    return cut if any(cut) else ()

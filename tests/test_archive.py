@@ -11,18 +11,19 @@ import threading
 import time
 from pathlib import Path
 
+import edfio
 import numpy as np
 import pytest
 import wfdb
 
 import san
-from san import archive_manifest, archive_workers, cli
+from san import archive_manifest, archive_workers, arrays, cli
 from san.archive import Options, archive, verify
 from san.archive_record import find_records
 
 BUNDLED = Path(__file__).parents[1] / "datasets/sample/mitdb_208"
 OPTIONS = Options(prdn=8.0, events=False)
-COMMAND = [sys.executable, "-c", "from san.cli import main; main()", "archive"]
+COMMAND = [sys.executable, "-m", "san", "archive"]
 FAST = ["--prdn", 8, "--no-events"]  # the same
 RECORDS, LENGTH = 24, 1800
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -142,6 +143,53 @@ def test_segments_are_not_records_of_their_own(tmp_path):
     assert [record.path for record in found] == ["m.hea", "three.hea"]
     assert list(found[0].files) == ["m.hea", "one.hea", "one.dat", "two.hea", "two.dat"]
     assert found[0].bytes > 2 * 7200
+
+
+def test_a_record_of_segments(tmp_path):
+    x = wfdb.rdrecord(str(BUNDLED), physical=False).d_signal[:5000]
+    data, out = tmp_path / "data", tmp_path / "out"
+    data.mkdir()
+    for name, part in (("one", x[:2000]), ("two", x[2000:])):
+        wfdb.wrsamp(
+            name, fs=360, units=["mV"], sig_name=["MLII"], fmt=["16"], adc_gain=[200.0],
+            d_signal=part, baseline=[1024], write_dir=str(data),
+        )  # fmt: skip
+    (data / "m.hea").write_text("m/2 1 360 5000\none 2000\ntwo 3000\n")
+    options = Options(lossless=True)
+    assert archive(data, out, options, jobs=1).records == 1
+    assert np.array_equal(san.decompress((out / "m.san").read_bytes()), x)
+    assert verify(out, jobs=1).compared == 1
+    flipped = bytearray((data / "two.dat").read_bytes())
+    flipped[30] ^= 1
+    (data / "two.dat").write_bytes(flipped)
+    assert "two is corrupt" in archive(data, out, options, jobs=1).failures["m.hea"]
+    (data / "self.hea").write_text("self/1 1 360 5000\nself 5000\n")
+    with pytest.raises(ValueError, match="names self, which has segments itself"):
+        arrays.read(data / "self")
+
+
+def test_annotations_and_edf(tmp_path):
+    x = wfdb.rdrecord(str(BUNDLED), physical=False).d_signal[:3600, 0]
+    data, out = tmp_path / "data", tmp_path / "out"
+    data.mkdir()
+    signals = [
+        edfio.EdfSignal(x[: 10 * rate] / 200.0, rate, label=f"ECG {rate}", physical_dimension="mV")
+        for rate in (360, 90)
+    ]
+    edfio.Edf(signals).write(data / "two.EDF")
+    for ending in (".hea", ".dat"):
+        shutil.copy(BUNDLED.with_suffix(ending), data)
+    wfdb.wrann("mitdb_208", "atr", np.array([90, 400]), ["N", "V"], write_dir=str(data))
+    assert archive(data, out, OPTIONS, jobs=1).coded == 2
+    assert streams(out).keys() == {"mitdb_208.san", "two.EDF.san"}
+    assert "wfdb/annotations/atr" in san.inspect((out / "mitdb_208.san").read_bytes()).attachments
+    assert verify(out, jobs=1).compared == 2 and verify(out, jobs=1).problems == {}
+    wfdb.wrann("mitdb_208", "atr", np.array([90, 401]), ["N", "V"], write_dir=str(data))
+    problem = verify(out, jobs=1).problems["mitdb_208.san"]
+    assert "its wfdb/annotations/atr is not that of" in problem and "has changed since" in problem
+    assert (archive(data, out, OPTIONS, jobs=1).coded, verify(out, jobs=1).problems) == (1, {})
+    shutil.rmtree(data)
+    assert verify(out, jobs=1).compared == 0 and verify(out, jobs=1).problems == {}
 
 
 def test_a_second_run_touches_nothing(originals, out):
@@ -474,7 +522,7 @@ def test_the_summary_as_json(originals, tmp_path, command):
     ("arguments", "words"),
     [
         ("archive none out --lossless", "none is not there"),
-        ("archive empty out --lossless", "no WFDB header, .npy or .csv is below"),
+        ("archive empty out --lossless", "no WFDB header, .edf, .bdf, .npy or .csv is below"),
         ("archive data out", "give one of --prdn, --max-error, --bits-per-sample and --lossless"),
         ("archive data out --prdn 8 --lossless", "got --prdn, --lossless"),
         ("archive data out --prdn 0", "prdn must be above 0"),
@@ -535,7 +583,7 @@ def test_progress_is_shown_on_a_terminal(originals, tmp_path, command, monkeypat
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("FORCE_COLOR", "1")
     code, _, err = command("archive", originals / "a/b", tmp_path / "out", *FAST)
-    assert code == 0 and "archiving" in err and f"of {RECORDS // 2} records" in err
+    assert code == 0 and "archiving" in err and f"{RECORDS // 2} of {RECORDS // 2} " in err
 
 
 def test_workers_load_no_torch(originals, tmp_path):

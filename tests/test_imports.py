@@ -29,10 +29,10 @@ def loaded_by(code):
         "assert CliRunner().invoke(app, ['--help']).exit_code == 0",
         "from typer.testing import CliRunner\nfrom san.cli import app\n"
         "assert CliRunner().invoke(app, ['--version']).exit_code == 0",
-        "import san.metrics, san.storage",
+        "import san.archive, san.metrics, san.storage",
         "import san; san.inspect, san.Limits, san.CodecError",
     ],
-    ids=["import san", "dir(san)", "san --help", "san --version", "metrics", "inspect"],
+    ids=["import san", "dir(san)", "san --help", "san --version", "archive", "inspect"],
 )
 def test_nothing_heavy_is_loaded(code):
     assert loaded_by(code) == set()

@@ -103,12 +103,6 @@ def texts_of(given: Texts) -> tuple[str, ...]:
     return () if given is None else (given,) if isinstance(given, str) else tuple(given)
 
 
-def short_texts(texts: Sequence[str]) -> tuple[str, ...]:
-    """Texts that a header can hold: cut where they are longer than 64 bytes."""
-    cut = tuple(text.encode()[:64].decode(errors="ignore") for text in texts)
-    return cut if any(cut) else ()
-
-
 def fitting_dictionary(
     dictionary: Source | None, representation: Representation, embed: bool, events: bool
 ) -> Dictionary | None:

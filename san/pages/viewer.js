@@ -139,7 +139,9 @@ class Viewer {
     if (view.envelope) {
       const { size, low, high } = view.envelope, first = Math.floor(range[0] / size), last = Math.ceil(range[1] / size) + 1;
       shown.push(low.subarray(first, last), high.subarray(first, last));
-      layers.push(band(low, high, 'envelope', { step: step * size }));
+      const before = Math.ceil(start / size), after = Math.floor((start + view.decodedValues.length) / size);
+      layers.push(band(low.subarray(0, before), high.subarray(0, before), 'envelope', { step: step * size }));
+      layers.push(band(low.subarray(after), high.subarray(after), 'envelope', { start: after, step: step * size }));
     }
     shown.push(this.within(view.decodedValues));
     if (view.x) {
