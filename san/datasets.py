@@ -40,7 +40,9 @@ __all__ = [
     "training_defaults",
 ]
 
+#: The data sets.
 NAMES = ("physionet", "uci-epilepsy", "mnist", "fashion-mnist")
+#: What `load_splits` takes as its protocol.
 PROTOCOLS = ("corrected", "published")
 
 
@@ -48,14 +50,14 @@ PROTOCOLS = ("corrected", "published")
 class Dataset:
     """One split of a data set."""
 
-    name: str  # "physionet mitdb/100"
+    name: str  #: "physionet mitdb/100"
     split: str
-    x: np.ndarray  # (N, C, *size), float32, normalised
-    y: np.ndarray | None  # (N,), int64 class numbers
-    sampling_rate: float | None  # Hz
-    units: tuple[str, ...]  # of each channel, before normalisation
+    x: np.ndarray  #: (N, C, *size), float32, normalised
+    y: np.ndarray | None  #: (N,), int64 class numbers
+    sampling_rate: float | None  #: Hz
+    units: tuple[str, ...]  #: of each channel, before normalisation
     channels: tuple[str, ...]
-    scale: str  # of x: "standard deviations", "scaled to [0, 1]"
+    scale: str  #: of x: "standard deviations", "scaled to [0, 1]"
     licence: str
 
     @property
@@ -83,7 +85,7 @@ class Entry:
     name: str
     title: str
     licence: str
-    here: bool  # whether it loads without the network
+    here: bool  #: whether it loads without the network
 
 
 def load(name: str, split: str = "train", **options: Any) -> Dataset:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+#: What `inverse_compression_ratio` may count of a kernel.
 COUNTED_WEIGHTS = ("all", "published")
 
 

@@ -22,6 +22,7 @@ from san import storage
 from san.convolution import DECODERS, reconstruction, similarity
 from san.pursuit import REWEIGHTINGS, refit_amplitudes
 
+#: Names of the activations.
 ACTIVATIONS = ("identity", "relu", "top_k_absolutes", "extrema_pool", "extrema")
 INITIALIZATIONS = ("normal", "data")
 FORMAT = "san model 1"
@@ -33,9 +34,9 @@ Size = int | Sequence[int]
 class Output(NamedTuple):
     """What a SAN makes of signals x of shape (N, C, *size)."""
 
-    x_hat: Tensor  # (N, C, *size), the reconstruction x̂
-    activations: Tensor  # (N, q, *size), the maps α
-    similarities: Tensor  # (N, q, *size), the maps s
+    x_hat: Tensor  #: (N, C, *size), the reconstruction x̂
+    activations: Tensor  #: (N, q, *size), the maps α
+    similarities: Tensor  #: (N, q, *size), the maps s
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ class Events:
     Sorted by signal, then kernel, then position. `size` is the spatial size of the signals.
     """
 
-    signal: Tensor  # (E,), int64
-    kernel: Tensor  # (E,), int64
-    position: Tensor  # (E, dim), int64, in samples
-    amplitude: Tensor  # (E,), the signals' float type
+    signal: Tensor  #: (E,), int64
+    kernel: Tensor  #: (E,), int64
+    position: Tensor  #: (E, dim), int64, in samples
+    amplitude: Tensor  #: (E,), the signals' float type
     signals: int
     size: tuple[int, ...]
 
@@ -108,7 +109,7 @@ def sparsity_of(
 
 
 class SAN(nn.Module):
-    """A Sparsely Activated Network over `dimensions` spatial axes.
+    """A Sparsely Activated Network over `dimensions` spatial axes::
 
          ┌─ ⋆ w₁ ─ s₁ ─ φ(·, d₁) ─ α₁ ─ * w₁ ─ r₁ ─┐
       x ─┤                 ⋮                         ├─ Σ ─ x̂

@@ -11,12 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+#: Of what is plotted.
 COLOURS = {
     "signal": "#33415c",
     "similarity": "#7d8597",
     "reconstruction": "#c1121f",
     "published": "#2a6f97",
 }
+#: Of the kernels, in their order.
 KERNEL_COLOURS = ("#c1121f", "#2a6f97", "#e09f3e", "#588157", "#7b2cbf", "#9c6644")
 
 

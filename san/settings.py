@@ -49,25 +49,25 @@ class Settings:
         "extrema"
     )
     kernel_sizes: Annotated[tuple[int, ...], pydantic.BeforeValidator(parse_kernel_sizes)] = (180,)
-    kernels: Annotated[int, Field(ge=1, le=4096)] = 1  # q, all of the same size
+    kernels: Annotated[int, Field(ge=1, le=4096)] = 1  #: q, all of the same size
     epochs: Annotated[int, Field(ge=1)] = 30
     batch_size: Annotated[int, Field(ge=1)] = 2
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.01
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     init: Literal["normal", "data"] = "data"
     decoder: Literal["adjoint", "paper"] = "adjoint"
-    # "corrected": kernel size and epoch with the lowest validation φ, all weights counted.
-    # "published": the last epoch, the size with the lowest test φ, m weights per 2-D kernel.
+    #: "corrected": kernel size and epoch with the lowest validation φ, all weights counted.
+    #: "published": the last epoch, the size with the lowest test φ, m weights per 2-D kernel.
     protocol: Literal["corrected", "published"] = "corrected"
-    border_tolerance: Annotated[int, Field(ge=0)] = 3  # samples, of extrema
+    border_tolerance: Annotated[int, Field(ge=0)] = 3  #: samples, of extrema
     device: str = "cpu"
     # Beyond the paper; the first three are options of `san.model.SAN`.
     passes: Annotated[int, Field(ge=1, le=64)] = 1
     refit: bool = False
     compete: bool = False
-    # How many times its own min_distance extrema begin with; it is reached after 2/3 of the epochs.
+    #: How many times its own min_distance extrema begin with, until after 2/3 of the epochs.
     anneal: Annotated[float, Field(gt=0, le=100)] = 1.0
-    grow: bool = False  # kernels are added one at a time, each from what the others leave
+    grow: bool = False  #: kernels are added one at a time, each from what the others leave
 
     @property
     def counted_weights(self) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 class Recording:
     """One recording: samples in physical units, one column per channel."""
 
-    data: np.ndarray  # (samples, channels), float64; NaN where the recording has a gap
-    sampling_rate: float  # Hz
+    data: np.ndarray  #: (samples, channels), float64; NaN where the recording has a gap
+    sampling_rate: float  #: Hz
     units: tuple[str, ...]
     channels: tuple[str, ...]
 
@@ -22,12 +22,12 @@ class Recording:
 class Array:
     """Samples as a file holds them, what it says of them, and what it takes to write it again."""
 
-    x: np.ndarray  # (n,) or (n, channels)
-    fs: float | None = None  # Hz
+    x: np.ndarray  #: (n,) or (n, channels)
+    fs: float | None = None  #: Hz
     units: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     attachments: Mapping[str, bytes] = field(default_factory=dict)
-    others: tuple["Array", ...] = ()  # signals of other rates
+    others: tuple["Array", ...] = ()  #: signals of other rates
 
 
 def groups_of(rates: Sequence[int]) -> list[list[int]]:

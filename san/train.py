@@ -32,9 +32,9 @@ class Scores(NamedTuple):
 class Row(NamedTuple):
     """A line of the history: one model after one epoch; means over the signals of a split."""
 
-    epoch: int  # from 1
+    epoch: int  #: from 1
     kernel_size: int
-    training_loss: float  # mean absolute error while training
+    training_loss: float  #: mean absolute error while training
     inverse_compression_ratio: float
     normalized_loss: float
     phi: float
@@ -44,12 +44,12 @@ class Row(NamedTuple):
 class Result:
     """What a sweep ends with."""
 
-    model: SAN  # the chosen one
+    model: SAN  #: the chosen one
     kernel_size: int
     epoch: int
-    scores: Scores  # of the chosen model on the test split
-    validation_phi: dict[int, float]  # of each kernel size, at its own epoch
-    test_phi: dict[int, float]  # likewise; under the corrected protocol of the chosen size alone
+    scores: Scores  #: of the chosen model on the test split
+    validation_phi: dict[int, float]  #: of each kernel size, at its own epoch
+    test_phi: dict[int, float]  #: likewise; under the corrected protocol of the chosen size alone
 
 
 @torch.no_grad()

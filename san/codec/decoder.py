@@ -70,9 +70,9 @@ class ChunkEvents(NamedTuple):
     what is drawn in the signal's units, with a sign.
     """
 
-    positions: np.ndarray  # int64 (E,)
-    kernels: np.ndarray  # int64 (E,)
-    amplitudes: np.ndarray  # float64 (E, channels)
+    positions: np.ndarray  #: int64 (E,)
+    kernels: np.ndarray  #: int64 (E,)
+    amplitudes: np.ndarray  #: float64 (E, channels)
 
 
 class Decoder:
