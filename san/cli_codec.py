@@ -142,14 +142,16 @@ def decompress(
 
     with _opened(source) as file:
         decoder = Decoder(file, dictionary=dictionary)
-        if start is None and stop is None:
-            array = streams.write_file(decoder, out)
-        else:
-            if out.suffix not in (".npy", ".csv") and out != STANDARD:
-                raise ValueError(f"{out} must end with .npy or .csv: it holds a part")
-            info = decoder.info
-            array = arrays.Array(decoder.read(start, stop), info.fs, info.units, info.names)
-            arrays.write(out, array)
+        info, whole = decoder.info, start is None and stop is None
+        if not whole and out.suffix not in (".npy", ".csv") and out != STANDARD:
+            raise ValueError(f"{out} must end with .npy or .csv: it holds a part")
+        with progress.shares(f"decompressing {source.name}", math.prod(info.shape)) as report:
+            if whole:
+                array = streams.write_file(decoder, out, report)
+            else:
+                x = decoder.read(start, stop, report)
+                array = arrays.Array(x, info.fs, info.units, info.names)
+                arrays.write(out, array)
     parts = (array, *array.others)
     if as_json:
         facts = [

@@ -8,12 +8,18 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from numcodecs.abc import Codec
-from numcodecs.compat import ensure_bytes, ensure_ndarray, ndarray_copy
 
 from san.chunks import ChunkCoding
 from san.codec.decoder import decompress
 from san.codec.errors import CorruptStream
+
+try:
+    from numcodecs.abc import Codec
+    from numcodecs.compat import ensure_bytes, ensure_ndarray, ndarray_copy
+except ImportError:
+    raise ImportError(
+        "san.numcodecs needs numcodecs: pip install 'sparsely-activated-networks[zarr]'"
+    ) from None
 
 _TIME_LAST, _SWAPPED = 1, 2  # bits of a chunk's first byte; that of a stream is 0x93
 

@@ -100,13 +100,14 @@ def encode_array(
     )
 
 
-def decode(decoder: Decoder) -> Array:
+def decode(decoder: Decoder, progress: Callable[[float], None] = silent) -> Array:
     """All that a stream holds: samples of every rate, and what is attached to them."""
     found = decoder.info.attachments
     attached = {name: decoder.attachment(name) for name in found if not name.startswith(OTHERS)}
     others = tuple(decode(other) for other in decoders(decoder)[1:])
     info = decoder.info
-    return Array(decoder.read(), info.fs, info.units, info.names, attached, others)
+    x = decoder.read(progress=progress)
+    return Array(x, info.fs, info.units, info.names, attached, others)
 
 
 def decoders(decoder: Decoder) -> list[Decoder]:
@@ -120,7 +121,7 @@ def is_exact(info: Info) -> bool:
     return info.target == "lossless" or (info.target == "max_error" and info.value == 0)
 
 
-def write_file(decoder: Decoder, out: Path) -> Array:
+def write_file(decoder: Decoder, out: Path, progress: Callable[[float], None] = silent) -> Array:
     """Decode a stream into a file: the kind that was compressed, .npy or .csv.
 
     Returns
@@ -133,7 +134,7 @@ def write_file(decoder: Decoder, out: Path) -> Array:
     CodecError, ValueError
         If the stream cannot be decoded, or `out` cannot hold what is in it.
     """
-    array = decode(decoder)
+    array = decode(decoder, progress)
     arrays.write(out, array, is_exact(decoder.info))
     return array
 

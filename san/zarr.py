@@ -8,9 +8,15 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from zarr.abc.codec import ArrayBytesCodec
 
 from san.chunks import ChunkCoding
+
+try:
+    from zarr.abc.codec import ArrayBytesCodec
+except ImportError:
+    raise ImportError(
+        "san.zarr needs zarr 3: pip install 'sparsely-activated-networks[zarr]'"
+    ) from None
 
 NAME = "san"
 

@@ -733,3 +733,12 @@ def test_a_coarser_target_takes_fewer_bytes_and_events_still_pay():
     sizes = {prdn: len(san.compress(x, 360, prdn=prdn)) for prdn in (12, 16, 25)}
     assert sizes[12] > sizes[16] > sizes[25]
     assert sizes[16] < 0.7 * len(san.compress(x, 360, prdn=16, events=False))
+
+
+def test_reading_tells_its_progress():
+    x = np.arange(2500, dtype=np.int16)
+    blob = san.compress(x, 100, lossless=True, chunk_seconds=10)
+    for start, stop, expected in ((None, None, [0.4, 0.8, 1.0]), (900, 1500, [1 / 6, 1.0])):
+        shares = []
+        assert np.array_equal(san.Decoder(blob).read(start, stop, shares.append), x[start:stop])
+        assert np.allclose(shares, expected)

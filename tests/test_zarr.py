@@ -181,3 +181,10 @@ def test_zarr_format_2_takes_the_codec_of_numcodecs(tmp_path):
     )  # fmt: skip
     assert np.array_equal(zarr.open_array(tmp_path / "a", mode="r")[:], X.reshape(-1, 2))
     assert array.metadata.compressor.get_config() == {"id": "san", "lossless": True}
+
+
+@pytest.mark.parametrize(("room", "missing"), [("zarr", "zarr"), ("numcodecs", "numcodecs")])
+def test_without_the_library_one_line_says_what_to_install(room, missing):
+    program = f"import sys; sys.modules[{missing!r}] = None; import san.{room}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert f"san.{room} needs {missing}" in done.stderr and "[zarr]" in done.stderr

@@ -3,7 +3,7 @@
 A chunk's payload is its gaps (floats only, see `gaps`) and what the coder wrote (see `chunk`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from .header import Header, Limits
 from .info import Info, describe
 from .kernels import Source, find_dictionary
 from .numbers import Representation, restore, unpack_gaps
+from .options import silent
 from .stream import StreamReader
 
 
@@ -156,8 +157,15 @@ class Decoder:
             count = self._reader.chunk_count or 0
             yield self._decode(held, self._reader.samples_of(count - 1))
 
-    def read(self, start: int | None = None, stop: int | None = None) -> np.ndarray:
+    def read(
+        self,
+        start: int | None = None,
+        stop: int | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> np.ndarray:
         """Samples start ... stop - 1, as in a slice, of a source that can seek.
+
+        `progress` is called with the share that is done, 0 ... 1.
 
         Raises
         ------
@@ -168,7 +176,7 @@ class Decoder:
             raise ValueError("a source that cannot seek gives its chunks in their order")
         begin, end, _ = slice(start, stop).indices(self._reader.footer.samples)
         if begin == 0 and end == self._reader.footer.samples:
-            return self._read_all()
+            return self._read_all(progress or silent)
         full = self.header.chunk_samples
         parts = [self._decode(b"", 0)]
         for number in range(begin // full, -(-end // full) if end > begin else 0):
@@ -176,6 +184,8 @@ class Decoder:
             chunk = self._decode(payload, self._reader.samples_of(number))
             first = number * full
             parts.append(chunk[max(0, begin - first) : end - first])
+            if progress is not None:
+                progress((min(first + full, end) - begin) / (end - begin))
         return np.concatenate(parts)
 
     @property
@@ -231,7 +241,7 @@ class Decoder:
         positions, kernels, amplitudes = (np.concatenate(p) for p in zip(*parts, strict=True))
         return ChunkEvents(positions, kernels, amplitudes * _units_of_one(representation))
 
-    def _read_all(self) -> np.ndarray:
+    def _read_all(self, progress: Callable[[float], None]) -> np.ndarray:
         footer = self._reader.footer
         assert footer is not None
         whole, place = None, 0
@@ -240,6 +250,7 @@ class Decoder:
                 whole = np.empty((footer.samples, *chunk.shape[1:]), chunk.dtype)
             whole[place : place + len(chunk)] = chunk
             place += len(chunk)
+            progress(place / footer.samples)
         return self._decode(b"", 0) if whole is None else whole
 
     def _decode(self, payload: bytes, samples: int) -> np.ndarray:
