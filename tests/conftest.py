@@ -1,8 +1,9 @@
-"""What every test runs under: dirty memory for torch.empty, and the folder of real recordings."""
+"""What tests run under: dirty memory, real recordings, the command line, and a browser."""
 
 import os
 import pathlib
 import shutil
+import sys
 
 import pytest
 import torch
@@ -34,6 +35,29 @@ def recordings():
         if folder and (pathlib.Path(folder) / "mitdb").is_dir():
             return pathlib.Path(folder)
     pytest.skip("the folder of real recordings is not here (set SAN_DATA_DIR)")
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, tmp_path):
+    """Run `san` in this process, in an empty folder: exit code, standard output and error."""
+    from san import cli
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["san", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        captured = capsys.readouterr()
+        return stopped.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def san(command):
+    """The same, where the package itself is not imported."""
+    return command
 
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

@@ -17,7 +17,7 @@ import pytest
 import wfdb
 
 import san
-from san import archive_manifest, archive_workers, arrays, cli
+from san import archive_manifest, archive_workers, arrays
 from san.archive import Options, archive, verify
 from san.archive_record import find_records
 
@@ -70,20 +70,6 @@ def records(originals, tmp_path):
 def out(originals, reference, tmp_path):
     """A copy of the archive that a test may damage."""
     return Path(shutil.copytree(reference, tmp_path / "out"))
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Run `san` in this process: exit code, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["san", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        captured = capsys.readouterr()
-        return stopped.value.code, captured.out, captured.err
-
-    return run
 
 
 def streams(folder):

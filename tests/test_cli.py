@@ -11,28 +11,12 @@ import time
 import numpy as np
 import pytest
 
-from san import cli
-
 QUICK = ["--kernel-sizes", "60", "--epochs", "1", "--kernels", "1"]
 
 
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def san(monkeypatch, capsys):
-    """Run `san` in this process: exit code, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["san", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        captured = capsys.readouterr()
-        return stopped.value.code, captured.out, captured.err
-
-    return run
 
 
 def test_training_ends_in_a_small_table(san):

@@ -3,13 +3,12 @@
 import doctest
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from san import arrays, cli
+from san import arrays
 from san.codec.decoder import decompress
 from san.codec.info import inspect
 from san.codec.kernels import learn_dictionary, save
@@ -23,20 +22,6 @@ def in_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save("x.npy", X)
     np.save("y.npy", np.stack([X, -X], 1) / 200)
-
-
-@pytest.fixture
-def san(monkeypatch, capsys):
-    """Run `san` in this process: exit code, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["san", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        captured = capsys.readouterr()
-        return stopped.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.mark.parametrize(
@@ -210,9 +195,9 @@ def test_wrong_use_is_one_line_and_code_2(arguments, words, san, tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("command", ["compress", "decompress", "inspect", "verify"])
-def test_help_reads_well(command, san):
-    code, out, _ = san(command, "--help")
+@pytest.mark.parametrize("name", ["compress", "decompress", "inspect", "verify"])
+def test_help_reads_well(name, san):
+    code, out, _ = san(name, "--help")
     assert code == 0 and "IN" in out and max(map(len, out.splitlines())) <= 80
 
 

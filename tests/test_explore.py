@@ -3,7 +3,6 @@
 import itertools
 import json
 import re
-import sys
 import time
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 import torch
 from conftest import check_page, show
 
-from san import cli, metrics
+from san import metrics
 from san.explore import excerpt, explore_page
 from san.model import SAN
 from san.page import assemble, packed
@@ -420,21 +419,6 @@ def test_a_phone_in_light_and_dark(scheme, browser, page):
 
 
 # The command
-
-
-@pytest.fixture
-def san(monkeypatch, capsys, tmp_path):
-    """Run `san` in this process, in an empty folder: exit code, standard output and error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["san", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        captured = capsys.readouterr()
-        return stopped.value.code, captured.out, captured.err
-
-    return run
 
 
 def test_the_command_writes_one_file(san, tmp_path):

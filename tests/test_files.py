@@ -11,27 +11,12 @@ import numpy as np
 import pytest
 import wfdb
 
-from san import arrays, cli, datasets, streams
+from san import arrays, datasets, streams
 from san.codec.decoder import Decoder, decompress
 from san.codec.encoder import compress
 from san.signals import groups_of
 
 SECONDS = 20
-
-
-@pytest.fixture
-def san(monkeypatch, capsys, tmp_path):
-    """Run `san` in this process and an empty folder: exit code, standard output and error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["san", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        captured = capsys.readouterr()
-        return stopped.value.code, captured.out, captured.err
-
-    return run
 
 
 def beats(n=360 * SECONDS):

@@ -4,7 +4,6 @@ import base64
 import csv
 import json
 import shutil
-import sys
 import time
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from conftest import check_page, show
 
 import san
-from san import cli, report_page, report_run, report_signals, report_stream, runs
+from san import report_page, report_run, report_signals, report_stream, runs
 from san.codec import transform
 from san.codec.chunk import payload_events
 from san.codec.decoder import Decoder
@@ -420,21 +419,6 @@ def test_images_are_shown(opened, tmp_path):
 
 
 # The command
-
-
-@pytest.fixture
-def command(monkeypatch, capsys, tmp_path):
-    """Run `san` in this process, in an empty folder: exit code, standard output and error."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["san", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        captured = capsys.readouterr()
-        return stopped.value.code, captured.out, captured.err
-
-    return call
 
 
 @pytest.mark.parametrize("kind", ["stream", "run"])
