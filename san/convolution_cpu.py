@@ -19,7 +19,8 @@ which keeps a loop from being made of vectors, and views of the part cost as muc
 import numba
 import numpy as np
 
-from san.events_cpu import CHUNK, compiled, inlined, list_events, new_flags
+from san.events_cpu import list_events
+from san.vectors_cpu import compiled, inlined
 
 OFFSET, RUNS, TAPS, FIRST_RUN = range(4)  # columns of a table of kernels
 
@@ -76,7 +77,6 @@ def _correlate(table, starts, weights, padded, signal, positions, b, maps, s):
 @compiled
 def list_places(table, alpha, signals, positions, first, last, counts, places):
     """List the events of each map; a count of -1 where a dense pass is faster."""
-    flags = new_flags()
     for i in range(first * signals, last * signals):
         here, events = np.uint64(i * positions), np.int32(0)
         for t in range(np.uint64(positions)):
@@ -85,9 +85,7 @@ def list_places(table, alpha, signals, positions, first, last, counts, places):
         counts[i] = -1
         if np.int64(events) * (taps + _EVENT_COST) < positions * taps:
             found = i * positions
-            for begin in range(i * positions, (i + 1) * positions, CHUNK):
-                stop = min(begin + CHUNK, (i + 1) * positions)
-                found = list_events(alpha, begin, stop, flags, places, found)
+            found = list_events(alpha, found, found + positions, places, found)
             counts[i] = found - i * positions
 
 

@@ -1,27 +1,25 @@
-"""Lists of places, compiled: from flags, or from the non-zeros of a map, to ascending indices.
+"""Lists of places, compiled: from words of answers, or the non-zeros of a map, to ascending indices.
 
-Eight flags are looked at as one word. In the maps of this project most words are empty, which
-makes a list cost a fraction of looking at each sample.
+A word answers for 64 samples. In the maps of this project few of its bits are one, which makes a
+list cost a fraction of looking at each sample.
 """
 
-import numba
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
-compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
-# Helpers of compiled functions become part of their callers, which halves the time to compile.
-inlined = numba.njit(nogil=True, error_model="numpy", inline="always")
-
-CHUNK = 4096  # samples that are looked at while they are in the nearest cache
-
-
-@intrinsic
-def _trailing_zeros(typing_context, word):
-    def generate(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], context.get_constant(types.boolean, True))
-
-    return types.uint64(types.uint64), generate
+from san.vectors_cpu import (
+    FULL,
+    WORD,
+    address_of,
+    compiled,
+    inlined,
+    is_not_zero,
+    lanes_of,
+    load,
+    load_first,
+    put,
+    trailing_zeros,
+    zeros,
+)
 
 
 @inlined
@@ -33,37 +31,43 @@ def clear(a, begin, stop):
 
 
 @inlined
-def list_flags(flags, size, base, places, count):
-    """Append base + the indices of non-zero flags to a list that has `count`; the new count.
+def list_ones(word, base, places, count):
+    """Append base + the places of the ones of a word to a list that has `count`; the new count.
 
-    Flags after `size` are zero up to a whole word of eight.
+    The list is given by its address.
     """
-    words = flags.view(np.uint64)
-    for i in range(np.uint64((size + 7) // 8)):
-        word = words[i]
-        while word != 0:
-            place = base + 8 * np.int64(i) + np.int64(_trailing_zeros(word) >> np.uint64(3))
-            places[count] = place
-            count += 1
-            word &= word - np.uint64(1)
+    while word != 0:
+        put(places, count, np.int64(base + trailing_zeros(word)))
+        word &= word - np.uint64(1)
+        count += np.uint64(1)
     return count
 
 
 @inlined
-def list_events(alpha, begin, stop, flags, places, count):
-    """Append the indices of the non-zeros of alpha[begin:stop], at most CHUNK of them."""
-    first, size = np.uint64(begin), np.uint64(stop - begin)
-    for t in range(size):
-        flags[t] = alpha[first + t] != 0
-    for t in range(size, size + np.uint64(8)):
-        flags[t] = 0
-    return list_flags(flags, stop - begin, begin, places, count)
+def list_events(alpha, begin, stop, places, count):
+    """Append the indices of the non-zeros of alpha[begin:stop] to a list; the new count."""
+    values, listed, found = address_of(alpha), address_of(places), np.uint64(count)
+    t, end = np.uint64(begin), np.uint64(stop)
+    while t < end:
+        found = list_ones(_events_from(values, t, end), t, listed, found)
+        t += np.uint64(WORD)
+    return np.int64(found)
 
 
 @inlined
-def new_flags():
-    """Room for the flags of a chunk."""
-    return np.zeros(CHUNK + 8, np.uint8)
+def _events_from(values, t, stop):
+    """The word of non-zeros of the 64 values from t on, without what is at or after `stop`."""
+    word, lane, lanes = np.uint64(0), np.uint64(0), lanes_of(values, FULL)
+    if t + np.uint64(WORD) <= stop:
+        while lane < np.uint64(WORD):
+            word |= is_not_zero(load(values, t + lane, FULL)) << lane
+            lane += lanes
+    else:
+        left, none = stop - t, zeros(values, FULL)
+        while lane < left:
+            word |= is_not_zero(load_first(values, t + lane, left - lane, none)) << lane
+            lane += lanes
+    return word
 
 
 @compiled
@@ -72,8 +76,6 @@ def nonzeros(alpha):
     count = np.int64(0)
     for t in range(alpha.size):
         count += alpha[t] != 0
-    places, flags = np.empty(count, np.int64), new_flags()
-    found = 0
-    for begin in range(0, alpha.size, CHUNK):
-        found = list_events(alpha, begin, min(begin + CHUNK, alpha.size), flags, places, found)
+    places = np.empty(count, np.int64)
+    list_events(alpha, 0, alpha.size, places, 0)
     return places

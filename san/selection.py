@@ -262,9 +262,8 @@ def nonzeros(alpha: Tensor) -> Tensor:
 @functools.cache
 def _compiled(activation: str, axes: int) -> Any:
     """The compiled selection, imported when it is first needed."""
-    from san import activations_cpu, activations_cpu_2d, top_k_cpu
+    from san import extrema_cpu, extrema_cpu_2d, pool_cpu, top_k_cpu
 
-    if activation == "top_k_absolutes":
-        return top_k_cpu.top_k_absolutes
-    room = activations_cpu_2d if activation == "extrema" and axes == 2 else activations_cpu
-    return getattr(room, activation)
+    if activation == "extrema":
+        return (extrema_cpu_2d if axes == 2 else extrema_cpu).extrema
+    return pool_cpu.extrema_pool if activation == "extrema_pool" else top_k_cpu.top_k_absolutes

@@ -9,8 +9,9 @@ they do not, a sorted list ends the rounds, so that the time is bounded for ever
 
 import numpy as np
 
-from san.activations_cpu import as_integers, has_nan
-from san.events_cpu import compiled, inlined, list_flags
+from san.extrema_cpu import as_integers, has_nan
+from san.events_cpu import list_events
+from san.vectors_cpu import compiled, inlined
 
 _ROUNDS = 6  # after which a sort finishes the image
 _SPARSE = 128  # samples per candidate from where a list of candidates pays
@@ -32,10 +33,9 @@ def _extrema(maps, bits, mask, min_distance, alpha):
     room = 8
     for i in range(maps.shape[0]):
         room = max(room, _layout(min_distance[i], height, width)[4])
-    room = (room + 7) // 8 * 8  # so that flags are whole words
     values, magnitudes = np.empty(room, maps.dtype), np.empty(room, bits.dtype)
     work, near = np.empty((3, room), bits.dtype), np.empty((4, room), np.uint8)
-    wins, kept, alive = np.zeros((3, room), np.uint8)
+    wins, kept = np.zeros((2, room), np.uint8)
     listed = np.empty(room, np.int64)
     for i in range(maps.shape[0]):
         s = maps[i]
@@ -46,15 +46,13 @@ def _extrema(maps, bits, mask, min_distance, alpha):
         _lay_out(s, values, pitch, origin)
         left = _mark_candidates(values, values.view(bits.dtype), mask, magnitudes, layout, s.shape)
         kept[:] = 0
-        alive[:] = 0
         rounds = 0
         while left > max(_FEW, size // _SPARSE) and rounds < _ROUNDS:
             _mark_winners(magnitudes[:size], layout, wins, work)
             left = _clear_boxes(magnitudes[:size], layout, wins, near, kept)
             rounds += 1
         if left > 0:
-            _flag_positive(magnitudes[origin : size - origin], alive[origin:])
-            found = list_flags(alive, size, 0, listed, 0)
+            found = list_events(magnitudes, origin, size - origin, listed, 0)
             candidates = listed[:found]
             if found > _FEW:
                 candidates = candidates[np.argsort(-magnitudes[candidates], kind="mergesort")]
@@ -114,12 +112,6 @@ def _count_positive(values):
     for t in range(values.size):
         count = np.int32(count + np.int32(values[t] > 0))
     return np.int64(count)
-
-
-@inlined
-def _flag_positive(values, flags):
-    for t in range(values.size):
-        flags[t] = values[t] > 0
 
 
 @inlined

@@ -1,0 +1,167 @@
+"""Extrema-Pool on NumPy arrays, compiled: the first of the largest of each window.
+
+As in `extrema_cpu`: flat, contiguous maps (M, samples) and a window (M, axes) for each, False where
+a map holds a NaN, and no function holds the GIL. Narrow windows are searched as one or two vectors
+a row, without a branch; wide ones for their largest first, then for where it is. A map of one axis
+is an image of one row.
+"""
+
+import numpy as np
+
+from san.events_cpu import clear
+from san.extrema_cpu import as_integers, has_nan
+from san.vectors_cpu import (
+    HALF,
+    QUARTER,
+    address_of,
+    at,
+    both,
+    compiled,
+    first_lanes,
+    inlined,
+    is_equal,
+    lanes_of,
+    larger,
+    largest,
+    load,
+    spread,
+    trailing_zeros,
+    zeros,
+)
+
+_STRIP = 1024  # samples that are cleared before they are searched
+
+
+def extrema_pool(maps, size, pool_size, alpha):
+    """Keep the largest magnitude of each window of each map."""
+    bits, mask, infinity = as_integers(maps)
+    flat = maps.reshape(-1), bits.reshape(-1), alpha.reshape(-1)
+    if len(size) == 1:
+        return _extrema_pool(*flat, mask, infinity, maps.shape[1], pool_size)
+    return _extrema_pool_2d(*flat, mask, infinity, *size, pool_size)
+
+
+@compiled
+def _extrema_pool(s, bits, a, mask, infinity, samples, pool_size):
+    for i in range(len(pool_size)):
+        wide, here = pool_size[i, 0], i * samples
+        whole = here + samples // wide * wide  # the end of whole windows
+        strip = max(wide, _STRIP // wide * wide)
+        for begin in range(here, whole, strip):
+            stop = min(begin + strip, whole)
+            clear(a, begin, stop)
+            if _pool(s, bits, a, mask, begin, stop, 1, wide, samples) > infinity:
+                return False
+        clear(a, whole, here + samples)
+        if has_nan(s, whole, here + samples):
+            return False
+    return True
+
+
+@compiled
+def _extrema_pool_2d(s, bits, a, mask, infinity, height, width, pool_size):
+    for i in range(len(pool_size)):
+        tall, wide = pool_size[i]
+        here, rest = i * height * width, width // wide * wide
+        whole, end = here + height // tall * tall * width, here + height * width
+        clear(a, here, end)
+        for begin in range(here, whole, tall * width):
+            if _pool(s, bits, a, mask, begin, begin + rest, tall, wide, width) > infinity:
+                return False
+        for row in range(here, whole, width):
+            if has_nan(s, row + rest, row + width):
+                return False
+        if has_nan(s, whole, end):
+            return False
+    return True
+
+
+@compiled
+def _pool(s, bits, a, mask, begin, end, tall, wide, width):
+    """Keep the largest of each window of a strip that begins in bits[begin:end].
+
+    Windows have `tall` rows that begin `width` samples after each other. Returns the largest of
+    all, which is above infinity where there is a NaN.
+    """
+    window, start = (np.uint64(tall), np.uint64(wide), np.uint64(width)), np.uint64(begin)
+    stop = np.uint64(end)
+    places = address_of(bits)
+    half, quarter = np.int64(lanes_of(places, HALF)), np.int64(lanes_of(places, QUARTER))
+    if wide > 2 * half:
+        return _keep_each(_first_of_many, HALF, s, places, a, mask, start, stop, window)
+    if wide > half:
+        return _keep_each(_first_of_two, HALF, s, places, a, mask, start, stop, window)
+    # The last windows, after which the maps end, are shorter than a vector.
+    room = s.size - (tall - 1) * width - (quarter if wide <= quarter else half) - begin
+    whole = min(room // wide + 1, (end - begin) // wide) if room >= 0 else 0
+    middle = np.uint64(begin + whole * wide)
+    if wide > quarter:
+        highest = _keep_each(_first_of_one, HALF, s, places, a, mask, start, middle, window)
+    else:
+        highest = _keep_each(_first_of_one, QUARTER, s, places, a, mask, start, middle, window)
+    last = _keep_each(_first_by_one, QUARTER, s, places, a, mask, middle, stop, window)
+    return max(highest, last)
+
+
+@inlined
+def _keep_each(first_of, size, s, bits, a, mask, start, stop, window):
+    tall, wide, width = window
+    highest = mask & 0
+    while start < stop:
+        best = first_of(size, bits, mask, start, wide)
+        row = start + width
+        while row < start + tall * width:
+            other = first_of(size, bits, mask, row, wide)
+            best = other if (at(bits, other) & mask) > (at(bits, best) & mask) else best
+            row += width
+        a[best] = s[best]
+        highest = max(highest, at(bits, best) & mask)
+        start += wide
+    return highest
+
+
+# The first place of the largest magnitude of bits[start : start + wide].
+
+
+@inlined
+def _first_of_one(size, bits, mask, start, wide):
+    """At most one vector."""
+    masks = spread(mask, zeros(bits, size))
+    high = first_lanes(both(load(bits, start, size), masks), wide, spread(~(mask & 0), masks))
+    return start + trailing_zeros(is_equal(high, spread(largest(high), masks)))
+
+
+@inlined
+def _first_of_two(size, bits, mask, start, wide):
+    """One to two vectors, which overlap."""
+    masks = spread(mask, zeros(bits, size))
+    second = wide - lanes_of(bits, size)
+    left, right = both(load(bits, start, size), masks), both(load(bits, start + second, size), masks)
+    highest = spread(largest(larger(left, right)), masks)
+    return start + trailing_zeros(is_equal(left, highest) | (is_equal(right, highest) << second))
+
+
+@inlined
+def _first_of_many(size, bits, mask, start, wide):
+    """More than a vector, of which the last one overlaps; the search ends where it finds."""
+    masks, step = spread(mask, zeros(bits, size)), lanes_of(bits, size)
+    last = start + wide - step
+    high, t = both(load(bits, last, size), masks), start
+    while t < last:
+        high = larger(high, both(load(bits, t, size), masks))
+        t += step
+    highest, t = spread(largest(high), masks), start
+    found = is_equal(both(load(bits, t, size), masks), highest)
+    while found == 0:
+        t = min(t + step, last)
+        found = is_equal(both(load(bits, t, size), masks), highest)
+    return t + trailing_zeros(found)
+
+
+@inlined
+def _first_by_one(size, bits, mask, start, wide):
+    """Sample by sample."""
+    best = start
+    for t in range(start, start + wide):
+        best = t if (at(bits, t) & mask) > (at(bits, best) & mask) else best
+    return best
