@@ -194,16 +194,15 @@ class Bank:
         if self.activation == "relu":
             return np.maximum(similarities, 0)
         alpha = np.empty_like(similarities)
-        flat = (grid.shape[0] * signals, -1)
         if signals not in self._tables_per_map:
             rows = tuple(row for row in self._rows for _ in range(signals))
             self._tables_per_map[signals] = table_per_map(rows, self.size, self.activation)
         select_maps(
             self.activation,
-            similarities.reshape(flat),
+            similarities.reshape(-1),
             self.size,
             self._tables_per_map[signals],
-            alpha.reshape(flat),
+            alpha.reshape(-1),
         )
         return alpha
 

@@ -23,14 +23,6 @@ from san.vectors_cpu import (
 
 
 @inlined
-def clear(a, begin, stop):
-    """Set a[begin:stop] to zero."""
-    first, zero = np.uint64(begin), a.dtype.type(0)
-    for t in range(np.uint64(stop - begin)):
-        a[first + t] = zero
-
-
-@inlined
 def list_ones(word, base, places, count):
     """Append base + the places of the ones of a word to a list that has `count`; the new count.
 

@@ -1,12 +1,9 @@
 """Extrema on NumPy arrays, compiled: the hot path of the project.
 
-Each public function takes flat, contiguous maps (M, samples), their spatial size and one parameter
-per map, (M, axes) or (M,), and writes the activation maps: the kept values at their positions,
-zeros elsewhere. It returns False where it met a NaN. Maps are independent and no function holds
-the GIL. Definitions: `san.activations`.
-
-Magnitudes are compared as integers: without their sign bit, floats are ordered as the integers
-with the same bits are.
+As every compiled selection, it takes maps that lie one after the other in one flat array, their
+spatial size and the parameter of each map, (M, axes) or (M,), and writes the activation maps: the
+kept values at their positions, zeros elsewhere. It returns False where it met a NaN. Maps are
+independent and no function holds the GIL. Definitions: `san.activations`.
 
 Greedy suppression, the heart of `extrema`, is done by *climbing*, which needs no sort and looks
 at no sample more than a few times. From a start, go to the largest candidate within reach (start +
@@ -21,7 +18,8 @@ Where candidates are many and min_distance is small, rounds of vectors (`rounds_
 
 import numpy as np
 
-from san.events_cpu import clear, list_ones
+from san.events_cpu import list_ones
+from san.maps_cpu import as_integers, clear
 from san.rounds_cpu import NEAR, SPARSE, keep_winners, lay_out, write_kept
 from san.vectors_cpu import (
     FULL,
@@ -47,47 +45,10 @@ from san.vectors_cpu import (
 )
 
 
-def extrema(maps, size, min_distance, alpha):
-    """Keep the extrema of each map that no larger one suppresses."""
-    bits, mask, _ = as_integers(maps)
-    flat = maps.reshape(-1), bits.reshape(-1), alpha.reshape(-1)
-    return _extrema(*flat, mask, maps.shape[1], min_distance)
-
-
-_INTEGERS = {  # of the same size as a float: the type, clear sign bit, infinity
-    np.dtype(np.float32): (np.int32, np.int32(0x7FFFFFFF), np.int32(0x7F800000)),
-    np.dtype(np.float64): (np.int64, np.int64(0x7FFFFFFFFFFFFFFF), np.int64(0x7FF0000000000000)),
-}
-
-
-def as_integers(maps):
-    """The maps as integers, the integer that clears the sign, and that of infinity."""
-    integer, mask, infinity = _INTEGERS[maps.dtype]
-    return maps.view(integer), mask, infinity
-
-
-# What the selections of this project share
-
-
-# Loops over a part of an array use unsigned indices: signed ones are looked at for being
-# negative, which keeps a loop from being made of vectors, and views of the part cost as much as a
-# short loop.
-
-
-@inlined
-def has_nan(s, begin, stop):
-    """Say whether one of s[begin:stop] is a NaN."""
-    first, found = np.uint64(begin), False
-    for t in range(np.uint64(stop - begin)):
-        found |= s[first + t] != s[first + t]
-    return found
-
-
-# One dimension
-
-
 @compiled
-def _extrema(s, bits, a, mask, samples, min_distance):
+def extrema(s, size, min_distance, a):
+    """Keep the extrema of each map that no larger one suppresses."""
+    (samples,), (bits, mask, _) = size, as_integers(s)
     words, kept = np.empty((2, (samples + WORD - 1) // WORD), np.uint64)
     candidates, magnitudes = np.empty(samples, np.int64), np.empty(samples, bits.dtype)
     heights, slid = np.empty((2, samples + 4 * WORD), bits.dtype)

@@ -9,8 +9,8 @@ they do not, a sorted list ends the rounds, so that the time is bounded for ever
 
 import numpy as np
 
-from san.extrema_cpu import as_integers, has_nan
 from san.events_cpu import list_events
+from san.maps_cpu import as_integers, has_nan
 from san.vectors_cpu import compiled, inlined
 
 _ROUNDS = 6  # after which a sort finishes the image
@@ -18,46 +18,40 @@ _SPARSE = 128  # samples per candidate from where a list of candidates pays
 _FEW = 24  # candidates in a list that is not worth sorting
 
 
-def extrema(maps, size, min_distance, alpha):
-    """Keep the extrema of each image, flat in `maps`; as `activations_cpu.extrema`."""
-    images = (len(maps), *size)
-    bits, mask, _ = as_integers(maps)
-    return _extrema(
-        maps.reshape(images), bits.reshape(images), mask, min_distance, alpha.reshape(images)
-    )
-
-
 @compiled
-def _extrema(maps, bits, mask, min_distance, alpha):
-    height, width = maps.shape[1:]
+def extrema(s, size, min_distance, a):
+    """Keep the extrema of each image; as `extrema_cpu.extrema`."""
+    height, width = size[0], size[-1]
+    maps = s.reshape((len(min_distance), height, width))
+    alpha, mask = a.reshape(maps.shape), as_integers(s)[1]
     room = 8
     for i in range(maps.shape[0]):
         room = max(room, _layout(min_distance[i], height, width)[4])
-    values, magnitudes = np.empty(room, maps.dtype), np.empty(room, bits.dtype)
-    work, near = np.empty((3, room), bits.dtype), np.empty((4, room), np.uint8)
+    values, work = np.empty(room, s.dtype), np.empty((4, room), as_integers(s)[0].dtype)
+    magnitudes, value_bits = work[3], as_integers(values)[0]
     wins, kept = np.zeros((2, room), np.uint8)
-    listed = np.empty(room, np.int64)
+    near, listed = np.empty((4, room), np.uint8), np.empty(room, np.int64)
     for i in range(maps.shape[0]):
-        s = maps[i]
-        if has_nan(s.reshape(-1), 0, s.size):
+        image = maps[i]
+        if has_nan(image.reshape(-1), 0, image.size):
             return False
         layout = _layout(min_distance[i], height, width)
-        _, _, pitch, origin, size = layout
-        _lay_out(s, values, pitch, origin)
-        left = _mark_candidates(values, values.view(bits.dtype), mask, magnitudes, layout, s.shape)
+        _, _, pitch, origin, extent = layout
+        _lay_out(image, values, pitch, origin)
+        left = _mark_candidates(values, value_bits, mask, magnitudes, layout, image.shape)
         kept[:] = 0
         rounds = 0
-        while left > max(_FEW, size // _SPARSE) and rounds < _ROUNDS:
-            _mark_winners(magnitudes[:size], layout, wins, work)
-            left = _clear_boxes(magnitudes[:size], layout, wins, near, kept)
+        while left > max(_FEW, extent // _SPARSE) and rounds < _ROUNDS:
+            _mark_winners(magnitudes[:extent], layout, wins, work)
+            left = _clear_boxes(magnitudes[:extent], layout, wins, near, kept)
             rounds += 1
         if left > 0:
-            found = list_events(magnitudes, origin, size - origin, listed, 0)
+            found = list_events(magnitudes, origin, extent - origin, listed, 0)
             candidates = listed[:found]
             if found > _FEW:
                 candidates = candidates[np.argsort(-magnitudes[candidates], kind="mergesort")]
             _finish_list(magnitudes, candidates, layout, kept)
-        _write(s, kept[origin:], pitch, alpha[i])
+        _write(image, kept[origin:], pitch, alpha[i])
     return True
 
 

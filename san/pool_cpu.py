@@ -1,15 +1,13 @@
 """Extrema-Pool on NumPy arrays, compiled: the first of the largest of each window.
 
-As in `extrema_cpu`: flat, contiguous maps (M, samples) and a window (M, axes) for each, False where
-a map holds a NaN, and no function holds the GIL. Narrow windows are searched as one or two vectors
-a row, without a branch; wide ones for their largest first, then for where it is. A map of one axis
-is an image of one row.
+Maps are given as to `extrema_cpu`. Narrow windows are searched as one or two vectors a row, without
+a branch; wide ones for their largest first, then for where it is. A map of one axis is an image of
+one row.
 """
 
 import numpy as np
 
-from san.events_cpu import clear
-from san.extrema_cpu import as_integers, has_nan
+from san.maps_cpu import as_integers, clear, has_nan
 from san.vectors_cpu import (
     HALF,
     QUARTER,
@@ -32,17 +30,17 @@ from san.vectors_cpu import (
 _STRIP = 1024  # samples that are cleared before they are searched
 
 
-def extrema_pool(maps, size, pool_size, alpha):
-    """Keep the largest magnitude of each window of each map."""
-    bits, mask, infinity = as_integers(maps)
-    flat = maps.reshape(-1), bits.reshape(-1), alpha.reshape(-1)
-    if len(size) == 1:
-        return _extrema_pool(*flat, mask, infinity, maps.shape[1], pool_size)
-    return _extrema_pool_2d(*flat, mask, infinity, *size, pool_size)
-
-
 @compiled
-def _extrema_pool(s, bits, a, mask, infinity, samples, pool_size):
+def extrema_pool(s, size, pool_size, a):
+    """Keep the largest magnitude of each window of each map."""
+    if len(size) == 1:
+        return _pool_maps(s, size[0], pool_size, a)
+    return _pool_images(s, size[0], size[-1], pool_size, a)
+
+
+@inlined
+def _pool_maps(s, samples, pool_size, a):
+    bits, mask, infinity = as_integers(s)
     for i in range(len(pool_size)):
         wide, here = pool_size[i, 0], i * samples
         whole = here + samples // wide * wide  # the end of whole windows
@@ -58,8 +56,9 @@ def _extrema_pool(s, bits, a, mask, infinity, samples, pool_size):
     return True
 
 
-@compiled
-def _extrema_pool_2d(s, bits, a, mask, infinity, height, width, pool_size):
+@inlined
+def _pool_images(s, height, width, pool_size, a):
+    bits, mask, infinity = as_integers(s)
     for i in range(len(pool_size)):
         tall, wide = pool_size[i]
         here, rest = i * height * width, width // wide * wide

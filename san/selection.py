@@ -188,23 +188,23 @@ def _pass_gradient(alpha: Tensor, gradient: Tensor) -> Tensor:
 def _activate(s: Tensor, activation: str, rows: Rows) -> Tensor:
     """Select on the GPU where s is there, else on the CPU, and return α where and as s is."""
     maps = s.detach() if s.requires_grad else s
-    if maps.device.type == "cuda" and (kernels := _gpu_kernels()):
+    if maps.is_cuda and (kernels := _gpu_kernels()):
         with torch.cuda.device(maps.device):
             return kernels.select(activation, maps.contiguous(), rows)
-    plain = maps.dtype in _FLOATS and maps.device.type == "cpu"
+    plain = maps.dtype in _FLOATS and maps.is_cpu
     if not plain:
         maps = maps.to("cpu", maps.dtype if maps.dtype in _FLOATS else torch.float32)
     if not maps.is_contiguous():
         maps = maps.contiguous()
     batch, channels, *size = s.shape
     parameter = _parameter(rows, batch, channels, tuple(size), activation)
-    alpha = torch.empty_like(maps)
-    flat = (batch * channels, -1)
-    if not select_maps(
-        activation, maps.numpy().reshape(flat), size, parameter, alpha.numpy().reshape(flat)
-    ):
+    values = maps.numpy()
+    # NumPy asks for large pages where torch does not: new memory costs half the time.
+    alpha = np.empty(values.shape, values.dtype)
+    if not select_maps(activation, values.reshape(-1), size, parameter, alpha.reshape(-1)):
         refuse_nan(s)
-    return alpha if plain else alpha.to(s)
+    selected = torch.from_numpy(alpha)
+    return selected if plain else selected.to(s)
 
 
 @functools.cache
@@ -235,17 +235,22 @@ def table_per_map(rows: Rows, size: Sequence[int], activation: str) -> np.ndarra
 
 
 def select_maps(
-    activation: str, maps: np.ndarray, size: Sequence[int], parameter: np.ndarray, alpha: np.ndarray
+    activation: str, s: np.ndarray, size: Sequence[int], parameter: np.ndarray, alpha: np.ndarray
 ) -> bool:
-    """Write the activation maps of flat maps (M, samples); return False where there is a NaN."""
-    threads = min(torch.get_num_threads(), len(maps), maps.size // SAMPLES_PER_THREAD)
+    """Write the activation maps of flat maps, one after the other; False where there is a NaN."""
+    backend, sizes = _compiled(activation, len(size)), tuple(size)
+    threads = min(torch.get_num_threads(), len(parameter), s.size // SAMPLES_PER_THREAD)
     if threads < 2:
-        return _compiled(activation, len(size))(maps, size, parameter, alpha)
-    backend = _compiled(activation, len(size))
-    shares = [np.array_split(array, threads) for array in (maps, parameter, alpha)]
+        return backend(s, sizes, parameter, alpha)
+    samples = math.prod(sizes)
+    ends = [len(parameter) * i // threads for i in range(threads + 1)]
+
+    def share(first: int, last: int) -> bool:
+        here = slice(first * samples, last * samples)
+        return backend(s[here], sizes, parameter[first:last], alpha[here])
+
     with ThreadPoolExecutor(threads) as pool:
-        done = pool.map(lambda *share: backend(share[0], size, share[1], share[2]), *shares)
-        return all(list(done))
+        return all(list(pool.map(share, ends[:-1], ends[1:])))
 
 
 def nonzeros(alpha: Tensor) -> Tensor:

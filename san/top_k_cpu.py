@@ -1,7 +1,6 @@
 """Top-k absolutes on NumPy arrays, compiled: a threshold is found, no sample is sorted.
 
-As in `extrema_cpu`: flat, contiguous maps (M, samples) and a k for each, False where a map holds a
-NaN, and no function holds the GIL. For few samples, the k-th largest of the largest of each lane
+Maps are given as to `extrema_cpu`. For few samples, the k-th largest of the largest of each lane
 of vectors is a bound that hardly more than k samples reach. For more, the threshold is searched.
 """
 
@@ -9,8 +8,8 @@ import math
 
 import numpy as np
 
-from san.events_cpu import clear, list_ones
-from san.extrema_cpu import as_integers
+from san.events_cpu import list_ones
+from san.maps_cpu import as_integers, clear
 from san.vectors_cpu import (
     FULL,
     WORD,
@@ -40,17 +39,14 @@ _SAMPLED = 4096  # samples of that sample, about
 _CHUNK = 4096  # samples that are looked at while they are in the nearest cache
 
 
-def top_k_absolutes(maps, size, k, alpha):
-    """Keep the k largest magnitudes of each map."""
-    bits, mask, infinity = as_integers(maps)
-    number = np.zeros(1, maps.dtype)
-    convert = (number, number.view(bits.dtype))
-    flat = maps.reshape(-1), bits.reshape(-1), alpha.reshape(-1)
-    return _top_k_absolutes(*flat, mask, infinity, convert, maps.shape[1], k)
-
-
 @compiled
-def _top_k_absolutes(s, bits, a, mask, infinity, convert, samples, k):
+def top_k_absolutes(s, size, k, a):
+    """Keep the k largest magnitudes of each map."""
+    bits, mask, infinity = as_integers(s)
+    number, samples = np.zeros(1, s.dtype), 1
+    for length in size:
+        samples *= length
+    convert = (number, number.view(bits.dtype))
     magnitudes, places = np.empty(min(samples, _LONG), bits.dtype), np.empty(samples, np.int64)
     share = 0.5  # of the largest magnitude: where the threshold of the map before was
     for i in range(len(k)):

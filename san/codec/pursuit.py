@@ -115,11 +115,11 @@ def peaks(strongest: np.ndarray, min_distance: int) -> np.ndarray:
     """Places of the extrema of a float32 map that no larger one suppresses."""
     if loops.numba is None:
         return peaks_plain(strongest, min_distance)
-    from san.activations_cpu import extrema
+    from san.extrema_cpu import extrema
 
-    alpha = np.zeros((1, strongest.size), np.float32)
-    extrema(strongest[None], (strongest.size,), np.array([[min_distance]]), alpha)
-    return np.flatnonzero(alpha[0])
+    alpha = np.empty(strongest.size, np.float32)
+    extrema(strongest, (strongest.size,), np.array([[min_distance]]), alpha)
+    return np.flatnonzero(alpha)
 
 
 def peaks_plain(strongest: np.ndarray, min_distance: int) -> np.ndarray:

@@ -1,0 +1,46 @@
+"""What every compiled selection does with maps: read magnitudes as integers, find NaN, clear.
+
+Without their sign bit, floats are ordered as the integers with the same bits are, and whatever is
+above infinity is no number.
+
+Loops over a part of an array use unsigned indices: signed ones are looked at for being negative,
+which keeps a loop from being made of vectors, and views of the part cost as much as a short loop.
+"""
+
+import numpy as np
+from numba.extending import overload
+
+from san.vectors_cpu import inlined
+
+
+def as_integers(s):
+    """In compiled code: s as integers, the integer that clears the sign, and that of infinity."""
+    raise NotImplementedError
+
+
+@overload(as_integers, inline="always")
+def _compiled_as_integers(s):
+    if s.dtype.bitwidth == 32:
+        return lambda s: (s.view(np.int32), np.int32(0x7FFFFFFF), np.int32(0x7F800000))
+    return lambda s: (
+        s.view(np.int64),
+        np.int64(0x7FFFFFFFFFFFFFFF),
+        np.int64(0x7FF0000000000000),
+    )
+
+
+@inlined
+def has_nan(s, begin, stop):
+    """Say whether one of s[begin:stop] is a NaN."""
+    first, found = np.uint64(begin), False
+    for t in range(np.uint64(stop - begin)):
+        found |= s[first + t] != s[first + t]
+    return found
+
+
+@inlined
+def clear(a, begin, stop):
+    """Set a[begin:stop] to zero."""
+    first, zero = np.uint64(begin), a.dtype.type(0)
+    for t in range(np.uint64(stop - begin)):
+        a[first + t] = zero
