@@ -84,7 +84,7 @@ def relu(s: Tensor) -> Tensor:
     return torch.relu(s)
 
 
-def top_k_absolutes(s: Tensor, k: Parameter) -> Tensor:
+def top_k_absolutes(s: Tensor, k: Parameter, *, out: Tensor | None = None) -> Tensor:
     """Keep the k samples of largest magnitude of each map.
 
     Parameters
@@ -94,6 +94,8 @@ def top_k_absolutes(s: Tensor, k: Parameter) -> Tensor:
     k : int, or integer tensor or array of shape (C,)
         How many samples to keep, at least 1; with an array, in each channel. Where a map has
         fewer samples that are not zero, all of them are kept.
+    out : Tensor, same shape and type as s, optional
+        Where to write, which for large maps saves the time of new memory. It has no gradient.
 
     Returns
     -------
@@ -103,7 +105,8 @@ def top_k_absolutes(s: Tensor, k: Parameter) -> Tensor:
     Raises
     ------
     TypeError, ValueError
-        If s has another type or shape or holds a NaN, or k is below 1 or of another shape.
+        If s has another type or shape or holds a NaN, k is below 1 or of another shape,
+        or out is not like s or asked for a gradient.
 
     References
     ----------
@@ -115,10 +118,11 @@ def top_k_absolutes(s: Tensor, k: Parameter) -> Tensor:
     [0.0, 0.0, 0.0, -2.700000047683716, 3.200000047683716]
     """
     _check_similarity(s)
-    return select("top_k_absolutes", s, parameter_rows("k", k, s, minimum=1, per_axis=False))
+    rows = parameter_rows("k", k, s, minimum=1, per_axis=False)
+    return select("top_k_absolutes", s, rows, out)
 
 
-def extrema_pool(s: Tensor, pool_size: Parameter) -> Tensor:
+def extrema_pool(s: Tensor, pool_size: Parameter, *, out: Tensor | None = None) -> Tensor:
     """Keep the sample of largest magnitude of each of the windows that tile a map.
 
     Parameters
@@ -129,6 +133,8 @@ def extrema_pool(s: Tensor, pool_size: Parameter) -> Tensor:
         Samples per window, and the step from one window to the next, at least 1: the same along
         every axis, or one number per axis; with an array (or a sequence of sequences), for each
         channel.
+    out : Tensor, same shape and type as s, optional
+        Where to write, which for large maps saves the time of new memory. It has no gradient.
 
     Returns
     -------
@@ -140,7 +146,8 @@ def extrema_pool(s: Tensor, pool_size: Parameter) -> Tensor:
     Raises
     ------
     TypeError, ValueError
-        If s has another type or shape or holds a NaN, or pool_size is below 1 or of another shape.
+        If s has another type or shape or holds a NaN, pool_size is below 1 or of another
+        shape, or out is not like s or asked for a gradient.
 
     References
     ----------
@@ -153,10 +160,10 @@ def extrema_pool(s: Tensor, pool_size: Parameter) -> Tensor:
     """
     _check_similarity(s)
     rows = parameter_rows("pool_size", pool_size, s, minimum=1, per_axis=True)
-    return select("extrema_pool", s, rows)
+    return select("extrema_pool", s, rows, out)
 
 
-def extrema(s: Tensor, min_distance: Parameter) -> Tensor:
+def extrema(s: Tensor, min_distance: Parameter, *, out: Tensor | None = None) -> Tensor:
     """Keep the peaks above zero and the valleys below it that no larger one suppresses.
 
     A sample is a candidate if it is positive, larger than the sample before it and not smaller
@@ -176,6 +183,8 @@ def extrema(s: Tensor, min_distance: Parameter) -> Tensor:
         Distance in samples, at least 0, up to and including which an extremum suppresses smaller
         ones: the same along every axis, or one number per axis; with an array (or a sequence of
         sequences), for each channel.
+    out : Tensor, same shape and type as s, optional
+        Where to write, which for large maps saves the time of new memory. It has no gradient.
 
     Returns
     -------
@@ -186,8 +195,8 @@ def extrema(s: Tensor, min_distance: Parameter) -> Tensor:
     Raises
     ------
     TypeError, ValueError
-        If s has another type or shape or holds a NaN, or min_distance is negative or of another
-        shape.
+        If s has another type or shape or holds a NaN, min_distance is negative or of another
+        shape, or out is not like s or asked for a gradient.
 
     References
     ----------
@@ -203,7 +212,7 @@ def extrema(s: Tensor, min_distance: Parameter) -> Tensor:
     """
     _check_similarity(s)
     rows = parameter_rows("min_distance", min_distance, s, minimum=0, per_axis=True)
-    return select("extrema", s, rows)
+    return select("extrema", s, rows, out)
 
 
 def competing_extrema(s: Tensor, min_distance: int | Sequence[int]) -> Tensor:

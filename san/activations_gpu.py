@@ -30,7 +30,7 @@ CELLS = 4096  # samples of a program's tile, about
 LONGEST = 16_384  # samples of a map that one program selects from by itself
 
 
-def select(activation: str, s: Tensor, rows: Rows) -> Tensor:
+def select(activation: str, s: Tensor, rows: Rows, out: Tensor | None = None) -> Tensor:
     """Apply top_k_absolutes, extrema_pool or extrema to maps on the device.
 
     Parameters
@@ -41,6 +41,8 @@ def select(activation: str, s: Tensor, rows: Rows) -> Tensor:
         Similarity maps.
     rows : tuple of tuples of ints
         The parameter, one row for all channels or one for each, with one number or one per axis.
+    out : Tensor like s, contiguous, optional
+        Where to write.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def select(activation: str, s: Tensor, rows: Rows) -> Tensor:
     size = tuple(s.shape[2:])
     own = tuple(tuple(row) for row in rows * (s.shape[1] if len(rows) == 1 else 1))
     table, parameter = parameters(own, size, activation, s.device)
-    alpha = torch.empty_like(s)
+    alpha = torch.empty_like(s) if out is None else out
     maps, samples = s.shape[0] * s.shape[1], math.prod(size)
     height, width = (1, *size)[-2:]
     types = number_types(s.dtype)

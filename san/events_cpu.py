@@ -1,4 +1,4 @@
-"""Lists of places, compiled: from words of answers, or the non-zeros of a map, to ascending indices.
+"""Lists of places, compiled: from words of answers, or a map, to ascending indices.
 
 A word answers for 64 samples. In the maps of this project few of its bits are one, which makes a
 list cost a fraction of looking at each sample.

@@ -2,8 +2,9 @@
 
 As every compiled selection, it takes maps that lie one after the other in one flat array, their
 spatial size and the parameter of each map, (M, axes) or (M,), and writes the activation maps: the
-kept values at their positions, zeros elsewhere. It returns False where it met a NaN. Maps are
-independent and no function holds the GIL. Definitions: `san.activations`.
+kept values at their positions, zeros elsewhere (which are there if the array is clear). It returns
+False where it met a NaN. Maps are independent and no function holds the GIL. Definitions:
+`san.activations`.
 
 Greedy suppression, the heart of `extrema`, is done by *climbing*, which needs no sort and looks
 at no sample more than a few times. From a start, go to the largest candidate within reach (start +
@@ -46,25 +47,28 @@ from san.vectors_cpu import (
 
 
 @compiled
-def extrema(s, size, min_distance, a):
+def extrema(s, size, min_distance, a, is_clear):
     """Keep the extrema of each map that no larger one suppresses."""
     (samples,), (bits, mask, _) = size, as_integers(s)
-    words, kept = np.empty((2, (samples + WORD - 1) // WORD), np.uint64)
+    word_count, room = (samples + WORD - 1) // WORD, samples + 4 * WORD
+    words, kept = np.empty(word_count, np.uint64), np.empty(word_count, np.uint64)
     candidates, magnitudes = np.empty(samples, np.int64), np.empty(samples, bits.dtype)
-    heights, slid = np.empty((2, samples + 4 * WORD), bits.dtype)
-    waiting, limits = np.empty((2, samples + 1), np.int64)
+    heights, slid = np.empty(room, bits.dtype), np.empty(room, bits.dtype)
+    waiting, limits = np.empty(samples + 1, np.int64), np.empty(samples + 1, np.int64)
     for i in range(len(min_distance)):
         here, distance = i * samples, min_distance[i, 0]
         found, is_number = _mark_candidates(s, here, samples, words)
         if not is_number:
             return False
-        if found * SPARSE <= samples:
+        is_sparse = found * SPARSE <= samples
+        if not is_clear and (is_sparse or distance >= NEAR):
             clear(a, here, here + samples)
+        if is_sparse:
+            pass
         elif distance < NEAR:
             found = keep_winners(words, kept, bits, here, samples, mask, distance, heights, slid)
             write_kept(s, here, samples, kept, a)
         else:
-            clear(a, here, here + samples)
             lay_out(words, bits, here, samples, mask, heights)
             _climb_map(s, here, samples, heights, distance, waiting, limits, a)
             continue

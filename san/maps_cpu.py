@@ -1,4 +1,4 @@
-"""What every compiled selection does with maps: read magnitudes as integers, find NaN, clear.
+"""What compiled selections do with maps: magnitudes as integers, NaN, zeros, the gradient.
 
 Without their sign bit, floats are ordered as the integers with the same bits are, and whatever is
 above infinity is no number.
@@ -10,7 +10,7 @@ which keeps a loop from being made of vectors, and views of the part cost as muc
 import numpy as np
 from numba.extending import overload
 
-from san.vectors_cpu import inlined
+from san.vectors_cpu import compiled, inlined
 
 
 def as_integers(s):
@@ -44,3 +44,12 @@ def clear(a, begin, stop):
     first, zero = np.uint64(begin), a.dtype.type(0)
     for t in range(np.uint64(stop - begin)):
         a[first + t] = zero
+
+
+@compiled
+def pass_gradient(alpha, gradient, passed):
+    """The gradient where alpha is not zero, and zeros."""
+    zero = gradient.dtype.type(0)
+    for t in range(alpha.size):
+        slope = gradient[t]
+        passed[t] = slope if alpha[t] != 0 else zero

@@ -31,15 +31,15 @@ _STRIP = 1024  # samples that are cleared before they are searched
 
 
 @compiled
-def extrema_pool(s, size, pool_size, a):
+def extrema_pool(s, size, pool_size, a, is_clear):
     """Keep the largest magnitude of each window of each map."""
     if len(size) == 1:
-        return _pool_maps(s, size[0], pool_size, a)
-    return _pool_images(s, size[0], size[-1], pool_size, a)
+        return _pool_maps(s, size[0], pool_size, a, is_clear)
+    return _pool_images(s, size[0], size[-1], pool_size, a, is_clear)
 
 
 @inlined
-def _pool_maps(s, samples, pool_size, a):
+def _pool_maps(s, samples, pool_size, a, is_clear):
     bits, mask, infinity = as_integers(s)
     for i in range(len(pool_size)):
         wide, here = pool_size[i, 0], i * samples
@@ -47,23 +47,26 @@ def _pool_maps(s, samples, pool_size, a):
         strip = max(wide, _STRIP // wide * wide)
         for begin in range(here, whole, strip):
             stop = min(begin + strip, whole)
-            clear(a, begin, stop)
+            if not is_clear:
+                clear(a, begin, stop)
             if _pool(s, bits, a, mask, begin, stop, 1, wide, samples) > infinity:
                 return False
-        clear(a, whole, here + samples)
+        if not is_clear:
+            clear(a, whole, here + samples)
         if has_nan(s, whole, here + samples):
             return False
     return True
 
 
 @inlined
-def _pool_images(s, height, width, pool_size, a):
+def _pool_images(s, height, width, pool_size, a, is_clear):
     bits, mask, infinity = as_integers(s)
     for i in range(len(pool_size)):
         tall, wide = pool_size[i]
         here, rest = i * height * width, width // wide * wide
         whole, end = here + height // tall * tall * width, here + height * width
-        clear(a, here, end)
+        if not is_clear:
+            clear(a, here, end)
         for begin in range(here, whole, tall * width):
             if _pool(s, bits, a, mask, begin, begin + rest, tall, wide, width) > infinity:
                 return False
@@ -135,7 +138,8 @@ def _first_of_two(size, bits, mask, start, wide):
     """One to two vectors, which overlap."""
     masks = spread(mask, zeros(bits, size))
     second = wide - lanes_of(bits, size)
-    left, right = both(load(bits, start, size), masks), both(load(bits, start + second, size), masks)
+    left = both(load(bits, start, size), masks)
+    right = both(load(bits, start + second, size), masks)
     highest = spread(largest(larger(left, right)), masks)
     return start + trailing_zeros(is_equal(left, highest) | (is_equal(right, highest) << second))
 

@@ -40,12 +40,10 @@ _CHUNK = 4096  # samples that are looked at while they are in the nearest cache
 
 
 @compiled
-def top_k_absolutes(s, size, k, a):
-    """Keep the k largest magnitudes of each map."""
+def top_k_absolutes(s, size, k, a, is_clear):
+    """Keep the k largest magnitudes of each map, which has one axis or is taken for it."""
     bits, mask, infinity = as_integers(s)
-    number, samples = np.zeros(1, s.dtype), 1
-    for length in size:
-        samples *= length
+    number, (samples,) = np.zeros(1, s.dtype), size
     convert = (number, number.view(bits.dtype))
     magnitudes, places = np.empty(min(samples, _LONG), bits.dtype), np.empty(samples, np.int64)
     share = 0.5  # of the largest magnitude: where the threshold of the map before was
@@ -56,7 +54,7 @@ def top_k_absolutes(s, size, k, a):
             if largest_one > infinity:
                 return False
             if found <= _FEW * wanted:
-                _keep_few(s, bits, here, samples, mask, wanted, places, found, a)
+                _keep_few(s, bits, here, samples, mask, wanted, places, found, a, is_clear)
                 continue
         if samples > _LONG:
             largest_one, below, ties = _threshold_of_long(
@@ -110,7 +108,7 @@ def _list_few(bits, here, samples, mask, k, places):
 
 
 @inlined
-def _keep_few(s, bits, here, samples, mask, k, places, found, a):
+def _keep_few(s, bits, here, samples, mask, k, places, found, a, is_clear):
     """Keep the k largest of some listed samples; of equals, the first."""
     while found > k:
         last, smallest = 0, bits[here + places[0]] & mask
@@ -120,7 +118,8 @@ def _keep_few(s, bits, here, samples, mask, k, places, found, a):
         for j in range(last + 1, found):
             places[j - 1] = places[j]
         found -= 1
-    clear(a, here, here + samples)
+    if not is_clear:
+        clear(a, here, here + samples)
     for j in range(found):
         a[here + places[j]] = s[here + places[j]]
 

@@ -10,7 +10,6 @@ are unsigned, and nobody checks that what is read or written lies inside.
 """
 
 import numba
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -240,9 +239,7 @@ def largest(typing_context, vector):
         kind = arguments[0].type
         name = f"llvm.vector.reduce.smax.v{vector.lanes}i{vector.dtype.bitwidth}"
         reduce = ir.FunctionType(kind.element, [kind])
-        return builder.call(
-            cgutils.get_or_insert_function(builder.module, reduce, name), arguments
-        )
+        return builder.call(cgutils.get_or_insert_function(builder.module, reduce, name), arguments)
 
     return vector.dtype(vector), generate
 

@@ -1,5 +1,10 @@
 """Each activation equals its definition in naive.py: values, positions and gradients."""
 
+import hashlib
+import os
+import subprocess
+import sys
+
 import naive
 import numpy as np
 import pytest
@@ -135,6 +140,113 @@ def test_maps_of_several_chunks(name, kind, samples):
         s[..., half] += signal("noise", (1, 1, samples))[..., half]
     for parameter in (9, 800):
         check_selection(name, s, parameter)
+
+
+@pytest.mark.parametrize("samples", [16, 64, 65, 127, 128, 129, 300])
+@pytest.mark.parametrize("kind", ["noise", "integers", "alternating", "growing"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda t: t.__name__)
+def test_many_candidates_that_are_near(dtype, kind, samples):
+    """Rounds of vectors, of words of 64 samples, up to their limit and beyond."""
+    chains = kind in CHAINS
+    s = CHAINS[kind](np.arange(1.0 * samples)) if chains else signal(kind, (samples,)).numpy()
+    for min_distance in (0, 1, 2, 4, 14, 15, 16, 17):
+        check_selection("extrema", torch.from_numpy(s.astype(dtype))[None, None], min_distance)
+
+
+@pytest.mark.parametrize("width", [*range(1, 21), 31, 33])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda t: t.__name__)
+def test_windows_of_every_width(dtype, width):
+    """One vector, two, many, and at the end of the last map none."""
+    for kind in ("integers", "noise"):
+        for shape in [(1, 1, 3 * width), (2, 1, 3 * width + 1), (1, 1, 2 * width, 2 * width)]:
+            check_selection("extrema_pool", signal(kind, shape).to(dtype_of(dtype)), width)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4, 8, 9])
+@pytest.mark.parametrize("samples", [15, 16, 64, 65, 200])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda t: t.__name__)
+def test_few_of_many(dtype, samples, k):
+    """The k largest where lanes bound them, where they do not, and where they are in one lane."""
+    s = signal("integers", (4, 1, samples)).to(dtype_of(dtype))
+    s[1] = signal("noise", (samples,))
+    s[2] = 0
+    s[3, 0, ::16] += torch.arange(5.0, 5 + len(s[3, 0, ::16]))
+    check_selection("top_k_absolutes", s, k)
+
+
+def dtype_of(dtype):
+    return torch.from_numpy(np.zeros(0, dtype)).dtype
+
+
+@pytest.mark.parametrize("name", SPARSE)
+@pytest.mark.parametrize("kind", ["smooth", "noise"])
+def test_large_maps_equal_small_ones(name, kind):
+    s = signal(kind, (1100, 1, 1000))
+    assert s.nbytes >= 1 << 22
+    for parameter in (3, 20):
+        parts = [SPARSE[name][0](part, parameter) for part in s.split(100)]
+        assert torch.equal(SPARSE[name][0](s, parameter), torch.cat(parts))
+
+
+@pytest.mark.parametrize("name", SPARSE)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+def test_out_is_written(name, dtype):
+    function, s = SPARSE[name][0], signal("noise", (2, 3, 90)).to(dtype)
+    expected = function(s, 5)
+    out = torch.full_like(s, 7)
+    assert function(s, 5, out=out) is out
+    assert torch.equal(out, expected)
+    strided = torch.full((2, 3, 180), 7.0, dtype=dtype)
+    function(s, 5, out=strided[..., ::2])
+    assert torch.equal(strided[..., ::2], expected)
+    assert (strided[..., 1::2] == 7).all()
+    same = s.clone()
+    assert torch.equal(function(same, 5, out=same), expected)
+
+
+@pytest.mark.parametrize(
+    "out, words",
+    [
+        (torch.zeros(1, 1, 4), r"\(1, 1, 3\) of torch.float32 on cpu, got \(1, 1, 4\) of"),
+        (torch.zeros(1, 1, 3).double(), "of torch.float64 on cpu"),
+        (torch.zeros(1, 1, 3, requires_grad=True), "out has no gradient"),
+    ],
+    ids=["shape", "type", "gradient"],
+)
+def test_out_that_does_not_fit(out, words):
+    with pytest.raises(ValueError, match=words):
+        extrema(torch.zeros(1, 1, 3), 1, out=out)
+    with pytest.raises(ValueError, match="out has no gradient"):
+        extrema(torch.zeros(1, 1, 3, requires_grad=True), 1, out=torch.zeros(1, 1, 3))
+
+
+SELECT_ALL = """
+import hashlib, sys
+import numpy as np, torch, san
+rng, found = np.random.default_rng(5), hashlib.sha256()
+noise = rng.standard_normal((2, 1, 333)).astype(np.float32)
+for s in (noise, noise.cumsum(2), noise[..., :324].reshape(2, 1, 18, 18)):
+    for parameter in (1, 2, 3, 6, 15, 20, 60):
+        for function in (san.extrema, san.extrema_pool, san.top_k_absolutes):
+            found.update(function(torch.from_numpy(s), parameter).numpy().tobytes())
+print(found.hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_the_instruction_set_changes_nothing(tmp_path):
+    lines = []
+    for variables in ({}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}):
+        environment = os.environ | variables
+        if variables:
+            environment["NUMBA_CACHE_DIR"] = str(tmp_path)
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", SELECT_ALL],
+            env=environment, capture_output=True, text=True, timeout=600, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        lines.append(done.stdout)
+    assert lines[0] == lines[1] and len(lines[0]) == 2 * hashlib.sha256().digest_size + 1
 
 
 @pytest.mark.parametrize("k", [1, 5, 300, 20_000, 59_999, 60_000, 70_000])

@@ -118,7 +118,7 @@ def peaks(strongest: np.ndarray, min_distance: int) -> np.ndarray:
     from san.extrema_cpu import extrema
 
     alpha = np.empty(strongest.size, np.float32)
-    extrema(strongest, (strongest.size,), np.array([[min_distance]]), alpha)
+    extrema(strongest, (strongest.size,), np.array([[min_distance]]), alpha, False)
     return np.flatnonzero(alpha)
 
 
