@@ -18,6 +18,7 @@ from san import activations_gpu_long as long
 from san.candidates_gpu import (
     CANDIDATES,
     PROGRAMS,
+    integer_type,
     list_candidates,
     look_around,
     magnitudes,
@@ -79,10 +80,11 @@ def select(activation: str, s: Tensor, rows: Rows, out: Tensor | None = None) ->
     else:
         programs = min(maps, PROGRAMS)
         places = torch.empty((programs, samples), dtype=torch.int32, device=s.device)
-        states = torch.empty((programs, samples), dtype=torch.int32, device=s.device)
+        heights = torch.empty_like(places, dtype=integer_type(s.dtype))
+        states = torch.empty_like(places)
         _extrema[(programs,)](
-            s, alpha, parameter, places, states, s.shape[1], maps, height, width, len(size) == 1,
-            *types, min(triton.next_power_of_2(samples), 1024), CANDIDATES,
+            s, alpha, parameter, places, heights, states, s.shape[1], maps, height, width,
+            len(size) == 1, *types, min(triton.next_power_of_2(samples), 1024), CANDIDATES,
         )  # fmt: skip
     return alpha
 
@@ -194,7 +196,7 @@ def _top_k_absolutes(
 
 @triton.jit
 def _extrema(
-    s, alpha, table, places, states, channels, maps, height, width, ONE_AXIS: tl.constexpr,
+    s, alpha, table, places, heights, states, channels, maps, height, width, ONE_AXIS: tl.constexpr,
     FLOAT: tl.constexpr, INT: tl.constexpr, MASK: tl.constexpr,
     BLOCK: tl.constexpr, CANDIDATES: tl.constexpr,
 ):  # fmt: skip
@@ -204,9 +206,10 @@ def _extrema(
     for i in range(tl.program_id(0), maps, tl.num_programs(0)):
         found = tl.program_id(0) * 0
         for begin in range(0, samples, BLOCK):
+            at = mine + found
             found += list_candidates(
-                s + here, alpha + here, places + mine + found, states + mine + found, begin,
-                samples, height, width, ONE_AXIS, FLOAT, BLOCK,
+                s + here, alpha + here, places + at, heights + at, states + at, begin, samples,
+                height, width, ONE_AXIS, FLOAT, INT, MASK, BLOCK,
             )  # fmt: skip
         tl.debug_barrier()
         waiting = found
@@ -214,9 +217,9 @@ def _extrema(
             waiting = found * 0
             for begin in range(0, found, CANDIDATES):
                 waiting += look_around(
-                    s + here, alpha + here, places + mine, states + mine, begin, found,
-                    tl.load(table + i % channels * 2), tl.load(table + i % channels * 2 + 1),
-                    width, ONE_AXIS, FLOAT, INT, MASK, CANDIDATES,
+                    s + here, alpha + here, places + mine, heights + mine, states + mine, begin,
+                    found, tl.load(table + i % channels * 2),
+                    tl.load(table + i % channels * 2 + 1), width, ONE_AXIS, CANDIDATES,
                 )  # fmt: skip
             tl.debug_barrier()
         here += tl.num_programs(0) * samples

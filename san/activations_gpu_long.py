@@ -14,6 +14,7 @@ from torch import Tensor
 from san.candidates_gpu import (
     CANDIDATES,
     PROGRAMS,
+    integer_type,
     list_candidates,
     look_around,
     magnitudes,
@@ -38,22 +39,23 @@ def extrema(
     shape = (samples, height, width, one_axis)
     counts = torch.empty((maps, chunks), dtype=torch.int32, device=s.device)
     places = torch.empty((maps, samples), dtype=torch.int32, device=s.device)
-    states = torch.empty((maps, samples), dtype=torch.int32, device=s.device)
+    heights = torch.empty_like(places, dtype=integer_type(s.dtype))
+    states = torch.empty_like(places)
     _count_candidates[(maps * chunks,)](s, alpha, counts, chunks, *shape, types[0], CHUNK, BLOCK)
     ends = torch.cumsum(counts, 1, dtype=torch.int32)
     _list_candidates[(maps * chunks,)](
-        s, alpha, places, states, ends, counts, chunks, *shape, types[0], CHUNK, BLOCK
+        s, alpha, places, heights, states, ends, counts, chunks, *shape, *types, CHUNK, BLOCK
     )
     programs = min(triton.cdiv(samples, CANDIDATES), max(1, PROGRAMS // maps))
     waiting = torch.zeros(maps, dtype=torch.int32, device=s.device)
     for sweep in range(SWEEPS):
         _sweep[(maps * programs,)](
-            s, alpha, table, places, states, ends, waiting, programs, chunks, channels, samples,
-            width, one_axis, *types, sweep == SWEEPS - 1, CANDIDATES,
+            s, alpha, table, places, heights, states, ends, waiting, programs, chunks, channels,
+            samples, width, one_axis, sweep == SWEEPS - 1, CANDIDATES,
         )  # fmt: skip
     _finish[(maps,)](
-        s, alpha, table, places, states, ends, waiting, chunks, channels, samples, width, one_axis,
-        *types, CANDIDATES,
+        s, alpha, table, places, heights, states, ends, waiting, chunks, channels, samples, width,
+        one_axis, CANDIDATES,
     )  # fmt: skip
 
 
@@ -101,8 +103,9 @@ def _count_candidates(
 
 @triton.jit
 def _list_candidates(
-    s, alpha, places, states, ends, counts, chunks, samples, height, width,
-    ONE_AXIS: tl.constexpr, FLOAT: tl.constexpr, CHUNK: tl.constexpr, BLOCK: tl.constexpr,
+    s, alpha, places, heights, states, ends, counts, chunks, samples, height, width,
+    ONE_AXIS: tl.constexpr, FLOAT: tl.constexpr, INT: tl.constexpr, MASK: tl.constexpr,
+    CHUNK: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     i, chunk = tl.program_id(0) // chunks, tl.program_id(0) % chunks
     here = i.to(tl.int64) * samples
@@ -112,16 +115,15 @@ def _list_candidates(
     for block in range(begin, end, BLOCK):
         at = here + found
         found += list_candidates(
-            s + here, alpha + here, places + at, states + at, block, end, height, width, ONE_AXIS,
-            FLOAT, BLOCK,
+            s + here, alpha + here, places + at, heights + at, states + at, block, end, height,
+            width, ONE_AXIS, FLOAT, INT, MASK, BLOCK,
         )  # fmt: skip
 
 
 @triton.jit
 def _sweep(
-    s, alpha, table, places, states, ends, waiting, programs, chunks, channels, samples, width,
-    ONE_AXIS: tl.constexpr, FLOAT: tl.constexpr, INT: tl.constexpr, MASK: tl.constexpr,
-    LAST: tl.constexpr, CANDIDATES: tl.constexpr,
+    s, alpha, table, places, heights, states, ends, waiting, programs, chunks, channels, samples,
+    width, ONE_AXIS: tl.constexpr, LAST: tl.constexpr, CANDIDATES: tl.constexpr,
 ):  # fmt: skip
     i, program = tl.program_id(0) // programs, tl.program_id(0) % programs
     here = i.to(tl.int64) * samples
@@ -129,9 +131,9 @@ def _sweep(
     left = found * 0
     for begin in range(program * CANDIDATES, found, programs * CANDIDATES):
         left += look_around(
-            s + here, alpha + here, places + here, states + here, begin, found,
+            s + here, alpha + here, places + here, heights + here, states + here, begin, found,
             tl.load(table + i % channels * 2), tl.load(table + i % channels * 2 + 1), width,
-            ONE_AXIS, FLOAT, INT, MASK, CANDIDATES,
+            ONE_AXIS, CANDIDATES,
         )  # fmt: skip
     if LAST:
         tl.atomic_add(waiting + i, left)
@@ -139,9 +141,8 @@ def _sweep(
 
 @triton.jit
 def _finish(
-    s, alpha, table, places, states, ends, waiting, chunks, channels, samples, width,
-    ONE_AXIS: tl.constexpr, FLOAT: tl.constexpr, INT: tl.constexpr, MASK: tl.constexpr,
-    CANDIDATES: tl.constexpr,
+    s, alpha, table, places, heights, states, ends, waiting, chunks, channels, samples, width,
+    ONE_AXIS: tl.constexpr, CANDIDATES: tl.constexpr,
 ):  # fmt: skip
     i = tl.program_id(0)
     here = i.to(tl.int64) * samples
@@ -151,9 +152,9 @@ def _finish(
         left = found * 0
         for begin in range(0, found, CANDIDATES):
             left += look_around(
-                s + here, alpha + here, places + here, states + here, begin, found,
-                tl.load(table + i % channels * 2), tl.load(table + i % channels * 2 + 1), width,
-                ONE_AXIS, FLOAT, INT, MASK, CANDIDATES,
+                s + here, alpha + here, places + here, heights + here, states + here, begin,
+                found, tl.load(table + i % channels * 2), tl.load(table + i % channels * 2 + 1),
+                width, ONE_AXIS, CANDIDATES,
             )  # fmt: skip
         tl.debug_barrier()
 

@@ -30,6 +30,11 @@ def number_types(dtype: torch.dtype) -> tuple[tl.dtype, tl.dtype, int]:
     return tl.float32, tl.int32, (1 << 31) - 1
 
 
+def integer_type(dtype: torch.dtype) -> torch.dtype:
+    """The integers of their magnitudes."""
+    return torch.int64 if dtype == torch.float64 else torch.int32
+
+
 @triton.jit
 def magnitudes(values, INT: tl.constexpr, MASK: tl.constexpr):
     """Floats without their sign, as the integers that have the same order."""
@@ -38,14 +43,16 @@ def magnitudes(values, INT: tl.constexpr, MASK: tl.constexpr):
 
 @triton.jit
 def list_candidates(
-    s, alpha, places, states, begin, end, height, width,
-    ONE_AXIS: tl.constexpr, FLOAT: tl.constexpr, BLOCK: tl.constexpr,
+    s, alpha, places, heights, states, begin, end, height, width, ONE_AXIS: tl.constexpr,
+    FLOAT: tl.constexpr, INT: tl.constexpr, MASK: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """List the candidates of a block of one map, clear its activations; return their number."""
     t = begin + tl.arange(0, BLOCK)
     flags = mark_candidates(s, alpha, t, t < end, height, width, ONE_AXIS, FLOAT)
     at = tl.cumsum(flags, 0) - 1
+    values = tl.load(s + t, mask=flags > 0, other=0).to(FLOAT)
     tl.store(places + at, t, mask=flags > 0)
+    tl.store(heights + at, magnitudes(values, INT, MASK), mask=flags > 0)
     tl.store(states + at, tl.zeros_like(t) + _OPEN, mask=flags > 0)
     return tl.sum(flags, 0)
 
@@ -80,39 +87,42 @@ def _turns(s, values, t, step, has_before, has_after, FLOAT: tl.constexpr):
 
 @triton.jit
 def look_around(
-    s, alpha, places, states, begin, found, reach_down, reach, width, ONE_AXIS: tl.constexpr,
-    FLOAT: tl.constexpr, INT: tl.constexpr, MASK: tl.constexpr, CANDIDATES: tl.constexpr,
+    s, alpha, places, heights, states, begin, found, reach_down, reach, width,
+    ONE_AXIS: tl.constexpr, CANDIDATES: tl.constexpr,
 ):  # fmt: skip
-    """Decide what can be decided of some listed candidates; return how many cannot."""
+    """Decide what can be decided of some listed candidates; return how many cannot.
+
+    A candidate looks to its left, then to its right, and no further than to the first larger one
+    that was not removed.
+    """
     j = begin + tl.arange(0, CANDIDATES)
     is_open = tl.load(states + j, mask=j < found, other=_KEPT) == _OPEN
     waiting = tl.max(is_open.to(tl.int32), 0)
     if waiting > 0:
         t = tl.load(places + j, mask=is_open, other=0)
-        values = tl.load(s + t, mask=is_open, other=0).to(FLOAT)
-        height = magnitudes(values, INT, MASK)
+        height = tl.load(heights + j, mask=is_open, other=0)
         beaten, waits = is_open & (t < 0), is_open & (t < 0)
         for side in tl.static_range(2):
             step = 1 - 2 * side  # an equal one before comes first, an equal one after does not
             other = j + step
-            looking = is_open & (beaten == 0)
+            looking = is_open & (beaten == 0) & (waits == 0)
             while tl.max(looking.to(tl.int32), 0) > 0:
                 near = looking & (other >= 0) & (other < found)
                 u = tl.load(places + other, mask=near, other=0)
-                near = near & (tl.abs(u - t) <= reach_down * width + reach)
+                rival = tl.load(heights + other, mask=near, other=0)
                 state = tl.load(states + other, mask=near, other=_REMOVED)
-                rival = magnitudes(tl.load(s + u, mask=near, other=0).to(FLOAT), INT, MASK)
+                near = near & (tl.abs(u - t) <= reach_down * width + reach)
                 larger = near & ((rival > height) | ((rival == height) & (u < t)))
                 if not ONE_AXIS:
                     larger = larger & (tl.abs(u // width - t // width) <= reach_down)
                     larger = larger & (tl.abs(u % width - t % width) <= reach)
                 beaten = beaten | (larger & (state == _KEPT))
                 waits = waits | (larger & (state == _OPEN))
-                looking = near & (beaten == 0)
+                looking = near & (beaten == 0) & (waits == 0)
                 other += step
         kept = is_open & (beaten == 0) & (waits == 0)
         tl.store(states + j, tl.zeros_like(t) + _REMOVED, mask=beaten)
         tl.store(states + j, tl.zeros_like(t) + _KEPT, mask=kept)
-        tl.store(alpha + t, values, mask=kept)
+        tl.store(alpha + t, tl.load(s + t, mask=kept, other=0), mask=kept)
         waiting = tl.sum((waits & (beaten == 0)).to(tl.int32), 0)
     return waiting

@@ -185,6 +185,7 @@ for room in (activations_gpu, activations_gpu_long):
             pointers = POINTERS | dict.fromkeys(floats, f"*{float_name}")
             types = dict(zip(("FLOAT", "INT", "MASK"), number_types(dtype)))
             for value in (True, False) if choice else (None,):
+                pointers["heights"] = "*i64" if float_name == "fp64" else "*i32"
                 values = {**SIZES, **types, choice: value}
                 source = ASTSource(
                     kernel,
