@@ -6,8 +6,8 @@
     python benchmarks/activations.py --output F      also write the rows as JSON
 
 Each row is a median over interleaved repeats of thread CPU time (on a GPU of the time between two
-events), beside a copy of the same array into memory at hand and into new memory, which every
-activation takes, the time with the gradient, and the ratio to each rival. Nothing is printed before
+events), into new memory and into memory at hand (out=), beside a copy of the same array into
+either, the time with the gradient, and the ratio to each rival. Nothing is printed before
 the tests of the activations pass. scipy's and skimage's peaks are not the same set (there peaks and
 valleys do not suppress each other): they are yardsticks for time, not for values.
 """
@@ -199,12 +199,13 @@ def row(s: torch.Tensor, kind: str, operation: str, parameter: int, repeats: int
 
     calls: list[Callable[[], object]] = [
         lambda: ours(s, parameter),
+        lambda: ours(s, parameter, out=target),
         with_gradient,
         lambda: target.copy_(s),
         lambda: s.clone(),
         *(lambda r=r, x=x: r(x, parameter) for r, x in zip(against.values(), inputs, strict=True)),
     ]
-    samples = [s.numel()] * 4 + [x.numel() for x in inputs]
+    samples = [s.numel()] * 5 + [x.numel() for x in inputs]
     measured = seconds(calls, repeats, s.device.type)
     times = [1e9 * t / n for t, n in zip(measured, samples, strict=True)]
     return {
@@ -213,10 +214,11 @@ def row(s: torch.Tensor, kind: str, operation: str, parameter: int, repeats: int
         "input": kind,
         "parameter": parameter,
         "san_ns_per_sample": times[0],
-        "san_with_gradient_ns_per_sample": times[1],
-        "copy_ns_per_sample": times[2],
-        "copy_into_new_memory_ns_per_sample": times[3],
-        "rivals_ns_per_sample": dict(zip(against, times[4:], strict=True)),
+        "san_into_memory_at_hand_ns_per_sample": times[1],
+        "san_with_gradient_ns_per_sample": times[2],
+        "copy_ns_per_sample": times[3],
+        "copy_into_new_memory_ns_per_sample": times[4],
+        "rivals_ns_per_sample": dict(zip(against, times[5:], strict=True)),
     }
 
 
@@ -229,8 +231,10 @@ def text(row: dict) -> str:
         for name, other in row["rivals_ns_per_sample"].items()
     )
     head = f"{row['operation']:16}{shape:14}{row['input']:11}{row['parameter']:4}"
+    at_hand = row["san_into_memory_at_hand_ns_per_sample"]
     gradient, copy = row["san_with_gradient_ns_per_sample"], row["copy_ns_per_sample"]
-    return f"{head}  san {own:6.3f}  with gradient {gradient:6.3f}  copy {copy:6.4f}  {against}"
+    own_times = f"san {own:6.3f}  at hand {at_hand:6.3f}  with gradient {gradient:6.3f}"
+    return f"{head}  {own_times}  copy {copy:6.4f}  {against}"
 
 
 def main() -> None:

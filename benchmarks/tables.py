@@ -18,9 +18,9 @@ def activations(name: str) -> str:
     lines = [
         described(content["provenance"]),
         "",
-        "| size | input | activation | parameter | SAN | with gradient | copy "
+        "| size | input | activation | parameter | SAN | into memory at hand | with gradient | copy "
         "| copy into new memory | compared with | takes longer |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in content["rows"]:
         times = row["rivals_ns_per_sample"]
@@ -34,6 +34,7 @@ def activations(name: str) -> str:
             f"`{row['operation']}`",
             str(row["parameter"]),
             number(own),
+            number(row["san_into_memory_at_hand_ns_per_sample"]),
             number(row["san_with_gradient_ns_per_sample"]),
             number(row["copy_ns_per_sample"]),
             number(row["copy_into_new_memory_ns_per_sample"]),
