@@ -18,8 +18,8 @@ def activations(name: str) -> str:
     lines = [
         described(content["provenance"]),
         "",
-        "| size | input | activation | parameter | SAN | into memory at hand | with gradient | copy "
-        "| copy into new memory | compared with | takes longer |",
+        "| size | input | activation | parameter | SAN | into memory at hand | with gradient "
+        "| copy | copy into new memory | compared with | takes longer |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in content["rows"]:
