@@ -21,7 +21,7 @@ import numpy as np
 
 from san.events_cpu import list_ones
 from san.maps_cpu import as_integers, clear
-from san.rounds_cpu import NEAR, SPARSE, keep_winners, lay_out, write_kept
+from san.rounds_cpu import NEAR, SPARSE, STRIP, keep_winners, lay_out, write_kept
 from san.vectors_cpu import (
     FULL,
     HALF,
@@ -50,10 +50,10 @@ from san.vectors_cpu import (
 def extrema(s, size, min_distance, a, is_clear):
     """Keep the extrema of each map that no larger one suppresses."""
     (samples,), (bits, mask, _) = size, as_integers(s)
-    word_count, room = (samples + WORD - 1) // WORD, samples + 4 * WORD
+    word_count, room = (samples + WORD - 1) // WORD, max(samples, STRIP) + 4 * WORD
     words, kept = np.empty(word_count, np.uint64), np.empty(word_count, np.uint64)
     candidates, magnitudes = np.empty(samples, np.int64), np.empty(samples, bits.dtype)
-    heights, slid = np.empty(room, bits.dtype), np.empty(room, bits.dtype)
+    heights, slid = np.empty(room, bits.dtype), np.empty(STRIP + 4 * WORD, bits.dtype)
     waiting, limits = np.empty(samples + 1, np.int64), np.empty(samples + 1, np.int64)
     for i in range(len(min_distance)):
         here, distance = i * samples, min_distance[i, 0]
@@ -69,7 +69,7 @@ def extrema(s, size, min_distance, a, is_clear):
             found = keep_winners(words, kept, bits, here, samples, mask, distance, heights, slid)
             write_kept(s, here, samples, kept, a)
         else:
-            lay_out(words, bits, here, samples, mask, heights)
+            lay_out(words, bits, here, samples, mask, 0, samples + WORD, heights)
             _climb_map(s, here, samples, heights, distance, waiting, limits, a)
             continue
         _list_candidates(words, bits, here, mask, candidates, magnitudes)
@@ -168,7 +168,7 @@ def _climb_list(s, here, candidates, magnitudes, found, distance, waiting, limit
 @inlined
 def _climb_map(s, here, samples, heights, distance, waiting, limits, a):
     """Climb from sample to sample; what is no candidate has magnitude zero."""
-    places, start, limit, top = address_of(heights[WORD:]), 0, samples, -1
+    places, start, limit, top = address_of(heights), 0, samples, -1
     while start < limit:
         stop = min(limit, start + distance + 1)
         summit, height = _first_largest(places, start, stop)

@@ -28,6 +28,7 @@ from san.vectors_cpu import (
 )
 
 _STRIP = 1024  # samples that are cleared before they are searched
+_NARROW = 8  # windows for which clearing what is clear pays: it brings the memory near
 
 
 @compiled
@@ -47,7 +48,7 @@ def _pool_maps(s, samples, pool_size, a, is_clear):
         strip = max(wide, _STRIP // wide * wide)
         for begin in range(here, whole, strip):
             stop = min(begin + strip, whole)
-            if not is_clear:
+            if not is_clear or wide < _NARROW:
                 clear(a, begin, stop)
             if _pool(s, bits, a, mask, begin, stop, 1, wide, samples) > infinity:
                 return False

@@ -2,8 +2,8 @@
 
 A round keeps each candidate that is the largest within min_distance and removes the others there.
 What greedy suppression keeps of the rest is the same as before, so rounds can end at any time. On
-noise the first one leaves less than a tenth of the candidates. Maps are words of candidates, whose
-magnitudes lie in `heights` from WORD on.
+noise the first one leaves less than a tenth of the candidates. Maps are words of candidates; their
+magnitudes are laid out strip by strip.
 """
 
 import numpy as np
@@ -28,6 +28,7 @@ from san.vectors_cpu import (
     zeros,
 )
 
+STRIP = 4096  # samples of a round that are looked at while they are in the nearest cache
 SPARSE = 8  # samples per candidate from where a list of candidates pays
 NEAR = 16  # min_distance up to which rounds pay
 _ROUNDS = 6  # adversarial maps would need as many as they have candidates
@@ -44,30 +45,37 @@ def keep_winners(words, kept, bits, here, samples, mask, distance, heights, slid
         words[:] = 0
         return 0
     kept[:] = 0
-    heights[:WORD] = 0
-    heights[samples + WORD :] = 0
     left, rounds = samples, 0
     while left * SPARSE > samples and rounds < _ROUNDS:
-        lay_out(words, bits, here, samples, mask, heights)
-        _slide(heights, slid, samples, distance)
-        _take_winners(heights, slid, words, kept, distance)
+        for begin in range(0, samples, STRIP):
+            end = min(begin + STRIP, samples)
+            lay_out(words, bits, here, samples, mask, begin - WORD, end + WORD, heights)
+            _slide(heights, slid, end - begin, distance)
+            _take_winners(heights, slid, words, kept, begin, end, distance)
         left = np.int64(_remove_neighbours(words, kept, distance))
         rounds += 1
     return left
 
 
 @inlined
-def lay_out(words, bits, here, samples, mask, heights):
-    """The magnitudes of the candidates, and zeros."""
-    source, target = address_of(bits[here:]), address_of(heights[WORD:])
+def lay_out(words, bits, here, samples, mask, begin, end, heights):
+    """The magnitudes of the candidates from `begin` to `end`, and zeros, also beyond the map.
+
+    Both are whole words from the start of the map, or the end is beyond its end.
+    """
+    source, target = address_of(bits[here:]), address_of(heights)
     none, masks = zeros(source, FULL), spread(mask, zeros(source, FULL))
-    lanes, size, t = lanes_of(source, FULL), np.uint64(samples), np.uint64(0)
-    while t + lanes <= size:
-        store(target, t, chosen(_bits_from(words, t), both(load(source, t, FULL), masks)))
-        t += lanes
-    if t < size:
-        values = load_first(source, t, size - t, none)
-        store(target, t, chosen(_bits_from(words, t), both(values, masks)))
+    lanes, size = lanes_of(source, FULL), np.uint64(samples)
+    for t in range(begin, end, np.int64(lanes)):
+        place, at_here = np.uint64(t - begin), np.uint64(t)
+        if t < 0 or t >= samples:
+            store(target, place, none)
+        elif t + np.int64(lanes) <= samples:
+            values = both(load(source, at_here, FULL), masks)
+            store(target, place, chosen(_bits_from(words, at_here), values))
+        else:
+            values = both(load_first(source, at_here, size - at_here, none), masks)
+            store(target, place, chosen(_bits_from(words, at_here), values))
 
 
 @inlined
@@ -77,7 +85,7 @@ def _bits_from(words, t):
 
 @inlined
 def _slide(heights, slid, samples, distance):
-    """The largest of `distance` heights from each on."""
+    """The largest of `distance` heights from each on; samples have a WORD before and after."""
     source, target = address_of(heights), address_of(slid)
     lanes, size = lanes_of(source, FULL), np.uint64(samples + 2 * WORD)
     length = np.uint64(distance)
@@ -96,19 +104,19 @@ def _slide(heights, slid, samples, distance):
 
 
 @inlined
-def _take_winners(heights, slid, words, kept, distance):
-    """Move what is larger than all before it within reach, and not smaller than all after it."""
+def _take_winners(heights, slid, words, kept, begin, end, distance):
+    """Keep what is larger than all before it within reach, and not smaller than all after it."""
     places, following = address_of(heights), address_of(slid)
-    reach, one, begin = np.uint64(distance), np.uint64(1), np.uint64(WORD)
-    for w in range(words.size):
+    reach, one, first = np.uint64(distance), np.uint64(1), np.uint64(WORD)
+    for w in range(begin // WORD, (end + WORD - 1) // WORD):
         wins, lane = np.uint64(0), np.uint64(0)
         while lane < np.uint64(WORD):
-            t = begin + lane
+            t = first + lane
             before, after = load(following, t - reach, FULL), load(following, t + one, FULL)
             wins |= is_winner(before, load(places, t, FULL), after) << lane
             lane += lanes_of(places, FULL)
         kept[w] |= wins & words[w]
-        begin += np.uint64(WORD)
+        first += np.uint64(WORD)
 
 
 @inlined

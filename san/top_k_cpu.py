@@ -33,7 +33,7 @@ from san.vectors_cpu import (
     zeros,
 )
 
-_FEW = 4  # times as many samples as k may reach the bound before a search is faster
+_FEW = 128  # samples that may reach the bound before a search is faster
 _LONG = 50_000  # samples of a map whose top k are looked for between bounds from a sample
 _SAMPLED = 4096  # samples of that sample, about
 _CHUNK = 4096  # samples that are looked at while they are in the nearest cache
@@ -53,7 +53,7 @@ def top_k_absolutes(s, size, k, a, is_clear):
             largest_one, found = _list_few(bits, here, samples, mask, wanted, places)
             if largest_one > infinity:
                 return False
-            if found <= _FEW * wanted:
+            if found <= min(_FEW, 4 * wanted + samples // _FEW):
                 _keep_few(s, bits, here, samples, mask, wanted, places, found, a, is_clear)
                 continue
         if samples > _LONG:
@@ -177,7 +177,6 @@ def _threshold(magnitudes, size, low, high, guess, k, convert):
     and every fourth step bisects the integers, which bounds the steps for any input. What is
     returned is exact; the floats only choose where to look.
     """
-    listed = address_of(magnitudes)
     from_low, from_high = size, 0  # the numbers of samples from the bounds on
     value_low, value_high = _as_float(low, convert), _as_float(high - 1, convert)
     excess_low, excess_high = _logarithm(size / k, convert), _logarithm(0.5 / k, convert)
@@ -189,7 +188,7 @@ def _threshold(magnitudes, size, low, high, guess, k, convert):
             middle = min(max(convert[1][0], low + 1), high - 1)
         step += 1
         value = _as_float(middle, convert)
-        count = _count_from(listed, size, convert[1][0])
+        count = _count_from(magnitudes, size, convert[1][0])
         excess = _logarithm(max(count, 0.5) / k, convert)
         if count >= k:
             low, from_low, value_low, excess_low = middle, count, value, excess
@@ -217,7 +216,7 @@ def _logarithm(ratio, convert):
 def _count_from(magnitudes, size, threshold):
     count = np.int32(0)
     for t in range(np.uint64(size)):
-        count = np.int32(count + np.int32(at(magnitudes, t) >= threshold))
+        count = np.int32(count + np.int32(magnitudes[t] >= threshold))
     return np.int64(count)
 
 

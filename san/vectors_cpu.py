@@ -67,7 +67,7 @@ def _compare(builder, sign, vector, a, b):
 
 @intrinsic
 def address_of(typing_context, array):
-    """Where an array, which must stay alive, begins."""
+    """Where an array begins, which must be used afterwards as well, or its memory may be gone."""
 
     def generate(context, builder, signature, arguments):
         return context.make_array(array)(context, builder, arguments[0]).data

@@ -178,6 +178,11 @@ def dtype_of(dtype):
     return torch.from_numpy(np.zeros(0, dtype)).dtype
 
 
+@pytest.mark.parametrize("samples", [4095, 4097, 4200])
+def test_rounds_of_several_strips(samples):
+    check_selection("extrema", signal("noise", (1, 1, samples)), 15)
+
+
 @pytest.mark.parametrize("name", SPARSE)
 @pytest.mark.parametrize("kind", ["smooth", "noise"])
 def test_large_maps_equal_small_ones(name, kind):
