@@ -45,6 +45,24 @@ def activations(name: str) -> str:
     return "\n".join(lines)
 
 
+def gpu_counts(name: str) -> str:
+    """A row for each kernel of benchmarks/gpu_counts.py."""
+    content = measured(name)
+    if content is None:
+        return "Not counted."
+    lines = [
+        "| kernel | samples of a program | cycles to issue | cycles of a copy | bound |",
+        "|---|---|---|---|---|",
+    ]
+    for row in content["rows"]:
+        bound = min(1.0, row["copy_cycles"] / row["issue_cycles"])
+        lines.append(
+            f"| {row['kernel']} | {row['samples']} | {row['issue_cycles']:.0f} "
+            f"| {row['copy_cycles']:.0f} | {100 * bound:.0f} % |"
+        )
+    return "\n".join(lines)
+
+
 def bank(name: str) -> str:
     """A row for each activation of benchmarks/bank.py."""
     content = measured(name)
@@ -122,6 +140,7 @@ def main() -> None:
     tables = {
         "activations": activations("activations.json"),
         "activations-cuda": activations("activations-cuda.json"),
+        "gpu-counts": gpu_counts("gpu-counts.json"),
         "bank": bank("bank.json"),
         "bank-cuda": bank("bank-cuda.json"),
         "archive": archive("archive.json"),

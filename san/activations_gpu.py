@@ -29,6 +29,8 @@ Rows = tuple[tuple[int, ...], ...]
 
 CELLS = 4096  # samples of a program's tile, about
 LONGEST = 16_384  # samples of a map that one program selects from by itself
+NARROW = 12  # samples of a window that one thread searches
+TOGETHER = 256  # narrow windows of a program
 
 
 def select(activation: str, s: Tensor, rows: Rows, out: Tensor | None = None) -> Tensor:
@@ -57,15 +59,23 @@ def select(activation: str, s: Tensor, rows: Rows, out: Tensor | None = None) ->
     maps, samples = s.shape[0] * s.shape[1], math.prod(size)
     height, width = (1, *size)[-2:]
     types = number_types(s.dtype)
-    if activation == "extrema_pool":
+    widest = max(wide for _, wide in table)
+    if activation == "extrema_pool" and len(size) == 1 and widest <= NARROW:
+        windows = max(triton.cdiv(width, wide) for _, wide in table)
+        tiles = triton.cdiv(windows, TOGETHER)
+        _pool_narrow_windows[(maps * tiles,)](
+            s, alpha, parameter, s.shape[1], tiles, width, *types, TOGETHER, widest,
+            TOGETHER * triton.next_power_of_2(widest),
+        )  # fmt: skip
+    elif activation == "extrema_pool":
         windows = max(triton.cdiv(height, tall) * triton.cdiv(width, wide) for tall, wide in table)
         area = max(tall * wide for tall, wide in table)
         cells = min(triton.next_power_of_2(area), CELLS)
-        together = max(1, CELLS // cells // 4)
+        together = max(1, CELLS // cells // 2)
         tiles = triton.cdiv(windows, together)
         _extrema_pool[(maps * tiles,)](
-            s, alpha, parameter, s.shape[1], tiles, height, width, *types, together, cells,
-            area <= cells,
+            s, alpha, parameter, s.shape[1], tiles, height, width, len(size) == 1, *types,
+            together, cells, area <= cells,
         )  # fmt: skip
     elif samples > LONGEST:
         work = long.extrema if activation == "extrema" else long.top_k_absolutes
@@ -115,42 +125,77 @@ def parameters(
 
 
 @triton.jit
+def _pool_narrow_windows(
+    s, alpha, table, channels, tiles, width,
+    FLOAT: tl.constexpr, INT: tl.constexpr, MASK: tl.constexpr,
+    WINDOWS: tl.constexpr, WIDEST: tl.constexpr, SPAN: tl.constexpr,
+):  # fmt: skip
+    """Windows of one axis, each searched by one thread in memory that all have brought near."""
+    i, tile = tl.program_id(0) // tiles, tl.program_id(0) % tiles
+    wide = tl.load(table + i % channels * 2 + 1)
+    first = tile * WINDOWS * wide
+    t = tl.arange(0, SPAN)
+    inside = t < tl.minimum(WINDOWS * wide, width - first)
+    s += i.to(tl.int64) * width + first
+    alpha += i.to(tl.int64) * width + first
+    values = tl.load(s + t, mask=inside, other=0).to(FLOAT)
+    tl.store(alpha + t, tl.where(values != values, values, 0.0), mask=inside)
+    tl.debug_barrier()
+    start = tl.arange(0, WINDOWS) * wide
+    is_one = start + wide <= width - first
+    value = tl.load(s + start, mask=is_one, other=0).to(FLOAT)
+    best, place = magnitudes(value, INT, MASK), start
+    for j in tl.static_range(1, WIDEST):
+        other = tl.load(s + start + j, mask=is_one & (start + j < start + wide), other=0).to(FLOAT)
+        larger = magnitudes(other, INT, MASK) > best
+        best = tl.where(larger, magnitudes(other, INT, MASK), best)
+        value, place = tl.where(larger, other, value), tl.where(larger, start + j, place)
+    tl.store(alpha + place, value, mask=is_one)
+
+
+@triton.jit
 def _extrema_pool(
-    s, alpha, table, channels, tiles, height, width,
+    s, alpha, table, channels, tiles, height, width, ONE_AXIS: tl.constexpr,
     FLOAT: tl.constexpr, INT: tl.constexpr, MASK: tl.constexpr,
     WINDOWS: tl.constexpr, CELLS: tl.constexpr, WHOLE: tl.constexpr,
 ):  # fmt: skip
     i, tile = tl.program_id(0) // tiles, tl.program_id(0) % tiles
     tall, wide = tl.load(table + i % channels * 2), tl.load(table + i % channels * 2 + 1)
-    across = tl.cdiv(width, wide)
     window = tile * WINDOWS + tl.arange(0, WINDOWS)
-    y, x = window // across * tall, window % across * wide
+    if ONE_AXIS:
+        y, x = window * 0, window * wide
+    else:
+        across = tl.cdiv(width, wide)
+        y, x = window // across * tall, window % across * wide
     is_one = (y + tall <= height) & (x + wide <= width)
     here = i.to(tl.int64) * height * width
     best = tl.full([WINDOWS], -1, INT)
     first = tl.zeros([WINDOWS], tl.int32)
     cells = tl.arange(0, CELLS)[None, :]
     if WHOLE:
-        at, inside = _cells(cells, y, x, tall, wide, height, width)
+        at, inside = _cells(cells, y, x, tall, wide, height, width, ONE_AXIS)
         values = tl.load(s + here + at, mask=inside, other=0).to(FLOAT)
         best, first = _larger(values, inside, cells, best, first, INT, MASK, CELLS)
         kept = ((cells == first[:, None]) & is_one[:, None]) | (values != values)
         tl.store(alpha + here + at, tl.where(kept, values, 0.0), mask=inside)
     else:
         for begin in range(0, tall * wide, CELLS):
-            at, inside = _cells(begin + cells, y, x, tall, wide, height, width)
+            at, inside = _cells(begin + cells, y, x, tall, wide, height, width, ONE_AXIS)
             values = tl.load(s + here + at, mask=inside, other=0).to(FLOAT)
             best, first = _larger(values, inside, begin + cells, best, first, INT, MASK, CELLS)
         for begin in range(0, tall * wide, CELLS):
-            at, inside = _cells(begin + cells, y, x, tall, wide, height, width)
+            at, inside = _cells(begin + cells, y, x, tall, wide, height, width, ONE_AXIS)
             values = tl.load(s + here + at, mask=inside, other=0).to(FLOAT)
             kept = ((begin + cells == first[:, None]) & is_one[:, None]) | (values != values)
             tl.store(alpha + here + at, tl.where(kept, values, 0.0), mask=inside)
 
 
 @triton.jit
-def _cells(cells, y, x, tall, wide, height, width):
+def _cells(cells, y, x, tall, wide, height, width, ONE_AXIS: tl.constexpr):
     """Where the cells of windows lie, and which of them do: windows may end beyond the border."""
+    if ONE_AXIS:
+        at = x[:, None] + cells
+        return at, (cells < wide) & (at < width)
     row, column = y[:, None] + cells // wide, x[:, None] + cells % wide
     inside = (cells < tall * wide) & (row < height) & (column < width)
     return row * width + column, inside
@@ -180,18 +225,49 @@ def _top_k_absolutes(
     values = tl.load(s + at, mask=inside, other=0).to(FLOAT)
     magnitude = tl.where(inside, magnitudes(values, INT, MASK), -1)
     k = tl.minimum(tl.load(table + i % channels * 2), samples)
-    threshold = tl.zeros([MAPS], INT)  # the k-th largest magnitude, from its highest bit on
-    bit = tl.full([MAPS], (MASK >> 1) + 1, INT)
-    for _ in range(0, INT.primitive_bitwidth - 1):
-        guess = threshold | bit
-        count = tl.sum((magnitude >= guess[:, None]).to(tl.int32), 1)
-        threshold = tl.where(count >= k, guess, threshold)
-        bit = bit >> 1
+    threshold = _threshold(magnitude, k, samples + k * 0, FLOAT, INT, MASK)
     above, equal = magnitude > threshold[:, None], magnitude == threshold[:, None]
     room = k - tl.sum(above.to(tl.int32), 1)
     rank = tl.cumsum(equal.to(tl.int32), 1)
     kept = above | (equal & (rank <= room[:, None])) | (values != values)
     tl.store(alpha + at, tl.where(kept, values, 0.0), mask=inside)
+
+
+@triton.jit
+def _threshold(magnitude, k, samples, FLOAT: tl.constexpr, INT: tl.constexpr, MASK: tl.constexpr):
+    """A magnitude that at least k samples of each map reach, and less than k are above.
+
+    As in `top_k_cpu`: the number of samples from a magnitude on falls about exponentially, so its
+    logarithm is interpolated between bounds; every fourth step bisects the integers.
+    """
+    low, high = k.to(INT) * 0, tl.minimum(tl.max(magnitude, 1), MASK - 1) + 1
+    at_low = samples
+    largest = 1.79e308 if FLOAT == tl.float64 else 3.4e38  # infinities cannot be interpolated
+    excess_low = tl.log2(samples.to(tl.float32) / k)
+    excess_high = tl.log2(0.5 / k)
+    share, side, step = k * 0 + 0.5, k * 0, 0
+    is_open = (at_low > k) & (high - low > 1)
+    while tl.max(is_open.to(tl.int32), 0) > 0:
+        bottom = tl.minimum(low.to(FLOAT, bitcast=True), largest)
+        top = tl.minimum((high - 1).to(FLOAT, bitcast=True), largest)
+        guess = (bottom + (top - bottom) * share).to(INT, bitcast=True)
+        middle = low + (high - low) // 2
+        is_inside = (guess > low) & (guess < high) & (step % 4 < 3)
+        middle = tl.where(is_inside, guess, middle)
+        count = tl.sum((magnitude >= middle[:, None]).to(tl.int32), 1)
+        enough = count >= k
+        raised, lowered = is_open & enough, is_open & (enough == 0)
+        excess = tl.log2(tl.maximum(count.to(tl.float32), 0.5) / k)
+        excess_high = tl.where(raised & (side > 0), excess_high * 0.5, excess_high)
+        excess_low = tl.where(lowered & (side < 0), excess_low * 0.5, excess_low)
+        low, at_low = tl.where(raised, middle, low), tl.where(raised, count, at_low)
+        excess_low = tl.where(raised, excess, excess_low)
+        high, excess_high = tl.where(lowered, middle, high), tl.where(lowered, excess, excess_high)
+        side = tl.where(raised, 1, tl.where(lowered, -1, side))
+        share = excess_low / (excess_low - excess_high)
+        is_open = (at_low > k) & (high - low > 1)
+        step += 1
+    return low
 
 
 @triton.jit

@@ -18,6 +18,7 @@ import triton.language as tl
 CANDIDATES = 128  # that look around together
 PROGRAMS = 2048  # that share the maps
 
+_AT_ONCE = tl.constexpr(8)  # neighbours that a candidate looks at together
 _OPEN = tl.constexpr(0)  # states of a candidate
 _KEPT = tl.constexpr(1)
 _REMOVED = tl.constexpr(2)
@@ -92,8 +93,8 @@ def look_around(
 ):  # fmt: skip
     """Decide what can be decided of some listed candidates; return how many cannot.
 
-    A candidate looks to its left, then to its right, and no further than to the first larger one
-    that was not removed.
+    A candidate looks at several at a time, to its left, then to its right, and no further than to
+    where a larger one is that was not removed.
     """
     j = begin + tl.arange(0, CANDIDATES)
     is_open = tl.load(states + j, mask=j < found, other=_KEPT) == _OPEN
@@ -104,22 +105,24 @@ def look_around(
         beaten, waits = is_open & (t < 0), is_open & (t < 0)
         for side in tl.static_range(2):
             step = 1 - 2 * side  # an equal one before comes first, an equal one after does not
-            other = j + step
+            other = j[:, None] + step * (1 + tl.arange(0, _AT_ONCE))[None, :]
             looking = is_open & (beaten == 0) & (waits == 0)
             while tl.max(looking.to(tl.int32), 0) > 0:
-                near = looking & (other >= 0) & (other < found)
+                near = looking[:, None] & (other >= 0) & (other < found)
                 u = tl.load(places + other, mask=near, other=0)
                 rival = tl.load(heights + other, mask=near, other=0)
                 state = tl.load(states + other, mask=near, other=_REMOVED)
-                near = near & (tl.abs(u - t) <= reach_down * width + reach)
-                larger = near & ((rival > height) | ((rival == height) & (u < t)))
+                near = near & (tl.abs(u - t[:, None]) <= reach_down * width + reach)
+                is_first = (rival == height[:, None]) & (u < t[:, None])
+                larger = near & ((rival > height[:, None]) | is_first)
                 if not ONE_AXIS:
-                    larger = larger & (tl.abs(u // width - t // width) <= reach_down)
-                    larger = larger & (tl.abs(u % width - t % width) <= reach)
-                beaten = beaten | (larger & (state == _KEPT))
-                waits = waits | (larger & (state == _OPEN))
-                looking = near & (beaten == 0) & (waits == 0)
-                other += step
+                    down, beside = u // width - t[:, None] // width, u % width - t[:, None] % width
+                    larger = larger & (tl.abs(down) <= reach_down) & (tl.abs(beside) <= reach)
+                beaten = beaten | (tl.max((larger & (state == _KEPT)).to(tl.int32), 1) > 0)
+                waits = waits | (tl.max((larger & (state == _OPEN)).to(tl.int32), 1) > 0)
+                looking = looking & (tl.min(near.to(tl.int32), 1) > 0)
+                looking = looking & (beaten == 0) & (waits == 0)
+                other += step * _AT_ONCE
         kept = is_open & (beaten == 0) & (waits == 0)
         tl.store(states + j, tl.zeros_like(t) + _REMOVED, mask=beaten)
         tl.store(states + j, tl.zeros_like(t) + _KEPT, mask=kept)

@@ -113,6 +113,26 @@ def test_windows_larger_than_a_tile(monkeypatch, parameter, size):
     assert torch.equal(select("extrema_pool", s, row), san.extrema_pool(s, row[0]))
 
 
+@pytest.mark.parametrize("rows", [[(1,)], [(3,)], [(12,)], [(2,), (12,), (5,)]], ids=str)
+@pytest.mark.parametrize("samples", [1, 11, 48, 50])
+def test_narrow_windows_of_several_tiles(monkeypatch, samples, rows):
+    monkeypatch.setattr(activations_gpu, "TOGETHER", 4)
+    s = signal("ties", (2, 3, samples))
+    s[0, 0, -1] = float("nan")
+    kept = select("extrema_pool", s, *rows)
+    assert torch.isnan(kept).nonzero().tolist() == [[0, 0, samples - 1]]
+    s[0, 0, -1] = 0
+    assert torch.equal(select("extrema_pool", s, *rows), san.extrema_pool(s, [*rows]))
+
+
+def test_infinities_and_ties_among_the_top():
+    s = torch.tensor([[[1.0, -np.inf, 1e-45, np.inf, 3e38, -1.0, 0.0, 1.0]]])
+    for dtype in (torch.float32, torch.float64):
+        for k in range(1, 9):
+            expected = san.top_k_absolutes(s.to(dtype), k)
+            assert torch.equal(select("top_k_absolutes", s.to(dtype), (k,)), expected)
+
+
 @pytest.mark.parametrize("name", SPARSE)
 def test_a_nan_passes(name):
     s = signal("noise", (1, 1, 20))
@@ -158,6 +178,7 @@ def test_nothing_waits_for_the_device(name):
 
 
 COMPILE = """
+import itertools
 import torch, triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
@@ -168,7 +189,7 @@ FLOATS = {"fp16": torch.float16, "fp32": torch.float32, "fp64": torch.float64}
 POINTERS = {"threshold": "*i64"} | dict.fromkeys(
     ("table", "places", "states", "counts", "ends", "waiting", "room", "before"), "*i32")
 SIZES = dict(CHUNK=32768, BLOCK=1024, CANDIDATES=128, MAPS=2, CELLS=64, WINDOWS=16, SHIFT=8,
-             CHUNKS=32, LAST=True)
+             CHUNKS=32, LAST=True, WIDEST=3, SPAN=64)
 CHOICES = ("ONE_AXIS", "WHOLE", "FIRST")
 
 compiled = 0
@@ -179,14 +200,14 @@ for room in (activations_gpu, activations_gpu_long):
             continue  # no kernel, or a part of one
         if kernel.__module__ != room.__name__:
             continue
-        choice = next((name for name in CHOICES if name in names), None)
+        choices = [name for name in CHOICES if name in names]
         for float_name, dtype in FLOATS.items():
             floats = ("s", "alpha", "gradient", "passed")
             pointers = POINTERS | dict.fromkeys(floats, f"*{float_name}")
             types = dict(zip(("FLOAT", "INT", "MASK"), number_types(dtype)))
-            for value in (True, False) if choice else (None,):
+            for chosen in itertools.product((True, False), repeat=len(choices)):
                 pointers["heights"] = "*i64" if float_name == "fp64" else "*i32"
-                values = {**SIZES, **types, choice: value}
+                values = {**SIZES, **types, **dict(zip(choices, chosen))}
                 source = ASTSource(
                     kernel,
                     {n: "constexpr" if n in values else pointers.get(n, "i32") for n in names},
@@ -204,4 +225,4 @@ def test_every_kernel_compiles_for_a_gpu_that_is_not_here(tmp_path):
         [sys.executable, "-c", COMPILE], env=environment, capture_output=True, text=True
     )
     assert run.returncode == 0, run.stderr[-2000:]
-    assert int(run.stdout) == 54  # 18 variants of the kernels, 3 types
+    assert int(run.stdout) == 63  # 21 variants of the kernels, 3 types
