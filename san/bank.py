@@ -69,6 +69,7 @@ class Bank:
         self._parameters = [w for model in models for w in model.kernels]
         self._rows = tuple(row for model in models for row in model.sparsity or ())
         self._tables_per_map: dict[int, np.ndarray] = {}  # by the number of signals
+        self._memories: dict[str, np.ndarray] = {}
         self.weights = torch.cat([w.detach().flatten().float() for w in self._parameters])
         self.device = self.weights.device
         sizes = [m for model in models for m in model.kernel_sizes]
@@ -155,8 +156,9 @@ class Bank:
 
         layout, maps = self._layout, len(self._parameters) * signals
         grid = layout.grid_of(self._activations(padded, signals))
-        events = _Events(grid, np.empty(maps, np.int64), np.empty(grid.size, np.int64))
-        drawn = np.empty(maps * layout.width, np.float32)
+        places = self._memory("places", grid.size, np.int64)
+        events = _Events(grid, np.empty(maps, np.int64), places)
+        drawn = self._memory("drawn", maps * layout.width)
         weights = self._drawn_weights()
 
         def work(first: int, last: int) -> None:
@@ -177,7 +179,8 @@ class Bank:
         from san import convolution_cpu as compiled
 
         layout, weights = self._layout, self.weights.detach().numpy()
-        grid = np.empty((len(self._parameters), signals, layout.positions), np.float32)
+        shape = len(self._parameters), signals, layout.positions
+        grid = self._memory("grid", math.prod(shape)).reshape(shape)
 
         def work(first: int, last: int) -> None:
             compiled.correlate(
@@ -193,7 +196,7 @@ class Bank:
             return similarities
         if self.activation == "relu":
             return np.maximum(similarities, 0)
-        alpha = np.empty_like(similarities)
+        alpha = self._memory("alpha", similarities.size).reshape(similarities.shape)
         if signals not in self._tables_per_map:
             rows = tuple(row for row in self._rows for _ in range(signals))
             self._tables_per_map[signals] = table_per_map(rows, self.size, self.activation)
@@ -228,7 +231,7 @@ class Bank:
         of_model = np.repeat(np.arange(len(self.models)), self.kernels)
         same = np.zeros_like(of_model)
         by_decoder, by_encoder = np.empty((2, len(weights)), np.float32)
-        at_events = np.empty_like(events.grid)
+        at_events = self._memory("at_events", events.grid.size)
 
         def work(first: int, last: int) -> None:
             shape = (layout.width, signals, layout.positions, first, last)
@@ -253,6 +256,12 @@ class Bank:
             places = np.arange(self.channels * math.prod(size)).reshape(self.channels, *size)
             order.append(offset + np.flip(places, tuple(range(1, places.ndim))).ravel())
         return np.concatenate(order)
+
+    def _memory(self, name: str, size: int, kind: type = np.float32) -> np.ndarray:
+        """Memory that every pass uses again: new pages would take a third of the time."""
+        if self._memories.get(name, np.empty(0)).size < size:
+            self._memories[name] = np.empty(size, kind)
+        return self._memories[name][:size]
 
     def _drawn_weights(self) -> np.ndarray:
         """The weights as the decoder draws them."""

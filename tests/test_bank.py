@@ -43,6 +43,19 @@ def make(case, activation="extrema", decoder="adjoint"):
     return draw(*shape), models, Bank(models, shape[2:])
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("case", CASES)
+def test_memory_that_is_used_again_holds_nothing_over(case, activation):
+    x, _, bank = make(case, activation)
+    alone = make(case, activation)[2].losses_and_gradient(x[:1])
+    first = bank.losses_and_gradient(x)
+    kept = first[0].copy(), first[1].clone()
+    for ours, theirs in zip(bank.losses_and_gradient(x[:1]), alone, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for ours, before in zip(first, kept, strict=True):
+        np.testing.assert_array_equal(ours, before)
+
+
 @pytest.mark.parametrize("decoder", ["adjoint", "paper"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("case", CASES)
