@@ -100,6 +100,8 @@ def _pool(s, bits, a, mask, begin, end, tall, wide, width):
     middle = np.uint64(begin + whole * wide)
     if wide > quarter:
         highest = _keep_each(_first_of_one, HALF, s, places, a, mask, start, middle, window)
+    elif tall > 1:
+        highest = _keep_each_of_rows(QUARTER, s, places, a, mask, start, middle, window)
     else:
         highest = _keep_each(_first_of_one, QUARTER, s, places, a, mask, start, middle, window)
     last = _keep_each(_first_by_one, QUARTER, s, places, a, mask, middle, stop, window)
@@ -117,6 +119,30 @@ def _keep_each(first_of, size, s, bits, a, mask, start, stop, window):
             other = first_of(size, bits, mask, row, wide)
             best = other if (at(bits, other) & mask) > (at(bits, best) & mask) else best
             row += width
+        a[best] = s[best]
+        highest = max(highest, at(bits, best) & mask)
+        start += wide
+    return highest
+
+
+@inlined
+def _keep_each_of_rows(size, s, bits, a, mask, start, stop, window):
+    """The same for rows of at most one vector: first the largest of a window, then its place."""
+    tall, wide, width = window
+    masks = spread(mask, zeros(bits, size))
+    none = spread(~(mask & 0), masks)
+    highest = mask & 0
+    while start < stop:
+        high, row, best = none, start, start
+        while row < start + tall * width:
+            high = larger(high, first_lanes(both(load(bits, row, size), masks), wide, none))
+            row += width
+        levels = spread(largest(high), masks)
+        while row > start:  # the rows above replace what is found
+            row -= width
+            here = first_lanes(both(load(bits, row, size), masks), wide, none)
+            found = is_equal(here, levels)
+            best = row + trailing_zeros(found) if found != 0 else best
         a[best] = s[best]
         highest = max(highest, at(bits, best) & mask)
         start += wide
@@ -165,7 +191,8 @@ def _first_of_many(size, bits, mask, start, wide):
 @inlined
 def _first_by_one(size, bits, mask, start, wide):
     """Sample by sample."""
-    best = start
-    for t in range(start, start + wide):
-        best = t if (at(bits, t) & mask) > (at(bits, best) & mask) else best
+    best, high = start, at(bits, start) & mask
+    for t in range(start + np.uint64(1), start + wide):
+        magnitude = at(bits, t) & mask
+        best, high = (t, magnitude) if magnitude > high else (best, high)
     return best
