@@ -206,7 +206,8 @@ def _pass_gradient(alpha: Tensor, gradient: Tensor) -> Tensor:
         if alpha.is_cuda and (kernels := _gpu_kernels()):
             with torch.cuda.device(alpha.device):
                 return kernels.pass_gradient(alpha, gradient)
-        if alpha.is_cpu and alpha.dtype in _FLOATS and alpha.dtype == gradient.dtype:
+        plain = type(gradient) is Tensor and gradient.dtype == alpha.dtype and alpha.is_cpu
+        if plain and alpha.dtype in _FLOATS:
             from san import maps_cpu
 
             slope = gradient.contiguous().numpy()
