@@ -9,24 +9,29 @@ import numpy as np
 
 from san.maps_cpu import as_integers, clear, has_nan
 from san.vectors_cpu import (
+    FULL,
     HALF,
     QUARTER,
     address_of,
     at,
     both,
+    chosen,
     compiled,
     first_lanes,
     inlined,
+    is_at_least,
     is_equal,
     lanes_of,
     larger,
     largest,
     load,
     spread,
+    store,
     trailing_zeros,
     zeros,
 )
 
+_NARROWEST = 3  # samples of windows that are looked at side by side
 _STRIP = 1024  # samples that are cleared before they are searched
 _NARROW = 8  # windows for which clearing what is clear pays: it brings the memory near
 
@@ -42,9 +47,17 @@ def extrema_pool(s, size, pool_size, a, is_clear):
 @inlined
 def _pool_maps(s, samples, pool_size, a, is_clear):
     bits, mask, infinity = as_integers(s)
+    masks, masked = np.empty((_NARROWEST, _NARROWEST, 2), np.uint64), 0
     for i in range(len(pool_size)):
         wide, here = pool_size[i, 0], i * samples
         whole = here + samples // wide * wide  # the end of whole windows
+        if 1 < wide <= _NARROWEST:
+            if wide != masked:
+                _mask_neighbours(masks, wide, np.int64(lanes_of(address_of(s), FULL)))
+                masked = wide
+            if _pool_side_by_side(s, bits, a, mask, here, whole, wide, masks) > infinity:
+                return False
+            here = whole
         strip = max(wide, _STRIP // wide * wide)
         for begin in range(here, whole, strip):
             stop = min(begin + strip, whole)
@@ -52,11 +65,62 @@ def _pool_maps(s, samples, pool_size, a, is_clear):
                 clear(a, begin, stop)
             if _pool(s, bits, a, mask, begin, stop, 1, wide, samples) > infinity:
                 return False
+        end = (i + 1) * samples
         if not is_clear:
-            clear(a, whole, here + samples)
-        if has_nan(s, whole, here + samples):
+            clear(a, whole, end)
+        if has_nan(s, whole, end):
             return False
     return True
+
+
+@inlined
+def _mask_neighbours(masks, wide, lanes):
+    """By the place in its window of a vector's first sample: which lanes have a neighbour there.
+
+    A neighbour is j samples before or after, in the same window.
+    """
+    for first in range(wide):
+        for j in range(1, wide):
+            before, after = np.uint64(0), np.uint64(0)
+            for lane in range(lanes):
+                place, bit = (first + lane) % wide, np.uint64(1) << np.uint64(lane)
+                before |= bit if place >= j else np.uint64(0)
+                after |= bit if place + j < wide else np.uint64(0)
+            masks[first, j, 0], masks[first, j, 1] = before, after
+
+
+@inlined
+def _pool_side_by_side(s, bits, a, mask, begin, end, wide, masks):
+    """The narrowest windows: each sample of a vector looks at its neighbours, all is written.
+
+    The first and the last windows, around which there may be nothing to load, are searched alone.
+    """
+    values, places, target = address_of(s), address_of(bits), address_of(a)
+    lanes, start, stop = np.int64(lanes_of(places, FULL)), begin + wide, end - wide
+    signs = spread(mask, zeros(places, FULL))
+    high, first = zeros(places, FULL), 0
+    t = np.uint64(start)
+    for _ in range((stop - start) // lanes):
+        here, losers = both(load(places, t, FULL), signs), np.uint64(0)
+        for j in range(1, wide):
+            before = both(load(places, t - np.uint64(j), FULL), signs)
+            after = both(load(places, t + np.uint64(j), FULL), signs)
+            losers |= is_at_least(before, here) & masks[first, j, 0]
+            losers |= ~is_at_least(here, after) & masks[first, j, 1]
+        store(target, t, chosen(~losers, load(values, t, FULL)))
+        high = larger(high, here)
+        t += np.uint64(lanes)
+        first = (first + lanes) % wide
+    done = min(np.int64(t), end)
+    clear(a, begin, min(start, end))
+    clear(a, done, end)
+    window = np.uint64(1), np.uint64(wide), np.uint64(end)
+    one, alone = np.uint64(begin), np.uint64(begin + (done - begin) // wide * wide)
+    first_one = _keep_each(
+        _first_by_one, FULL, s, places, a, mask, one, np.uint64(min(start, end)), window
+    )
+    last_ones = _keep_each(_first_by_one, FULL, s, places, a, mask, alone, np.uint64(end), window)
+    return max(largest(high), max(first_one, last_ones))
 
 
 @inlined
