@@ -14,8 +14,10 @@ from san.vectors_cpu import compiled, inlined
 
 
 def as_integers(s):
-    """In compiled code: s as integers, the integer that clears the sign, and that of infinity."""
-    raise NotImplementedError
+    """s as integers, the integer that clears the sign, and that of infinity."""
+    integer = np.int32 if s.dtype.itemsize == 4 else np.int64
+    infinity = np.array(np.inf, s.dtype).view(integer)[()]
+    return s.view(integer), integer(np.iinfo(integer).max), infinity
 
 
 @overload(as_integers, inline="always")

@@ -183,6 +183,20 @@ def test_rounds_of_several_strips(samples):
     check_selection("extrema", signal("noise", (1, 1, samples)), 15)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda t: t.__name__)
+def test_magnitudes_as_integers_are_the_same_compiled(dtype):
+    numba = pytest.importorskip("numba")
+    from san.maps_cpu import as_integers
+
+    s = np.array([-np.inf, -2.0, -0.0, 0.5], dtype)
+    compiled = numba.njit(lambda s: as_integers(s))(s)
+    for ours, theirs in zip(as_integers(s), compiled, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    bits, mask, infinity = as_integers(s)
+    assert (bits & mask).argsort(kind="stable").tolist() == [2, 3, 1, 0]
+    assert (bits & mask)[0] == infinity
+
+
 @pytest.mark.parametrize("name", SPARSE)
 @pytest.mark.parametrize("kind", ["smooth", "noise"])
 def test_large_maps_equal_small_ones(name, kind):
