@@ -27,8 +27,8 @@ import wfdb
 from provenance import provenance
 
 import san
-from san import arrays
 from san.archive import Options, archive, verify
+from san.files import arrays
 
 SECONDS = 60
 PRDN = 8.0

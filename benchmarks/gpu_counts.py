@@ -22,8 +22,9 @@ from triton.backends import nvidia
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from san import activations_gpu as kernels
-from san.candidates_gpu import number_types
+from san.selection.gpu import maps
+from san.selection.gpu import pool as pools
+from san.selection.gpu.maps import number_types
 
 MULTIPROCESSORS, CLOCK, ISSUED = 132, 1.755e9, 4  # per cycle and multiprocessor
 COPY = 4.3e12  # bytes a second, read and written
@@ -59,15 +60,15 @@ def instructions(kernel: triton.JITFunction, constants: dict) -> int:
 
 def pool(width: int) -> tuple[triton.JITFunction, dict, int]:
     """The kernel for windows of a width, its constants, and the samples of a program."""
-    if width <= kernels.NARROW:
-        windows = kernels.TOGETHER
+    if width <= pools.NARROW:
+        windows = pools.TOGETHER
         span = windows * triton.next_power_of_2(width)
         constants = dict(WINDOWS=windows, WIDEST=width, SPAN=span)
-        return kernels._pool_narrow_windows, constants, windows * width
+        return pools._pool_narrow_windows, constants, windows * width
     cells = triton.next_power_of_2(width)
-    windows = max(1, kernels.CELLS // cells // 2)
+    windows = max(1, pools.CELLS // cells // 2)
     constants = dict(WINDOWS=windows, CELLS=cells, WHOLE=True, ONE_AXIS=True)
-    return kernels._extrema_pool, constants, windows * width
+    return pools._extrema_pool, constants, windows * width
 
 
 def main() -> None:
@@ -76,8 +77,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="JSON file for the rows")
     options = parser.parse_args()
     work = {f"extrema_pool, {width}": (*pool(width), 8) for width in (3, 10, 50, 230)}
-    cells = kernels.CELLS
-    work["the gradient"] = (kernels._pass_gradient, dict(BLOCK=cells), cells, 12)
+    cells = pools.CELLS
+    work["the gradient"] = (maps._pass_gradient, dict(BLOCK=cells), cells, 12)
     rows = []
     for name, (kernel, constants, samples, bytes_of_sample) in work.items():
         issued = instructions(kernel, constants) * WARPS / ISSUED

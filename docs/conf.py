@@ -51,7 +51,11 @@ HOMES = {
     f"san.{home}.{name}": f"san.{name}" for home, names in san._HOMES.items() for name in names
 }
 PLAIN = {"events", "prdn"}  # parameters, though functions have these names
-PLAIN |= {"san.bank", "san.pursuit", "san.codec.numbers.represent"}  # have no page
+PLAIN |= {
+    "san.networks.bank",
+    "san.networks.refit",
+    "san.codec.numbers.integers.represent",
+}  # have no page
 PAGES = {  # what the files of the repository that are pages here link to
     "results/physionet/tables.md": "paper-physionet.md",
     "results/classified/tables.md": "paper-others.md",

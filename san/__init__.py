@@ -3,8 +3,11 @@
 `import san` loads neither torch nor numba, scipy or wfdb.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from san import moved
 
 if TYPE_CHECKING:
     from san import archive, datasets, metrics, report, signals
@@ -17,15 +20,14 @@ if TYPE_CHECKING:
         relu,
         top_k_absolutes,
     )
+    from san.codec.container.header import Limits
     from san.codec.decoder import Decoder, decompress
-    from san.codec.dictionary import Dictionary
+    from san.codec.dictionaries import learn_dictionary
     from san.codec.encoder import compress
     from san.codec.errors import CodecError
-    from san.codec.header import Limits
     from san.codec.info import inspect
-    from san.codec.kernels import learn_dictionary
+    from san.codec.modes.dictionary import Dictionary
     from san.codec.recording import Encoder
-    from san.convolution import reconstruction, similarity
     from san.metrics import (
         inverse_compression_ratio,
         max_abs_error,
@@ -35,9 +37,10 @@ if TYPE_CHECKING:
         prdn,
         snr,
     )
-    from san.model import SAN, Events, Output, SAN1d, SAN2d, sparsity_of
-    from san.settings import Settings
-    from san.train import Training, evaluate
+    from san.networks.convolution import reconstruction, similarity
+    from san.networks.san import SAN, Events, Output, SAN1d, SAN2d, sparsity_of
+    from san.training.settings import Settings
+    from san.training.train import Training, evaluate
 
 _HOMES = {
     "activations": [
@@ -50,14 +53,14 @@ _HOMES = {
         "top_k_absolutes",
     ],
     "codec.decoder": ["Decoder", "decompress"],
-    "codec.dictionary": ["Dictionary"],
+    "codec.modes.dictionary": ["Dictionary"],
     "codec.encoder": ["compress"],
     "codec.errors": ["CodecError"],
-    "codec.header": ["Limits"],
+    "codec.container.header": ["Limits"],
     "codec.info": ["inspect"],
-    "codec.kernels": ["learn_dictionary"],
+    "codec.dictionaries": ["learn_dictionary"],
     "codec.recording": ["Encoder"],
-    "convolution": ["reconstruction", "similarity"],
+    "networks.convolution": ["reconstruction", "similarity"],
     "metrics": [
         "inverse_compression_ratio",
         "max_abs_error",
@@ -67,9 +70,9 @@ _HOMES = {
         "prdn",
         "snr",
     ],
-    "model": ["SAN", "Events", "Output", "SAN1d", "SAN2d", "sparsity_of"],
-    "settings": ["Settings"],
-    "train": ["Training", "evaluate"],
+    "networks.san": ["SAN", "Events", "Output", "SAN1d", "SAN2d", "sparsity_of"],
+    "training.settings": ["Settings"],
+    "training.train": ["Training", "evaluate"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = ("archive", "datasets", "metrics", "report", "signals")
@@ -115,6 +118,10 @@ __all__ = [
     "sparsity_of",
     "top_k_absolutes",
 ]
+
+
+if moved.Finder not in sys.meta_path:
+    sys.meta_path.append(moved.Finder)
 
 
 def __getattr__(name: str) -> Any:

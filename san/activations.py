@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from san.selection import nonzeros, parameter_rows, refuse_nan, select
+from san.selection.operation import nonzeros, parameter_rows, refuse_nan, select
 
 Parameter = int | Sequence[int] | Sequence[Sequence[int]] | Tensor | np.ndarray
 

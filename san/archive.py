@@ -14,10 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from san import archive_manifest, archive_workers
-from san.archive_manifest import Manifest, Row, dictionary_path
-from san.archive_record import NO_ROOM, STREAM, Options, Record, find_records, store_record
-from san.archive_verify import Verification, verify
+from san.archives import manifest as manifest_file
+from san.archives import workers
+from san.archives.manifest import Manifest, Row, dictionary_path
+from san.archives.record import NO_ROOM, STREAM, Options, Record, find_records, store_record
+from san.archives.verify import Verification, verify
 
 __all__ = ["Options", "Summary", "Verification", "archive", "verify"]
 
@@ -128,11 +129,11 @@ def archive(
     >>> summary.records, summary.failures, summary.ratio > 4
     (1, {}, True)
     """
-    from san.codec.kernels import find_dictionary
+    from san.codec.dictionaries import find_dictionary
 
     begin = time.perf_counter()
     source, out = Path(source).resolve(), Path(out).resolve()
-    jobs, settings = archive_workers.processes(jobs), options.settings()
+    jobs, settings = workers.processes(jobs), options.settings()
     dictionary = None if options.dictionary is None else find_dictionary(options.dictionary)
     options = replace(options, dictionary=dictionary)  # read once
     if not source.is_dir():
@@ -141,7 +142,7 @@ def archive(
     if not records:
         raise ValueError(f"no WFDB header, .edf, .bdf, .npy or .csv is below {source}")
     out.mkdir(parents=True, exist_ok=True)
-    with archive_manifest.locked(out), _without_leftovers(out):
+    with manifest_file.locked(out), _without_leftovers(out):
         manifest, same = _begun(out, source, settings, force)
         if not same:
             for record in records:
@@ -162,7 +163,7 @@ def archive(
 
 def _begun(out: Path, source: Path, settings: dict[str, Any], force: bool) -> tuple[Manifest, bool]:
     """The manifest of an earlier run, or a new one; whether its settings are these."""
-    manifest = archive_manifest.read(out)
+    manifest = manifest_file.read(out)
     if manifest is None:
         return Manifest(str(source), settings), True
     before, same = manifest.settings, manifest.settings == settings
@@ -229,10 +230,10 @@ def _do(
 ) -> None:
     """Have records coded, and add a line for each as it comes."""
     total, done, count = sum(map(_size, waiting)) or 1, 0, 0
-    answers = archive_workers.run(work, waiting, _size, jobs, client)
-    with archive_manifest.appending(out) as append, closing(answers):
+    answers = workers.run(work, waiting, _size, jobs, client)
+    with manifest_file.appending(out) as append, closing(answers):
         for record, answer in answers:
-            if isinstance(answer, archive_workers.Killed):
+            if isinstance(answer, workers.Killed):
                 answer = {"source": record.path, "files": record.files, "failure": str(answer)}
             append(answer)
             manifest.rows[record.path] = answer
@@ -259,7 +260,7 @@ def _without_leftovers(out: Path) -> Iterator[None]:
 
 
 def _remove_leftovers(out: Path) -> None:
-    for pattern in (f".*{STREAM}.*.tmp", f".{archive_manifest.NAME}.*.tmp"):
+    for pattern in (f".*{STREAM}.*.tmp", f".{manifest_file.NAME}.*.tmp"):
         for leftover in out.rglob(pattern):
             leftover.unlink(missing_ok=True)
 

@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from san import cli_archive, cli_codec, cli_pages, processes
+from san.command import archive, codec, pages
+from san.training import processes
 
 app = typer.Typer(
     name="san",
-    cls=cli_archive.Commands,
+    cls=archive.Commands,
     help="Sparsely Activated Networks: a few learned kernels and the sparse events of a signal.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -148,7 +149,8 @@ def train(
     given = {name: value for name, value in locals().items() if value is not None}
     for name in ("settings", "output", "resume", "as_json"):
         given.pop(name, None)
-    from san import console, runs
+    from san.command import console
+    from san.training import runs
 
     if resume is not None:
         if settings or output or given.keys() - {"data_dir"}:
@@ -186,8 +188,8 @@ def reproduce(
     """
     if processes.are_several():
         raise ValueError("reproduce runs in one process, start it without torchrun")
-    from san import console
-    from san.reproduce import EXPERIMENTS, VARIANTS, plan
+    from san.command import console
+    from san.paper.experiments import EXPERIMENTS, VARIANTS, plan
 
     chosen = EXPERIMENTS if not experiments or "all" in experiments else experiments
     protocols = ("published", "corrected") if protocol == "both" else (protocol,)
@@ -202,12 +204,12 @@ def datasets(
     as_json: Annotated[bool, typer.Option("--json", help=JSON)] = False,
 ) -> None:
     """List the data sets: what each is, its licence, and whether it is here."""
-    from san import console
+    from san.command import console
     from san.datasets import available
 
     console.show_datasets(available(data_dir), as_json)
 
 
-cli_codec.add_to(app)
-cli_archive.add_to(app)
-cli_pages.add_to(app)
+codec.add_to(app)
+archive.add_to(app)
+pages.add_to(app)

@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from san import datasets_images, datasets_physionet, datasets_table, fetch, signals
-from san.datasets_physionet import BUNDLED
-from san.fetch import MissingData
+from san import signals
+from san.data import epilepsy, fetch, images, physionet
+from san.data.fetch import MissingData
+from san.data.physionet import BUNDLED
 
 __all__ = [
     "BUNDLED",
@@ -179,9 +180,9 @@ def load_splits(
             raise ValueError(f"{option} is an option of physionet, {name} has none")
     label = name
     if manifest["kind"] == "table":
-        labelled = datasets_table.load(name, manifest, places, protocol, seed)
+        labelled = epilepsy.load(name, manifest, places, protocol, seed)
     else:
-        label, labelled = datasets_images.load(name, manifest, places)
+        label, labelled = images.load(name, manifest, places)
     return _splits(
         label,
         labelled,
@@ -208,12 +209,10 @@ def _load_windows(
     if start is None:
         calm = record == BUNDLED and window is None and windows is None
         start = manifest["bundled"]["start"] if calm else 0
-    recording, label = datasets_physionet.find_recording(
-        manifest, record, _manifests() / "sample", places
-    )
-    _, entry = datasets_physionet.find_database(manifest, record)
+    recording, label = physionet.find_recording(manifest, record, _manifests() / "sample", places)
+    _, entry = physionet.find_database(manifest, record)
     number = entry["channel"] if channel is None else channel
-    parts = datasets_physionet.cut_windows(
+    parts = physionet.cut_windows(
         recording,
         label,
         number,
@@ -262,7 +261,7 @@ def load_recording(record: str = BUNDLED, data_dir: str | Path | None = None) ->
     manifest = read_manifest("physionet")
     places = fetch.folders(data_dir)
     folder = _manifests() / "sample"
-    return datasets_physionet.find_recording(manifest, record, folder, places)[0]
+    return physionet.find_recording(manifest, record, folder, places)[0]
 
 
 def _splits(
@@ -298,17 +297,17 @@ def available(data_dir: str | Path | None = None) -> list[Entry]:
             entries.append(_bundled_entry(name, manifest))
             for database, entry in manifest["databases"].items():
                 label = f"{database}/{entry['record']}" if "record" in entry else database
-                here = datasets_physionet.is_here(manifest, database, places)
+                here = physionet.is_here(manifest, database, places)
                 entries.append(Entry(f"{name} {label}", entry["title"], entry["licence"], here))
         else:
-            kind = datasets_table if manifest["kind"] == "table" else datasets_images
+            kind = epilepsy if manifest["kind"] == "table" else images
             here = kind.is_here(manifest, places)
             entries.append(Entry(name, manifest["title"], manifest["licence"], here))
     return entries
 
 
 def _bundled_entry(name: str, manifest: dict[str, Any]) -> Entry:
-    _, database = datasets_physionet.find_database(manifest, BUNDLED)
+    _, database = physionet.find_database(manifest, BUNDLED)
     title = manifest["bundled"]["title"]
     return Entry(f"{name} {BUNDLED}", title, database["licence"], True)
 
@@ -350,7 +349,7 @@ def published_results(name: str, activation: str) -> list[dict[str, float]]:
     name : str
         As in `Dataset.name`: "physionet mitdb/100", "mnist".
     activation : str
-        As in `san.model.ACTIVATIONS`.
+        As in `san.networks.san.ACTIVATIONS`.
 
     Returns
     -------

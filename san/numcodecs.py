@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from san.chunks import ChunkCoding
 from san.codec.decoder import decompress
 from san.codec.errors import CorruptStream
+from san.codec.ndarray import ChunkCoding
 
 try:
     from numcodecs.abc import Codec
@@ -30,7 +30,7 @@ class SAN(Codec):
     Parameters
     ----------
     max_error, prdn, bits_per_sample, lossless, fs, axis, events, dictionary
-        As `san.chunks.ChunkCoding` takes them; axis is the first or the last.
+        As `san.codec.ndarray.ChunkCoding` takes them; axis is the first or the last.
 
     Examples
     --------

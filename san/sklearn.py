@@ -1,6 +1,7 @@
 """A SAN as a step of a scikit-learn pipeline: rows of windows in, activations or features out.
 
-Needs scikit-learn, which the extra `sklearn` installs. How a SAN learns is decided in `san.train`.
+Needs scikit-learn, which the extra `sklearn` installs. How a SAN learns is decided in
+`san.training.train`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,9 +11,9 @@ import numpy as np
 import pydantic
 import torch
 
-from san.model import SAN, sparsity_of
-from san.settings import Settings, first_problem
-from san.train import Training
+from san.networks.san import SAN, sparsity_of
+from san.training.settings import Settings, first_problem
+from san.training.train import Training
 
 try:
     from sklearn.base import BaseEstimator, TransformerMixin
@@ -74,7 +75,7 @@ class SANTransformer(TransformerMixin, BaseEstimator):
         Mean validation φ at that epoch.
     sparsity_ : int or None
         The activation's parameter.
-    history_ : list of san.train.Row
+    history_ : list of san.training.train.Row
         A line per epoch and kernel size.
     n_features_in_ : int
         Samples of a window, of all channels.

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from san.chunks import ChunkCoding
+from san.codec.ndarray import ChunkCoding
 
 try:
     from zarr.abc.codec import ArrayBytesCodec
@@ -28,7 +28,7 @@ class SAN(ChunkCoding, ArrayBytesCodec):
     Parameters
     ----------
     max_error, prdn, bits_per_sample, lossless, fs, axis, events, dictionary
-        As `san.chunks.ChunkCoding` takes them.
+        As `san.codec.ndarray.ChunkCoding` takes them.
 
     Notes
     -----

@@ -186,7 +186,7 @@ def test_rounds_of_several_strips(samples):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda t: t.__name__)
 def test_magnitudes_as_integers_are_the_same_compiled(dtype):
     numba = pytest.importorskip("numba")
-    from san.maps_cpu import as_integers
+    from san.selection.cpu.maps import as_integers
 
     s = np.array([-np.inf, -2.0, -0.0, 0.5], dtype)
     compiled = numba.njit(lambda s: as_integers(s))(s)
@@ -287,11 +287,11 @@ def test_top_k_of_long_maps(dtype, kind, k):
 @pytest.mark.parametrize("shape", [(7, 3, 50), (5, 2, 9, 11), (1, 1, 400)], ids=str)
 @pytest.mark.parametrize("name", SPARSE)
 def test_threads_change_nothing(name, shape, threads, monkeypatch):
-    from san import selection
+    from san.selection import operation
 
     before = torch.get_num_threads()
     alone = SPARSE[name][0](signal("noise", shape), 4)
-    monkeypatch.setattr(selection, "SAMPLES_PER_THREAD", 10)
+    monkeypatch.setattr(operation, "SAMPLES_PER_THREAD", 10)
     torch.set_num_threads(threads)
     try:
         assert torch.equal(SPARSE[name][0](signal("noise", shape), 4), alone)

@@ -17,7 +17,7 @@ if not torch.cuda.is_available():
 pytest.importorskip("triton")
 
 import san
-from san import activations_gpu, activations_gpu_long
+from san.selection.gpu import extrema, launch, pool, top_k
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SPARSE = {
@@ -29,7 +29,7 @@ SPARSE = {
 
 def select(name, s, *rows):
     """Maps selected by the kernels, back on the CPU."""
-    return activations_gpu.select(name, s.to(DEVICE), rows).cpu()
+    return launch.select(name, s.to(DEVICE), rows).cpu()
 
 
 def signal(kind, shape, seed=0):
@@ -89,17 +89,18 @@ def test_a_parameter_per_axis(name):
 @pytest.mark.parametrize("kind", ["noise", "ties", "chain", "zeros"])
 @pytest.mark.parametrize("name", ["top_k_absolutes", "extrema"])
 def test_maps_longer_than_a_program_takes(monkeypatch, name, kind, parameter, shape):
-    monkeypatch.setattr(activations_gpu, "LONGEST", 10)
-    monkeypatch.setattr(activations_gpu_long, "CHUNK", 32)
-    monkeypatch.setattr(activations_gpu_long, "BLOCK", 16)
-    monkeypatch.setattr(activations_gpu_long, "CANDIDATES", 8)
-    monkeypatch.setattr(activations_gpu_long, "SWEEPS", 2)
+    monkeypatch.setattr(launch, "LONGEST", 10)
+    for room in (extrema, top_k):
+        monkeypatch.setattr(room, "CHUNK", 32)
+        monkeypatch.setattr(room, "BLOCK", 16)
+    monkeypatch.setattr(extrema, "CANDIDATES", 8)
+    monkeypatch.setattr(extrema, "SWEEPS", 2)
     s = signal(kind, shape)
     assert torch.equal(select(name, s, (parameter,)), getattr(san, name)(s, parameter))
 
 
 def test_long_maps_of_double_precision(monkeypatch):
-    monkeypatch.setattr(activations_gpu, "LONGEST", 10)
+    monkeypatch.setattr(launch, "LONGEST", 10)
     s = signal("noise", (1, 2, 75)).double() * 1e-9
     assert torch.equal(select("top_k_absolutes", s, (9,)), san.top_k_absolutes(s, 9))
 
@@ -107,7 +108,7 @@ def test_long_maps_of_double_precision(monkeypatch):
 @pytest.mark.parametrize("size", [(70,), (9, 8)], ids=str)
 @pytest.mark.parametrize("parameter", [20, 35])
 def test_windows_larger_than_a_tile(monkeypatch, parameter, size):
-    monkeypatch.setattr(activations_gpu, "CELLS", 16)
+    monkeypatch.setattr(pool, "CELLS", 16)
     s = signal("ties", (2, 1, *size))
     row = (min(parameter, 8),) if len(size) > 1 else (parameter,)
     assert torch.equal(select("extrema_pool", s, row), san.extrema_pool(s, row[0]))
@@ -116,7 +117,7 @@ def test_windows_larger_than_a_tile(monkeypatch, parameter, size):
 @pytest.mark.parametrize("rows", [[(1,)], [(3,)], [(12,)], [(2,), (12,), (5,)]], ids=str)
 @pytest.mark.parametrize("samples", [1, 11, 48, 50])
 def test_narrow_windows_of_several_tiles(monkeypatch, samples, rows):
-    monkeypatch.setattr(activations_gpu, "TOGETHER", 4)
+    monkeypatch.setattr(pool, "TOGETHER", 4)
     s = signal("ties", (2, 3, samples))
     s[0, 0, -1] = float("nan")
     kept = select("extrema_pool", s, *rows)
@@ -142,7 +143,7 @@ def test_a_nan_passes(name):
 
 def test_the_gradient_passes_where_alpha_is_not_zero():
     alpha, gradient = torch.tensor([0.0, -0.0, 2.0, -3.0, float("nan")]), torch.arange(1.0, 6)
-    passed = activations_gpu.pass_gradient(alpha.to(DEVICE), gradient.to(DEVICE)).cpu()
+    passed = launch.pass_gradient(alpha.to(DEVICE), gradient.to(DEVICE)).cpu()
     assert passed.tolist() == [0, 0, 3, 4, 5]
 
 
@@ -182,8 +183,8 @@ import itertools
 import torch, triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from san import activations_gpu, activations_gpu_long
-from san.candidates_gpu import number_types
+from san.selection.gpu import extrema, maps, pool, top_k
+from san.selection.gpu.maps import number_types
 
 FLOATS = {"fp16": torch.float16, "fp32": torch.float32, "fp64": torch.float64}
 POINTERS = {"threshold": "*i64"} | dict.fromkeys(
@@ -193,7 +194,7 @@ SIZES = dict(CHUNK=32768, BLOCK=1024, CANDIDATES=128, MAPS=2, CELLS=64, WINDOWS=
 CHOICES = ("ONE_AXIS", "WHOLE", "FIRST")
 
 compiled = 0
-for room in (activations_gpu, activations_gpu_long):
+for room in (extrema, maps, pool, top_k):
     for kernel in vars(room).values():
         names = getattr(kernel, "arg_names", ())
         if "s" not in names and "counts" not in names and "passed" not in names:

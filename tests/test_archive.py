@@ -17,9 +17,11 @@ import pytest
 import wfdb
 
 import san
-from san import archive_manifest, archive_workers, arrays
 from san.archive import Options, archive, verify
-from san.archive_record import find_records
+from san.archives import manifest as archive_manifest
+from san.archives import workers
+from san.archives.record import find_records
+from san.files import arrays
 
 BUNDLED = Path(__file__).parents[1] / "datasets/sample/mitdb_208"
 OPTIONS = Options(prdn=8.0, events=False)
@@ -584,7 +586,7 @@ def test_workers_load_no_torch(originals, tmp_path):
 
 
 def test_large_records_come_first_and_batches_become_short():
-    queue = archive_workers._Queue(range(1, 101), lambda item: item << 20)
+    queue = workers._Queue(range(1, 101), lambda item: item << 20)
     batches = []
     while queue:
         batches.append(queue.batch(2, 16))

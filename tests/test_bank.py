@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from san import bank as bank_module
 from san import metrics
-from san.bank import Bank
-from san.model import ACTIVATIONS, SAN, sparsity_of
-from san.settings import Settings
-from san.train import Training
+from san.networks import bank as bank_module
+from san.networks.bank import Bank
+from san.networks.san import ACTIVATIONS, SAN, sparsity_of
+from san.training.settings import Settings
+from san.training.train import Training
 
 CASES = {  # signals, kernel sizes of the models, kernels per model
     "1d": ((3, 1, 90), [5, 8, 31, 90], 1),

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from san import arrays
 from san.codec.decoder import decompress
+from san.codec.dictionaries import learn_dictionary
 from san.codec.info import inspect
-from san.codec.kernels import learn_dictionary, save
+from san.files import arrays
 
 N = 2400
 X = np.rint(300 * np.sin(np.arange(N) / 25) ** 9 + np.arange(N) % 5).astype(np.int16)
@@ -112,7 +112,7 @@ def test_inspect_as_json(san):
 
 
 def test_a_dictionary_is_named(san, tmp_path):
-    save(learn_dictionary(np.tile(X, 5), fs=360), tmp_path / "d")
+    learn_dictionary(np.tile(X, 5), fs=360).save(tmp_path / "d")
     options = ["--prdn", 8, "--fs", 360, "--dictionary", "d", "--name-only"]
     assert san("compress", "x.npy", "z.san", *options)[0] == 0
     assert "not in the stream" in san("inspect", "z.san")[1]

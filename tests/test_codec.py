@@ -17,8 +17,7 @@ from hypothesis.extra import numpy as hnp
 
 import san
 from san import storage
-from san.codec import block, kernels
-from san.codec.accuracy import Accuracy
+from san.codec import block, dictionaries
 from san.codec.errors import (
     CodecError,
     CorruptStream,
@@ -27,6 +26,8 @@ from san.codec.errors import (
     UnsupportedVersion,
     WrongDictionary,
 )
+from san.codec.modes.dictionary import quantize
+from san.codec.numbers.accuracy import Accuracy
 
 INTEGERS = ["int8", "int16", "int32", "uint8", "uint16"]
 FLOATS = ["float32", "float64"]
@@ -570,7 +571,7 @@ def test_a_dictionary_is_carried_or_named(dictionary, tmp_path):
         assert same(san.decompress(named, 50, 60, dictionary=it), san.decompress(blob, 50, 60))
     with pytest.raises(WrongDictionary, match="none was given"):
         san.decompress(named)
-    other = kernels.core.quantize(RNG.normal(size=(2, 1, 64)))
+    other = quantize(RNG.normal(size=(2, 1, 64)))
     with pytest.raises(WrongDictionary, match="was given"):
         san.decompress(named, dictionary=other)
     assert same(san.decompress(blob, dictionary=other), san.decompress(blob))
@@ -628,7 +629,7 @@ def model_file(folder, kernels, **changes):
 def test_a_trained_model_is_a_dictionary(tmp_path):
     pulse = np.hanning(40)[None]
     path = model_file(tmp_path, [pulse, np.zeros((1, 9)), pulse[:, :33] - 0.5])
-    found = kernels.find_dictionary(path)
+    found = dictionaries.find_dictionary(path)
     assert found.kernels.shape == (2, 1, 64)
     assert np.abs(found.kernels[0, 0, :40] / 2**14 - pulse[0] / np.linalg.norm(pulse)).max() < 0.02
     x = beats(3000)
@@ -636,7 +637,7 @@ def test_a_trained_model_is_a_dictionary(tmp_path):
         blob = san.compress(x, fs=360, prdn=8.0, dictionary=it)
         assert prdn_of(x, san.decompress(blob)) <= 8
     ramp = np.arange(1.0, 33)[None]
-    turned = kernels.find_dictionary(model_file(tmp_path, [ramp], decoder="paper"))
+    turned = dictionaries.find_dictionary(model_file(tmp_path, [ramp], decoder="paper"))
     assert turned.kernels[0, 0, 0] > turned.kernels[0, 0, -1]
 
 
@@ -654,10 +655,10 @@ def test_a_trained_model_is_a_dictionary(tmp_path):
 def test_models_that_are_no_dictionary(shapes, changes, words, tmp_path):
     path = model_file(tmp_path, [np.ones(shape) for shape in shapes], **changes)
     with pytest.raises(ValueError, match=words):
-        kernels.find_dictionary(path)
+        dictionaries.find_dictionary(path)
     with pytest.raises(FileNotFoundError, match="no run folder"):
         (tmp_path / "empty").mkdir()
-        kernels.find_dictionary(tmp_path / "empty")
+        dictionaries.find_dictionary(tmp_path / "empty")
 
 
 @pytest.mark.parametrize("without", [(), ("numba",)], ids=["with numba", "without numba"])

@@ -8,23 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from san.codec import (
-    bands,
-    chunk,
-    dictionary,
-    events,
-    learning,
-    mixing,
-    pursuit,
-    range_coder,
-    search,
-    tables,
-    transform,
-    wavelet,
-)
-from san.codec.chunk import Target
+from san.codec.entropy import logistic, mixing, range_coder
 from san.codec.errors import CodecError
-from san.codec.transform import Plan, Setting
+from san.codec.modes import bands, dictionary, events, payload, transform, wavelet
+from san.codec.modes.transform import Plan, Setting
+from san.codec.search import learning, pursuit, search
+from san.codec.search.coding import Target, encode_signal
 
 NONE = np.zeros(0, np.int64)
 
@@ -58,7 +47,7 @@ def test_no_entry_of_a_table_is_near_the_middle_of_two_integers():
 
 
 def test_the_tables_are_the_ones_of_the_format():
-    assert hashlib.sha256(tables.all_tables().astype("<i4").tobytes()).hexdigest() == (
+    assert hashlib.sha256(logistic.all_tables().astype("<i4").tobytes()).hexdigest() == (
         "3d1014f7ba0fbf374c61a1c14364fe184d0e906bb8a6e7002318d941199ce244"
     )
 
@@ -231,10 +220,10 @@ def test_noise_needs_no_kernels():
 
 
 def coded(x, target, **options):
-    found = chunk.encode_signal(x, target, **{"fs": 360, "chunk_samples": 1 << 20, **options})
+    found = encode_signal(x, target, **{"fs": 360, "chunk_samples": 1 << 20, **options})
     samples = options.get("chunk_samples", 1 << 20)
     pieces = [
-        chunk.decode_payload(p, min(samples, len(x) - i * samples), x.shape[1], found.dictionary)
+        payload.decode_payload(p, min(samples, len(x) - i * samples), x.shape[1], found.dictionary)
         for i, p in enumerate(found.payloads)
     ]
     return found, np.concatenate(pieces)
@@ -363,7 +352,7 @@ def test_a_useless_dictionary_is_left_aside():
 @settings(max_examples=300, deadline=None)
 def test_any_bytes_are_a_payload_or_an_error(data, n, columns):
     try:
-        assert chunk.decode_payload(data, n, columns, None).shape == (n, columns)
+        assert payload.decode_payload(data, n, columns, None).shape == (n, columns)
     except CodecError:
         pass
 
@@ -375,6 +364,6 @@ def test_any_bytes_after_a_dictionary_are_a_payload_or_an_error(data, n):
     plan = Plan(Setting((400,), 3), None)
     shared = transform.learn_from(beats(500), plan, dictionary.quantize(kernels))
     try:
-        assert chunk.decode_payload(b"\0" + data, n, 1, shared).shape == (n, 1)
+        assert payload.decode_payload(b"\0" + data, n, 1, shared).shape == (n, 1)
     except CodecError:
         pass

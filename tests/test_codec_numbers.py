@@ -8,12 +8,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from san.codec import numbers, steps
-from san.codec.bits import PARTS, bits_of, join_bits, split_bits
 from san.codec.errors import CodecError, CorruptStream
-from san.codec.gaps import find_gaps
-from san.codec.grids import BITS, GAIN, POWER, Scale, find_grid
-from san.codec.numbers import Representation, represent, restore
+from san.codec.numbers import integers as numbers
+from san.codec.numbers import steps
+from san.codec.numbers.bits import PARTS, bits_of, join_bits, split_bits
+from san.codec.numbers.gaps import find_gaps
+from san.codec.numbers.grids import BITS, GAIN, POWER, Scale, find_grid
+from san.codec.numbers.integers import Representation, represent, restore
 
 INTEGERS = ["int8", "int16", "int32", "uint8", "uint16"]
 FLOATS = ["float32", "float64"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from san.codec.errors import CodecError
-from san.codec.predictive import decode, encode
+from san.codec.modes.predictive import decode, encode
 
 MOST, LEAST = 2**31 - 1, -(2**31)
 

@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import san
-from san.codec.attachments import Attachment, restored
+from san.codec.container.attachments import Attachment, restored
+from san.codec.container.header import TARGETS, unpack_footer, unpack_header
+from san.codec.container.stream import MAGIC, Footer, Header, Limits, StreamReader, StreamWriter
+from san.codec.entropy.varints import (
+    read_varint,
+    read_varints,
+    write_signed,
+    write_varint,
+    write_varints,
+)
 from san.codec.errors import (
     CodecError,
     CorruptStream,
@@ -22,17 +31,8 @@ from san.codec.errors import (
     UnsupportedVersion,
     WrongDictionary,
 )
-from san.codec.grids import BITS, GAIN, POWER, STEP, Scale
-from san.codec.header import TARGETS, unpack_footer, unpack_header
-from san.codec.numbers import DTYPES, Representation
-from san.codec.stream import MAGIC, Footer, Header, Limits, StreamReader, StreamWriter
-from san.codec.varints import (
-    read_varint,
-    read_varints,
-    write_signed,
-    write_varint,
-    write_varints,
-)
+from san.codec.numbers.grids import BITS, GAIN, POWER, STEP, Scale
+from san.codec.numbers.integers import DTYPES, Representation
 
 PLAIN = Header(Representation(np.dtype("int16"), 1, 1), 100, 360.0, "prdn", 8.0)
 

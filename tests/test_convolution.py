@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from san import convolution
-from san.convolution import reconstruction, similarity
+from san.networks import convolution
+from san.networks.convolution import reconstruction, similarity
 
 SHAPES = [  # signals (N, C, *size) and kernel (C, *kernel_size)
     ((1, 1, 1), (1, 1)),

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import wfdb
 
-from san import datasets, datasets_images, datasets_physionet, datasets_table, fetch, signals
-from san.fetch import MissingData
+from san import datasets, signals
+from san.data import epilepsy, fetch, images
+from san.data import physionet as datasets_physionet
+from san.data.fetch import MissingData
 
 
 @pytest.fixture
@@ -372,9 +374,7 @@ def table(alone, monkeypatch):
 def test_windows_of_a_recording_stay_together(table, alone):
     splits = datasets.load_splits("uci-epilepsy", data_dir=alone / "data")
     assert [split.x.shape for split in splits] == [(n, 1, 178) for n in (56, 12, 12)]
-    recordings, x, labels = datasets_table._read_table(
-        table, datasets.read_manifest("uci-epilepsy")
-    )
+    recordings, x, labels = epilepsy._read_table(table, datasets.read_manifest("uci-epilepsy"))
     train = splits.train.x[:, 0].astype(np.float64)
     assert train.min() == -1 and train.max() == 1
     groups = [set(recordings[_rows_of(split.x[:, 0], x)]) for split in splits]
@@ -391,7 +391,7 @@ def _rows_of(windows, x):
 
 def test_published_protocol_splits_by_row_in_file_order(table, alone):
     splits = datasets.load_splits("uci-epilepsy", protocol="published", data_dir=alone / "data")
-    _, x, _ = datasets_table._read_table(table, datasets.read_manifest("uci-epilepsy"))
+    _, x, _ = epilepsy._read_table(table, datasets.read_manifest("uci-epilepsy"))
     scaled = 2 * (x - x.min()) / (x.max() - x.min()) - 1
     whole = np.concatenate([split.x for split in splits])[:, 0]
     np.testing.assert_allclose(whole, scaled, atol=1e-6)
@@ -520,8 +520,8 @@ def test_mnist_itself(recordings):
 
 def test_torchvision_that_needs_no_help(monkeypatch):
     """Nothing is declared where the import works."""
-    monkeypatch.setattr(datasets_images, "_declare_operator", lambda name: pytest.fail("declared"))
-    assert datasets_images.import_torchvision("json").dumps({}) == "{}"
+    monkeypatch.setattr(images, "_declare_operator", lambda name: pytest.fail("declared"))
+    assert images.import_torchvision("json").dumps({}) == "{}"
 
 
 def test_torchvision_beside_a_cpu_build_of_torch(monkeypatch):
@@ -539,8 +539,8 @@ def test_torchvision_beside_a_cpu_build_of_torch(monkeypatch):
         assert name == declared[-1]
 
     monkeypatch.setattr("importlib.import_module", import_module)
-    monkeypatch.setattr(datasets_images, "_declare_operator", declare)
-    assert datasets_images.import_torchvision("torchvision.datasets") == "torchvision.datasets"
+    monkeypatch.setattr(images, "_declare_operator", declare)
+    assert images.import_torchvision("torchvision.datasets") == "torchvision.datasets"
     assert declared == ["nms", "qnms"]
 
 
@@ -551,7 +551,7 @@ def test_other_failures_of_torchvision_are_not_hidden(message, monkeypatch):
 
     monkeypatch.setattr("importlib.import_module", import_module)
     with pytest.raises(RuntimeError, match=message):
-        datasets_images.import_torchvision("torchvision.datasets")
+        images.import_torchvision("torchvision.datasets")
 
 
 # The list

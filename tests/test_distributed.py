@@ -12,8 +12,9 @@ import pytest
 import torch
 import trained_together
 
-from san import cli, runs
-from san.model import SAN
+from san import cli
+from san.networks.san import SAN
+from san.training import runs
 
 pytestmark = pytest.mark.skipif(
     not (torch.distributed.is_available() and torch.distributed.is_gloo_available()),

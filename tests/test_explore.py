@@ -11,9 +11,9 @@ import torch
 from conftest import check_page, show
 
 from san import metrics
-from san.explore import excerpt, explore_page
-from san.model import SAN
-from san.page import assemble, packed
+from san.networks.san import SAN
+from san.pages.explore import excerpt, explore_page
+from san.pages.page import assemble, packed
 
 RANDOM = np.random.default_rng(5)
 REAL = excerpt(None, start=20.0, samples=1200).x

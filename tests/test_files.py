@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import wfdb
 
-from san import arrays, datasets, streams
+from san import datasets
 from san.codec.decoder import Decoder, decompress
 from san.codec.encoder import compress
+from san.files import arrays, streams
 from san.signals import groups_of
 
 SECONDS = 20

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from san.model import ACTIVATIONS, SAN, SAN1d, SAN2d, sparsity_of
+from san.networks.san import ACTIVATIONS, SAN, SAN1d, SAN2d, sparsity_of
 
 RULES = {"identity": None, "relu": None, "top_k_absolutes": 4, "extrema_pool": 5, "extrema": 3}
 
@@ -80,7 +80,7 @@ def test_gradients_reach_every_kernel():
 
 def test_gradient_is_that_of_torch(monkeypatch):
     """Compiled and torch convolutions give the same gradient through the whole model."""
-    from san import convolution
+    from san.networks import convolution
 
     def gradients():
         model = make("extrema", [9, 4], channels=2)

@@ -10,8 +10,8 @@ from test_activations import SHAPES_2D, maps
 
 from san import SAN, Settings, Training
 from san.activations import competing_extrema, extrema
-from san.convolution import DECODERS
-from san.pursuit import refit_amplitudes
+from san.networks.convolution import DECODERS
+from san.networks.refit import refit_amplitudes
 
 SHAPES = st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 25))
 

@@ -12,13 +12,17 @@ import torch
 from conftest import check_page, show
 
 import san
-from san import report_page, report_run, report_signals, report_stream, runs
-from san.codec import transform
-from san.codec.chunk import payload_events
 from san.codec.decoder import Decoder
-from san.codec.dictionary import quantize
-from san.codec.events import Events
-from san.model import SAN
+from san.codec.modes import transform
+from san.codec.modes.dictionary import quantize
+from san.codec.modes.events import Events
+from san.codec.modes.payload import payload_events
+from san.networks.san import SAN
+from san.pages import reports
+from san.pages import run as report_run
+from san.pages import signals as report_signals
+from san.pages import stream as report_stream
+from san.training import runs
 
 HOSTILE = "</script><b id=bad>&\u2028"
 
@@ -61,7 +65,7 @@ def opened(browser, tmp_path):
 
     def open_page(content):
         path = tmp_path / "page.html"
-        path.write_text(report_page.report_page(content))
+        path.write_text(reports.report_page(content))
         browser.get(path.as_uri())
         time.sleep(0.3)
         return browser

@@ -15,8 +15,11 @@ import pytest
 import torch
 from PIL import Image
 
-from san import cli, datasets, datasets_physionet, fetch, reproduce, reproduction, tables
-from san.classify import Labelled, train_classifier
+from san import cli, datasets
+from san.data import fetch
+from san.data import physionet as datasets_physionet
+from san.paper import experiments, output, tables
+from san.paper.classifiers import Labelled, train_classifier
 
 COMMAND = [sys.executable, "-c", "from san.cli import main; main()"]
 
@@ -51,11 +54,11 @@ def bundled_as_mitdb(monkeypatch):
 
 
 def run_all(units, folder):
-    return [result for _, result in reproduce.run(units, folder)]
+    return [result for _, result in experiments.run(units, folder)]
 
 
 def test_a_plan_is_every_activation_protocol_and_seed():
-    units = reproduce.plan(["mnist", "physionet"], ["published", "corrected"], 2)
+    units = experiments.plan(["mnist", "physionet"], ["published", "corrected"], 2)
     assert len(units) == 2 * 5 * 2 + 15 * 5 * 2 * 2
     assert len(set(units)) == len(units)
 
@@ -73,17 +76,17 @@ def test_a_plan_is_every_activation_protocol_and_seed():
 )
 def test_a_plan_of_unknown_names_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        reproduce.plan(*arguments)
+        experiments.plan(*arguments)
 
 
 def test_nothing_is_done_twice(tmp_path, bundled_as_mitdb):
-    units = reproduce.plan(["physionet"], ["published"], 1, records=["mitdb"])
+    units = experiments.plan(["physionet"], ["published"], 1, records=["mitdb"])
     first = run_all(units, tmp_path)
     files = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert len(files) == 5
     assert run_all(units, tmp_path) == first
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files
-    more = reproduce.plan(["physionet"], ["published"], 2, records=["mitdb"])
+    more = experiments.plan(["physionet"], ["published"], 2, records=["mitdb"])
     run_all(more, tmp_path)
     assert {path: path.stat().st_mtime_ns for path in files} == files
     assert len(list(tmp_path.iterdir())) == 10
@@ -91,7 +94,7 @@ def test_nothing_is_done_twice(tmp_path, bundled_as_mitdb):
 
 def test_published_chooses_on_test_and_corrected_on_validation(tmp_path, bundled_as_mitdb):
     for protocol, by in (("published", "phi"), ("corrected", "validation_phi")):
-        units = reproduce.plan(["physionet"], [protocol], 1, records=["mitdb"])
+        units = experiments.plan(["physionet"], [protocol], 1, records=["mitdb"])
         for result in run_all(units, tmp_path):
             best = min(result["rows"], key=lambda row: row[by])
             assert result["chosen"] == best["kernel_size"]
@@ -101,7 +104,7 @@ def test_published_chooses_on_test_and_corrected_on_validation(tmp_path, bundled
 
 
 def test_a_corrupt_result_is_named(tmp_path, bundled_as_mitdb):
-    units = reproduce.plan(["physionet"], ["published"], 1, records=["mitdb"])[:1]
+    units = experiments.plan(["physionet"], ["published"], 1, records=["mitdb"])[:1]
     run_all(units, tmp_path)
     (path,) = tmp_path.iterdir()
     path.write_text("{")
@@ -129,7 +132,7 @@ def test_the_command_writes_tables_and_figures(tmp_path, monkeypatch, capsys, bu
     assert len(rows) == (5 * 2 * 2 + 2) * 4
     assert sum(int(row["chosen"]) for row in rows) == len(rows) // 4
     assert all(row["seed"] and row["settings"] and row["data_sha256"] for row in rows)
-    assert len(reproduction.read(folder)) == 22
+    assert len(output.read(folder)) == 22
     pictures = sorted((folder / "figures").glob("*.png"))
     assert len(pictures) == 10
     for picture in pictures:
@@ -159,9 +162,9 @@ def test_a_killed_reproduction_goes_on(tmp_path, recordings):
 def test_the_published_curves_come_out_again(tmp_path, recordings):
     """Three records whose curves do not hang on the random start."""
     records = ["bidmc", "emgdb", "ctu-uhb-ctgdb"]
-    units = reproduce.plan(["physionet"], ["published"], 1, records=records)
+    units = experiments.plan(["physionet"], ["published"], 1, records=records)
     sparse = [unit for unit in units if unit.activation in ("extrema", "extrema_pool")]
-    results = [r for _, r in reproduce.run(sparse, tmp_path, str(recordings))]
+    results = [r for _, r in experiments.run(sparse, tmp_path, str(recordings))]
     for curve in tables.compare_curves(results):
         assert curve.median_difference <= 0.03
         assert curve.rank_correlation >= 0.9
@@ -189,8 +192,8 @@ def test_a_part_of_fashion_mnist_is_marked_as_such(recordings, alone):
 
 def test_a_classified_experiment_has_accuracies(tmp_path, recordings, alone, monkeypatch):
     monkeypatch.setitem(datasets.read_manifest("fashion-mnist")["corrected"], "kernel_sizes", "4")
-    units = reproduce.plan(["fashion-mnist"], ["corrected"], 1)
-    results = [r for _, r in reproduce.run(units[-1:], tmp_path, str(recordings))]
+    units = experiments.plan(["fashion-mnist"], ["corrected"], 1)
+    results = [r for _, r in experiments.run(units[-1:], tmp_path, str(recordings))]
     (row,) = results[0]["rows"]
     assert 0.4 < row["accuracy"] <= row["baseline"] + 0.05 < 1
     (line,) = tables.best_lines(results)
@@ -213,7 +216,7 @@ def test_the_chosen_epoch_is_at_least_as_good_on_validation_as_the_last():
 
 
 def test_json_holds_no_more_than_numbers_and_words(tmp_path, bundled_as_mitdb):
-    units = reproduce.plan(["physionet"], ["published"], 1, records=["mitdb"])[-1:]
+    units = experiments.plan(["physionet"], ["published"], 1, records=["mitdb"])[-1:]
     run_all(units, tmp_path)
     content = json.loads(next(tmp_path.iterdir()).read_text())
     assert {"settings", "versions", "data_sha256", "history", "kernels", "seconds"} <= set(content)

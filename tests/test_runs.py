@@ -15,8 +15,10 @@ import pytest
 import torch
 from PIL import Image
 
-from san import datasets, fetch, runs
-from san.model import SAN
+from san import datasets
+from san.data import fetch
+from san.networks.san import SAN
+from san.training import runs
 
 SAN_COMMAND = [sys.executable, "-c", "from san.cli import main; main()"]
 QUICK = {"kernel_sizes": "40,60", "epochs": 2, "kernels": 1}

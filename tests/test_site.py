@@ -18,7 +18,7 @@ DOCS = ROOT / "docs"
 PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "how-to").glob("*.md"))]
 MODULES = (  # beside `san`
     "san.archive",
-    "san.chunks",
+    "san.codec.ndarray",
     "san.codec.errors",
     "san.datasets",
     "san.metrics",

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from san import datasets
-from san.settings import Settings, parse_kernel_sizes
-from san.train import Scores, Training, evaluate
+from san.training.settings import Settings, parse_kernel_sizes
+from san.training.train import Scores, Training, evaluate
 
 
 def beats(seed=0, signals=6, samples=300, m=21):

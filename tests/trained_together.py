@@ -6,9 +6,10 @@ import sys
 
 import numpy as np
 
-from san import datasets, distributed, processes
-from san.settings import Settings
-from san.train import Training
+from san import datasets
+from san.training import distributed, processes
+from san.training.settings import Settings
+from san.training.train import Training
 
 # Six signals in batches of five: one process has nothing of the last batch.
 CASES = {

@@ -9,17 +9,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .accuracy import Accuracy
-from .chunk import Coded, Target, encode_signal
-from .decoder import decode_chunk
-from .dictionary import Dictionary
-from .gaps import crop_gaps, pack_gaps
-from .grids import BITS
-from .header import Footer
-from .info import SECTIONS
-from .numbers import Representation, restore
-from .options import Progress, Request
-from .steps import within_dtype
+from san.codec.container.header import Footer
+from san.codec.decoder import decode_chunk
+from san.codec.info import SECTIONS
+from san.codec.modes.dictionary import Dictionary
+from san.codec.numbers.accuracy import Accuracy
+from san.codec.numbers.gaps import crop_gaps, pack_gaps
+from san.codec.numbers.grids import BITS
+from san.codec.numbers.integers import Representation, restore
+from san.codec.numbers.steps import within_dtype
+from san.codec.options import Progress, Request
+from san.codec.search.coding import Coded, Target, encode_signal
 
 SHORTEST = 8  # samples of a chunk that has wavelet coefficients
 TRIES = 4  # to meet a PRDN that what lies between the grid's points, or gaps, make larger

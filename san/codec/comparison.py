@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from .accuracy import Accuracy
-from .decoder import Decoder
-from .info import Info
-from .options import Progress, silent
+from san.codec.decoder import Decoder
+from san.codec.info import Info
+from san.codec.numbers.accuracy import Accuracy
+from san.codec.options import Progress, silent
 
 ROUNDING = 1 + 1e-9  # of sums that were added in another order
 

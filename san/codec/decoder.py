@@ -1,6 +1,6 @@
 """How a stream becomes the array again: all of it, a part, or a chunk at a time.
 
-A chunk's payload is its gaps (floats only, see `gaps`) and what the coder wrote (see `chunk`).
+A chunk's payload is its gaps (floats only, see `gaps`) and what the coder wrote (see `payload`).
 """
 
 from collections.abc import Callable, Iterator
@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .dictionary import Dictionary, read
-from .errors import CorruptStream
-from .grids import BITS
-from .header import Header, Limits
-from .info import Info, describe
-from .kernels import Source, find_dictionary
-from .numbers import Representation, restore, unpack_gaps
-from .options import silent
-from .stream import StreamReader
+from san.codec.container.header import Header, Limits
+from san.codec.container.stream import StreamReader
+from san.codec.dictionaries import Source, find_dictionary
+from san.codec.errors import CorruptStream
+from san.codec.info import Info, describe
+from san.codec.modes.dictionary import Dictionary, read
+from san.codec.numbers.grids import BITS
+from san.codec.numbers.integers import Representation, restore, unpack_gaps
+from san.codec.options import silent
 
 
 def decompress(
@@ -217,8 +217,8 @@ class Decoder:
         >>> events.positions.shape == events.kernels.shape, events.amplitudes.shape[1]
         (True, 1)
         """
-        from .chunk import payload_events
-        from .transform import step_size
+        from san.codec.modes.payload import payload_events
+        from san.codec.modes.transform import step_size
 
         if self._reader.footer is None:
             raise ValueError("a source that cannot seek gives its chunks in their order")
@@ -267,7 +267,7 @@ def decode_chunk(
     CodecError
         If it is not what an encoder writes for so many samples.
     """
-    from .chunk import decode_payload
+    from san.codec.modes.payload import decode_payload
 
     position, gaps = 0, np.zeros((0, 4), np.int64)
     if samples == 0:

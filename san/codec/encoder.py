@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .block import Block, Samples, code_block, footer_of
-from .dictionary import Dictionary
-from .kernels import Source, sampling_rate
-from .numbers import represent
-from .options import (
+from san.codec.block import Block, Samples, code_block, footer_of
+from san.codec.container.header import sampling_rate
+from san.codec.container.stream import StreamWriter
+from san.codec.dictionaries import Source
+from san.codec.modes.dictionary import Dictionary
+from san.codec.numbers.integers import represent
+from san.codec.options import (
     SHORTEST_CHUNK,
     HeaderPlan,
     Progress,
@@ -23,7 +25,6 @@ from .options import (
     target_of,
     texts_of,
 )
-from .stream import StreamWriter
 
 SIZE_TRIES = 6
 
@@ -94,8 +95,9 @@ def compress(
     Notes
     -----
     Where floats lie on a grid, such as counts divided by a gain, they are coded as its integers.
-    Others need a step that the target can bear (see `san.codec.numbers.represent`). Floats whose
-    magnitudes are too different for that are coded without loss, also where `prdn` is the target.
+    Others need a step that the target can bear (see `san.codec.numbers.integers.represent`). Floats
+    whose magnitudes are too different for that are coded without loss, also where `prdn` is the
+    target.
 
     Before it is written, each chunk is decoded and compared with x.
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .errors import CorruptStream
-from .header import Limits
-from .stream import StreamReader
+from san.codec.container.header import Limits
+from san.codec.container.stream import StreamReader
+from san.codec.errors import CorruptStream
 
 SECTIONS = ("gaps", "events", "coefficients", "corrections", "predicted", "other")
 

@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .attachments import pack_attachments
-from .dictionary import Dictionary
-from .header import Header, Limits
-from .kernels import Source, find_dictionary, sampling_rate
-from .numbers import Representation
+from san.codec.container.attachments import pack_attachments
+from san.codec.container.header import Header, Limits, sampling_rate
+from san.codec.dictionaries import Source, find_dictionary
+from san.codec.modes.dictionary import Dictionary
+from san.codec.numbers.integers import Representation
 
 CHUNK_SAMPLES = 1 << 20  # of a channel, where nothing else is asked for
 CHUNK_VALUES = 1 << 22  # of all channels

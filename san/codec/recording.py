@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from .accuracy import Accuracy
-from .block import Block, Samples, code_block, footer_of
-from .chunk import Target, encode_signal
-from .dictionary import Dictionary
-from .errors import CodecError
-from .grids import BITS, EXPONENTS, POWER, Scale
-from .info import SECTIONS
-from .kernels import Source, sampling_rate
-from .numbers import Representation, integer_bounds, represent, to_integers
-from .options import (
+from san.codec.block import Block, Samples, code_block, footer_of
+from san.codec.container.header import sampling_rate
+from san.codec.container.stream import StreamWriter
+from san.codec.dictionaries import Source
+from san.codec.errors import CodecError
+from san.codec.info import SECTIONS
+from san.codec.modes.dictionary import Dictionary
+from san.codec.numbers.accuracy import Accuracy
+from san.codec.numbers.grids import BITS, EXPONENTS, POWER, Scale
+from san.codec.numbers.integers import Representation, integer_bounds, represent, to_integers
+from san.codec.options import (
     HeaderPlan,
     Request,
     Texts,
@@ -29,7 +30,7 @@ from .options import (
     target_of,
     texts_of,
 )
-from .stream import StreamWriter
+from san.codec.search.coding import Target, encode_signal
 
 HELD_VALUES = 1 << 18  # samples of a chunk, of all channels, where nothing else is asked for
 LEARNING = 1 << 17  # samples that are held back

@@ -1,0 +1,1 @@
+"""What an archive is made of: records, workers, the manifest, its verification."""

@@ -1,0 +1,293 @@
+"""What a record of an archive is, and how one becomes a stream in its place.
+
+WFDB headers, .edf, .bdf, .npy and .csv files are records. A header that is a segment of another
+record belongs to that one, and one without signals is none. Hidden files and folders are left out.
+"""
+
+import collections
+import errno
+import hashlib
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from san import storage
+
+if TYPE_CHECKING:
+    from san.codec.dictionaries import Source as DictionarySource
+    from san.codec.info import Info
+
+ENDINGS = (".hea", ".edf", ".bdf", ".npy", ".csv")
+STREAM = ".san"
+NO_ROOM = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+)  # other records would meet them too
+LONGEST_HEADER = 1 << 24  # bytes
+LONGEST_FAILURE = 500  # characters
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the records of an archive are coded, as `san.compress` takes it: exactly one target.
+
+    Attributes
+    ----------
+    prdn, max_error, lossless, bits_per_sample
+        The target.
+    dictionary : Dictionary or path, optional
+        Kernels to use instead of those learned on each record.
+    events, chunk_seconds, embed_dictionary
+        As `san.compress` takes them. A dictionary that is not embedded is kept in the archive.
+    fs : float, optional
+        Sampling rate in Hz of files that do not say.
+    physical : bool
+        Code WFDB records and EDF in physical units, as floats.
+    annotations : bool
+        Attach the annotation files of WFDB records.
+
+    Examples
+    --------
+    >>> Options(prdn=8.0).settings()["target"], Options(lossless=True).settings()["value"]
+    ('prdn', 0.0)
+    """
+
+    prdn: float | None = None
+    max_error: float | None = None
+    lossless: bool = False
+    bits_per_sample: float | None = None
+    dictionary: "DictionarySource | None" = None
+    events: bool = True
+    chunk_seconds: float | None = None
+    embed_dictionary: bool = True
+    fs: float | None = None
+    physical: bool = False
+    annotations: bool = True
+
+    @property
+    def target(self) -> dict[str, Any]:
+        """The arguments of `san.compress` that are the target."""
+        return {
+            "prdn": self.prdn,
+            "max_error": self.max_error,
+            "lossless": self.lossless,
+            "bits_per_sample": self.bits_per_sample,
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the bytes of streams, as JSON holds it.
+
+        Raises
+        ------
+        ValueError
+            If there is not exactly one target, or a number is none.
+        FileNotFoundError
+            If the dictionary is not there.
+        """
+        import numpy as np
+
+        from san.codec.container.header import sampling_rate
+        from san.codec.dictionaries import find_dictionary
+        from san.codec.numbers.integers import represent
+        from san.codec.options import samples_of_chunks, target_of
+
+        represent(np.zeros(0), **self.target)  # checks the target
+        kind, value = target_of(self.max_error, self.prdn, self.lossless, self.bits_per_sample)
+        samples_of_chunks(self.chunk_seconds, self.fs or 1.0, 1)
+        if self.dictionary is None and not self.embed_dictionary:
+            raise ValueError("embed_dictionary=False needs a dictionary to name")
+        if self.dictionary is not None and not self.events:
+            raise ValueError("a dictionary is of no use with events=False: give one of them")
+        sha256 = None if self.dictionary is None else find_dictionary(self.dictionary).sha256
+        return {
+            "target": kind,
+            "value": value,
+            "dictionary": sha256,
+            "embed_dictionary": self.embed_dictionary,
+            "events": self.events,
+            "chunk_seconds": self.chunk_seconds,
+            "fs": sampling_rate(self.fs) or None,
+            "physical": self.physical,
+            "annotations": self.annotations,
+        }
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record below the folder that is archived; all paths are relative, with `/`."""
+
+    path: str
+    stream: str
+    files: dict[str, list[int] | None]  # bytes and mtime in ns of each, None where it is missing
+    problem: str = ""  # why it cannot be coded, known beforehand
+
+    @property
+    def bytes(self) -> int:
+        """Of all its files."""
+        return sum(known[0] for known in self.files.values() if known)
+
+
+def code_record(path: Path, options: Options) -> "tuple[bytes, Info]":
+    """The stream of one record, and what it says of itself."""
+    from san.codec.info import inspect
+    from san.files import streams
+
+    blob = streams.encode_file(
+        path,
+        fs=options.fs,
+        physical=options.physical,
+        annotations=options.annotations,
+        **options.target,
+        dictionary=options.dictionary,
+        events=options.events,
+        chunk_seconds=options.chunk_seconds,
+        embed_dictionary=options.embed_dictionary,
+    )
+    return blob, inspect(blob)
+
+
+def store_record(source: Path, out: Path, options: Options, record: Record) -> dict[str, Any]:
+    """Code a record, write its stream, and return its line of the manifest.
+
+    Raises
+    ------
+    OSError
+        If there is no room for the stream. What else goes wrong is in the line.
+    """
+    begin = time.perf_counter()
+    row: dict[str, Any] = {"source": record.path, "files": record.files}
+    try:
+        if record.problem:
+            raise ValueError(record.problem)
+        blob, info = code_record(source / record.path, options)
+        path = out / record.stream
+        path.parent.mkdir(parents=True, exist_ok=True)
+        storage.write(path, blob)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise
+        return row | {"failure": in_words(error)}
+    return row | {
+        "stream": record.stream,
+        "sha256": hashlib.sha256(blob).hexdigest(),
+        "bytes": info.bytes,
+        "samples": info.shape[0],
+        "channels": info.shape[1] if len(info.shape) > 1 else 1,
+        "dtype": info.dtype.name,
+        "ratio": info.compression_ratio,
+        "target": info.target,
+        "value": info.value,
+        "largest_error": _finite(info.largest_error),
+        "prdn": _finite(info.prdn),
+        "seconds": round(time.perf_counter() - begin, 4),
+    }
+
+
+def in_words(error: BaseException) -> str:
+    """One line of an error; its kind too where the message alone says little."""
+    text = " ".join(str(error).split())
+    if not isinstance(error, (ValueError, OSError)) or not text:
+        text = f"{type(error).__name__}: {text}".rstrip(": ")
+    return text[:LONGEST_FAILURE]
+
+
+def find_records(folder: Path) -> list[Record]:
+    """All records below a folder, sorted by path; what cannot be read has a problem."""
+    found, beside, records = [], collections.defaultdict(list), []
+    for path, problem in _walk(folder):
+        if problem:
+            records.append(Record(path, "", {}, problem))
+        elif _is_record(path):
+            found.append(path)
+        elif not path.endswith(STREAM):
+            beside[os.path.splitext(path)[0]].append(path)
+    headers = {path: _named_in(folder / path) for path in found if path.endswith(".hea")}
+    segments = {_beside(path, name) for path, named in headers.items() for name in named.segments}
+    taken: dict[str, str] = {}
+    for path in sorted(found):
+        named = headers.get(path)
+        if path in segments or (named is not None and named.empty):
+            continue
+        stream = path.removesuffix(".hea") + STREAM
+        problem = f"its stream would be that of {taken[stream]}" if stream in taken else ""
+        taken.setdefault(stream, path)
+        files = [path]
+        if named is not None:  # its annotations have its name
+            files = _files_of(path, headers) + sorted(beside[path.removesuffix(".hea")])
+        known = {name: _known(folder / name) for name in files}
+        records.append(Record(path, stream, known, problem))
+    return sorted(records, key=lambda record: record.path)
+
+
+def _is_record(path: str) -> bool:
+    ending = os.path.splitext(path)[1]
+    return ending in ENDINGS or ending.lower() in (".edf", ".bdf")
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, str]]:
+    """All files, and folders that cannot be read, with the reason."""
+    unreadable: list[OSError] = []
+    for place, folders, names in os.walk(folder, onerror=unreadable.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            if not name.startswith("."):
+                yield (Path(place) / name).relative_to(folder).as_posix(), ""
+    for error in unreadable:
+        yield Path(error.filename).relative_to(folder).as_posix(), in_words(error)
+
+
+@dataclass(frozen=True)
+class _Header:
+    """The names in a WFDB header."""
+
+    signals: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    empty: bool = False  # it says that the record has no signal
+
+
+def _named_in(path: Path) -> _Header:
+    """What a header names; nothing where it is no header, which its reader will say."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LONGEST_HEADER).decode("utf-8", "replace")
+    except OSError:
+        return _Header()
+    lines = [line.split() for line in content.splitlines() if line.strip()[:1] not in ("", "#")]
+    if not lines or len(lines[0]) < 2:
+        return _Header()
+    named = tuple(dict.fromkeys(line[0] for line in lines[1:] if line[0] != "~"))
+    if "/" in lines[0][0]:
+        return _Header(segments=tuple(name + ".hea" for name in named))
+    return _Header(signals=named, empty=lines[0][1] == "0")
+
+
+def _files_of(path: str, headers: dict[str, _Header]) -> list[str]:
+    """A header, the files that it names, and those that its segments name."""
+    files = [path]
+    for name in headers[path].segments:
+        segment = _beside(path, name)
+        files += [segment, *(_beside(segment, n) for n in headers.get(segment, _Header()).signals)]
+    files += [_beside(path, name) for name in headers[path].signals]
+    return list(dict.fromkeys(files))
+
+
+def _beside(path: str, name: str) -> str:
+    return os.path.normpath(os.path.join(os.path.dirname(path), name)).replace(os.sep, "/")
+
+
+def _known(path: Path) -> list[int] | None:
+    try:
+        stat = path.stat()
+    except (OSError, ValueError):
+        return None
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

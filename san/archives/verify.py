@@ -1,0 +1,186 @@
+"""What is wrong with an archive: every stream is read, decoded, and compared with its record."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from san.archives import manifest as manifest_file
+from san.archives import workers
+from san.archives.manifest import Manifest, Row, dictionary_path
+from san.archives.record import STREAM, in_words
+
+Progress = Callable[[int, int, float], None]
+UNFINISHED = "the run that wrote it did not end: the same command goes on"
+FOREIGN = "no record of the manifest has this stream"
+
+
+@dataclass
+class Verification:
+    """What was found in an archive.
+
+    Attributes
+    ----------
+    streams : int
+        That were checked.
+    compared : int
+        How many of them were compared with their records.
+    problems : dict of str to str
+        What is wrong, by the path of the stream, or of the record that has none.
+    seconds : float
+    """
+
+    streams: int = 0
+    compared: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def verify(
+    out: str | Path,
+    data: str | Path | None = None,
+    *,
+    jobs: int | None = None,
+    client: Any = None,
+    progress: Progress | None = None,
+) -> Verification:
+    """Check every stream of an archive.
+
+    Each must be there, have its SHA-256, and decode. Where its record is at hand, the errors are
+    measured and compared with what the stream promises.
+
+    Parameters
+    ----------
+    out : str or Path
+        The folder that `archive` wrote.
+    data : str or Path, optional
+        The folder of the records; by default the one that was archived, where that is there.
+    jobs, client, progress
+        As `archive` takes them.
+
+    Returns
+    -------
+    Verification
+        An archive is as it should be if it has no problems.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no manifest, or no such folder of records.
+    ValueError
+        If the manifest is none.
+    BlockingIOError
+        If a run is at work in out.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from san.archive import Options, archive
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     _ = archive("datasets/sample", out, Options(max_error=5, events=False), jobs=1)
+    ...     good = verify(out, jobs=1)
+    ...     _ = Path(out, "mitdb_208.san").write_bytes(b"no stream")
+    ...     bad = verify(out, jobs=1)
+    >>> good.streams, good.compared, good.problems
+    (1, 1, {})
+    >>> bad.problems
+    {'mitdb_208.san': 'its SHA-256 is not that of the manifest'}
+    """
+    begin = time.perf_counter()
+    out, jobs = Path(out).resolve(), workers.processes(jobs)
+    manifest = manifest_file.read(out)
+    if manifest is None:
+        raise FileNotFoundError(f"{out} has no {manifest_file.NAME}: it is no archive")
+    folder = Path(manifest.source if data is None else data).resolve()
+    if data is not None and not folder.is_dir():
+        raise FileNotFoundError(f"the folder {folder} is not there")
+    with manifest_file.unchanging(out):
+        found = Verification(problems=_problems_of_the_whole(manifest, out))
+        rows = [row for row in manifest.rows.values() if "failure" not in row]
+        work = partial(check_stream, out, folder)
+        total, done = sum(map(_size, rows)) or 1, 0
+        with closing(workers.run(work, rows, _size, jobs, client)) as answers:
+            for row, answer in answers:
+                if isinstance(answer, workers.Killed):
+                    answer = (False, str(answer))
+                compared, problem = answer
+                found.streams, found.compared = found.streams + 1, found.compared + compared
+                if problem:
+                    found.problems[row["stream"]] = problem
+                done += _size(row)
+                if progress is not None:
+                    progress(found.streams, len(rows), done / total)
+    found.problems = dict(sorted(found.problems.items()))
+    found.seconds = time.perf_counter() - begin
+    return found
+
+
+def check_stream(out: Path, folder: Path, row: Row) -> tuple[bool, str]:
+    """Whether a stream was compared with its record, and what is wrong with it."""
+    path, record, compared = out / row["stream"], folder / row["source"], False
+    try:
+        with open(path, "rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != row["sha256"]:
+                return False, "its SHA-256 is not that of the manifest"
+            file.seek(0)
+            compared = record.is_file()
+            problem = _problem_of(file, out, record if compared else None, row)
+    except Exception as error:
+        problem = in_words(error)
+    if problem and compared and not _is_same(folder, row):
+        problem += "; the record has changed since"
+    return compared, problem
+
+
+def _problem_of(file: Any, out: Path, record: Path | None, row: Row) -> str:
+    from san.codec.decoder import Decoder
+    from san.codec.info import inspect
+    from san.files import streams
+
+    info, dictionary = inspect(file), None
+    if info.dictionary_sha256 is not None and not info.dictionary_carried:
+        dictionary = dictionary_path(out, info.dictionary_sha256)
+    file.seek(0)
+    decoder = Decoder(file, dictionary=dictionary)
+    if record is None:
+        samples = sum(len(part) for part in decoder)
+        return "" if samples == row["samples"] else f"it has {samples} samples"
+    broken = streams.compare_file(record, decoder).broken
+    return f"it does not keep its word: {'; '.join(broken)}" if broken else ""
+
+
+def _problems_of_the_whole(manifest: Manifest, out: Path) -> dict[str, str]:
+    """What can be said without reading a stream."""
+    problems = {} if manifest.finished else {manifest_file.NAME: UNFINISHED}
+    if manifest.damaged and manifest.finished:
+        lines = ", ".join(map(str, manifest.damaged[:10]))
+        problems[manifest_file.NAME] = f"damaged in line {lines}"
+    known = {row["stream"] for row in manifest.rows.values() if "stream" in row}
+    for path in out.rglob(f"*{STREAM}"):
+        name = path.relative_to(out).as_posix()
+        if name not in known and not path.name.startswith("."):
+            problems[name] = FOREIGN
+    for row in manifest.rows.values():
+        if "failure" in row:
+            problems[row["source"]] = f"it has no stream: {row['failure']}"
+    return problems
+
+
+def _is_same(folder: Path, row: Row) -> bool:
+    """Whether the files of a record are as long and as old as they were."""
+    for name, known in row["files"].items():
+        try:
+            stat = (folder / name).stat()
+        except OSError:
+            return False
+        if known != [stat.st_size, stat.st_mtime_ns]:
+            return False
+    return True
+
+
+def _size(row: Row) -> int:
+    return int(row["bytes"])

@@ -1,0 +1,1 @@
+"""The file format: header, chunks with checksums, attachments, footer."""

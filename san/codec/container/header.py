@@ -1,0 +1,358 @@
+"""What a stream says of itself before its chunks and after them, and how much a reader accepts."""
+
+import hashlib
+import math
+import struct
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from san.codec.entropy.varints import Fields, write_text, write_varint, write_varints
+from san.codec.errors import CodecError, CorruptStream, LimitExceeded, WrongDictionary
+from san.codec.numbers.representation import (
+    DTYPES,
+    Representation,
+    pack_representation,
+    unpack_representation,
+)
+
+TARGETS = ("lossless", "max_error", "prdn", "bits_per_sample")
+INDEX_STEP = 16  # chunks from one entry of the index to the next
+MOST_CHUNKS = 2**32  # a chunk's number has four bytes
+_TWO_DIMENSIONS = 16
+_NO_DICTIONARY, _CARRIED, _NAMED = range(3)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a reader accepts; every one is checked before memory is taken.
+
+    Parameters
+    ----------
+    samples : int
+        Of a channel, in the whole stream.
+    channels : int
+    chunk_values : int
+        Samples times channels of a chunk.
+    header_bytes : int
+        Of the header without its dictionary, and of the footer.
+    dictionary_bytes : int
+        Of a dictionary carried in the stream.
+    payload_bytes : int, optional
+        Of a chunk's payload; by default 64 + 9 · samples · channels of a chunk.
+    attachments : int
+        Files that travel with the stream.
+    attachment_bytes : int
+        Of all of them together.
+
+    Examples
+    --------
+    >>> import san
+    >>> blob = san.compress(np.zeros(1000, np.int16), lossless=True)
+    >>> san.decompress(blob, limits=san.Limits(samples=100))
+    Traceback (most recent call last):
+    ...
+    san.codec.errors.LimitExceeded: the stream declares 1000 samples, limit 100: raise it with \
+Limits(samples=1000)
+    """
+
+    samples: int = 2**33
+    channels: int = 1024
+    chunk_values: int = 2**26
+    header_bytes: int = 2**20
+    dictionary_bytes: int = 2**24
+    payload_bytes: int | None = None
+    attachments: int = 256
+    attachment_bytes: int = 2**26
+
+    def check(self, name: str, found: int) -> None:
+        """Raise LimitExceeded if what a stream declares is above the field of this name."""
+        limit = getattr(self, name)
+        if found > limit:
+            raise LimitExceeded(name, found, limit)
+
+    def check_payload(self, header: "Header", found: int) -> None:
+        """Raise LimitExceeded if a payload is longer than a chunk of this stream needs."""
+        limit = self.payload_bytes
+        if limit is None:
+            limit = 64 + 9 * header.chunk_samples * header.representation.channels
+        if found > limit:
+            raise LimitExceeded("payload_bytes", found, limit)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a stream begins with.
+
+    Parameters
+    ----------
+    representation : Representation
+        Dtype, dimensions, channels, and how integers become samples.
+    chunk_samples : int
+        Of every chunk but the last, which may be shorter.
+    sampling_rate : float
+        In Hz; 0 if unknown.
+    target : str
+        One of `TARGETS`.
+    value : float
+        Of the target; 0 for lossless.
+    units, names : tuple of str
+        None, one for all channels, or one for each; at most 64 bytes each in UTF-8.
+    dictionary : bytes, optional
+        Carried in the stream.
+    dictionary_sha256 : bytes, optional
+        32 bytes that name a dictionary which is not carried.
+
+    Raises
+    ------
+    ValueError
+        If a field is not as said here.
+
+    Examples
+    --------
+    >>> header = Header(Representation(np.dtype("int16"), 1, 1), 3600, 360.0, "prdn", 8.0)
+    >>> len(pack_header(header))
+    24
+    """
+
+    representation: Representation
+    chunk_samples: int
+    sampling_rate: float = 0.0
+    target: str = "lossless"
+    value: float = 0.0
+    units: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    dictionary: bytes | None = field(default=None, repr=False)
+    dictionary_sha256: bytes | None = None
+
+    def __post_init__(self) -> None:
+        channels = self.representation.channels
+        if self.representation.dimensions not in (1, 2) or channels < 1:
+            raise ValueError(f"an array must have one or two dimensions, got {self.representation}")
+        if self.representation.dimensions == 1 and channels != 1:
+            raise ValueError(f"an array of one dimension has one channel, got {channels}")
+        if self.chunk_samples < 1:
+            raise ValueError(f"chunk_samples must be 1 or more, got {self.chunk_samples}")
+        if not 0 <= self.sampling_rate < math.inf:
+            raise ValueError(f"sampling_rate must be finite, 0 or above, got {self.sampling_rate}")
+        if self.target not in TARGETS:
+            raise ValueError(f"target must be one of {', '.join(TARGETS)}, got {self.target!r}")
+        if not 0 <= self.value < math.inf or (self.target == "lossless" and self.value != 0):
+            raise ValueError(f"{self.target} cannot have the value {self.value}")
+        for what, texts in (("units", self.units), ("names", self.names)):
+            if len(texts) not in (0, 1, channels):
+                raise ValueError(f"{what} must be none, one or {channels}, got {len(texts)}")
+            for text in texts:
+                write_text(text)
+        if self.dictionary is not None and self.dictionary_sha256 is not None:
+            raise ValueError("a dictionary is carried or named, not both")
+        if self.dictionary_sha256 is not None and len(self.dictionary_sha256) != 32:
+            raise ValueError(f"a SHA-256 has 32 bytes, got {len(self.dictionary_sha256)}")
+
+    def needed_dictionary(self, given: bytes | None) -> bytes | None:
+        """The dictionary to decode with: the one carried, or the one given if it is the one named.
+
+        Raises
+        ------
+        WrongDictionary
+            If the stream names another one, or one where none was given.
+        """
+        if self.dictionary_sha256 is None:
+            return self.dictionary
+        digest = None if given is None else hashlib.sha256(given).digest()
+        if digest != self.dictionary_sha256:
+            raise WrongDictionary(self.dictionary_sha256, digest)
+        return given
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What a stream ends with.
+
+    Parameters
+    ----------
+    samples : int
+        Of each channel.
+    largest_error : float
+        Of any sample, in the signal's units.
+    prdn : float
+        Of the whole signal, in per cent; infinite if an error is left in a constant one.
+    sections : tuple of int
+        Bytes of each part of the payloads; may be empty.
+
+    Examples
+    --------
+    >>> Footer(samples=7200, largest_error=3.0, prdn=7.93).samples
+    7200
+    """
+
+    samples: int
+    largest_error: float = 0.0
+    prdn: float = 0.0
+    sections: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.samples < 0:
+            raise ValueError(f"samples must be 0 or more, got {self.samples}")
+        for name in ("largest_error", "prdn"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be 0 or above, got {getattr(self, name)}")
+
+
+def sampling_rate(fs: float | None) -> float:
+    """The rate that a header keeps: 0 where none is known."""
+    if fs is None:
+        return 0.0
+    rate = float(fs)
+    if not 0 < rate < np.inf:
+        raise ValueError(f"fs must be above 0 and finite, in Hz, got {fs}")
+    return rate
+
+
+def chunks_of(samples: int, header: Header) -> int:
+    """How many chunks a channel of this many samples has."""
+    return -(-samples // header.chunk_samples)
+
+
+def check_header(header: Header, limits: Limits) -> None:
+    """Raise LimitExceeded if a header declares more than the limits allow."""
+    channels = header.representation.channels
+    limits.check("channels", channels)
+    limits.check("chunk_values", header.chunk_samples * channels)
+
+
+def pack_header(header: Header) -> bytes:
+    """The body of a header block.
+
+    Examples
+    --------
+    >>> pack_header(Header(Representation(np.dtype("int16"), 1, 1), 3600)).hex()
+    '010100000000000000000000000000000000000000901c00'
+    """
+    representation = header.representation
+    code = DTYPES.index(representation.dtype) + _TWO_DIMENSIONS * (representation.dimensions - 1)
+    parts = [bytes([code]), write_varint(representation.channels)]
+    parts += [struct.pack("<d", header.sampling_rate), pack_representation(representation)]
+    for texts in (header.units, header.names):
+        parts.append(write_varint(len(texts)))
+        for text in texts:
+            parts.append(write_text(text))
+    parts.append(struct.pack("<Bd", TARGETS.index(header.target), header.value))
+    parts.append(write_varint(header.chunk_samples))
+    if header.dictionary is not None:
+        parts += [bytes([_CARRIED]), write_varint(len(header.dictionary)), header.dictionary]
+    elif header.dictionary_sha256 is not None:
+        parts += [bytes([_NAMED]), header.dictionary_sha256]
+    else:
+        parts.append(bytes([_NO_DICTIONARY]))
+    return b"".join(parts)
+
+
+def unpack_header(body: bytes, limits: Limits) -> Header:
+    """A header from its body.
+
+    Raises
+    ------
+    CorruptStream
+        If a field is not as `Header` says, or the fields do not end with the body.
+    LimitExceeded
+        If it declares more than the limits allow.
+    """
+    fields = Fields(body)
+    code = fields.byte()
+    dimensions, number = 1 + code // _TWO_DIMENSIONS, code % _TWO_DIMENSIONS
+    if dimensions > 2 or number >= len(DTYPES):
+        raise CorruptStream(f"no dtype has the code {code}")
+    channels = fields.varint()
+    limits.check("channels", channels)
+    if channels == 0 or (dimensions == 1 and channels > 1):
+        raise CorruptStream(f"an array of {dimensions} dimensions cannot have {channels} channels")
+    sampling_rate = fields.float64()
+    representation, fields.position = unpack_representation(
+        body, fields.position, DTYPES[number], dimensions, channels
+    )
+    units, names = _unpack_texts(fields, channels), _unpack_texts(fields, channels)
+    target = fields.byte()
+    if target >= len(TARGETS):
+        raise CorruptStream(f"no target has the code {target}")
+    value, chunk_samples = fields.float64(), fields.varint()
+    limits.check("chunk_values", chunk_samples * channels)
+    dictionary, digest = _unpack_dictionary(fields, limits)
+    fields.end()
+    limits.check("header_bytes", len(body) - len(dictionary or b""))
+    try:
+        return Header(
+            representation,
+            chunk_samples,
+            sampling_rate,
+            TARGETS[target],
+            value,
+            units,
+            names,
+            dictionary,
+            digest,
+        )
+    except CodecError:
+        raise
+    except ValueError as error:
+        raise CorruptStream(f"the header is corrupt: {error}") from error
+
+
+def _unpack_texts(fields: Fields, channels: int) -> tuple[str, ...]:
+    count = fields.varint()
+    if count not in (0, 1, channels):
+        raise CorruptStream(f"{count} texts cannot describe {channels} channels")
+    return tuple(fields.text() for _ in range(count))
+
+
+def _unpack_dictionary(fields: Fields, limits: Limits) -> tuple[bytes | None, bytes | None]:
+    kind = fields.byte()
+    if kind == _NO_DICTIONARY:
+        return None, None
+    if kind == _NAMED:
+        return None, fields.take(32)
+    if kind != _CARRIED:
+        raise CorruptStream(f"no dictionary has the kind {kind}")
+    length = fields.varint()
+    limits.check("dictionary_bytes", length)
+    return fields.take(length), None
+
+
+def pack_footer(footer: Footer, offsets: list[int], header: Header) -> bytes:
+    """The body of a footer; offsets are those of chunks 0, 16, 32 ... and of the end mark."""
+    counts = write_varints([footer.samples, chunks_of(footer.samples, header)])
+    errors = struct.pack("<dd", footer.largest_error, footer.prdn)
+    index = write_varints(np.diff(np.array(offsets, np.int64)))
+    return counts + errors + index + write_varints([len(footer.sections), *footer.sections])
+
+
+def unpack_footer(
+    body: bytes, header: Header, header_end: int, limits: Limits
+) -> tuple[Footer, np.ndarray]:
+    """A footer, and the offsets of chunks 0, 16, 32 ... and of the end mark (int64), of its body.
+
+    Raises
+    ------
+    CorruptStream
+        If its numbers do not agree with each other or with the header.
+    LimitExceeded
+        If it declares more samples than the limits allow.
+    """
+    fields = Fields(body)
+    samples, chunks = fields.varint(), fields.varint()
+    limits.check("samples", samples)
+    if chunks != chunks_of(samples, header):
+        raise CorruptStream(
+            f"{samples} samples are not {chunks} chunks of {header.chunk_samples} samples"
+        )
+    largest_error, prdn = fields.float64(), fields.float64()
+    distances = fields.varints(-(-chunks // INDEX_STEP) or 1)
+    if distances.max() > 2**62 // distances.size:
+        raise CorruptStream(f"the index has a distance of {distances.max()} bytes")
+    sections = fields.varints(fields.varint())
+    fields.end()
+    offsets = header_end + np.cumsum(np.append(0, distances))
+    try:
+        return Footer(samples, largest_error, prdn, tuple(sections.tolist())), offsets
+    except ValueError as error:
+        raise CorruptStream(f"the footer is corrupt: {error}") from error

@@ -1,0 +1,448 @@
+"""How a coded recording is laid out in a file: header, chunks with checksums, footer with an index.
+
+A stream is written in one pass and read in one pass; a file that can seek gives any chunk for a
+few bytes more. All integers are little-endian, varints are those of `varints`.
+
+    magic       93 53 41 4E, then the version: 01, or 03 of a stream with attachments
+    header      varint length, body, CRC32 of everything from the magic to the body
+    (files)     of version 03 only, see `attachments`
+    chunk       varint payload length + 1, payload, CRC32 of the chunk's number (4 bytes) + payload
+    ...
+    end         00
+    footer      varint length, body, CRC32 of everything from the end mark to the body, and in 4
+                bytes the size of end mark and footer with these 4 bytes
+
+The bodies are described in `header`.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from san.codec.container.attachments import Attachment, checksum, restored, unpack_directory
+from san.codec.container.header import (
+    INDEX_STEP,
+    MOST_CHUNKS,
+    Footer,
+    Header,
+    Limits,
+    check_header,
+    chunks_of,
+    pack_footer,
+    pack_header,
+    unpack_footer,
+    unpack_header,
+)
+from san.codec.container.source import Source
+from san.codec.entropy.varints import write_varint
+from san.codec.errors import (
+    CodecError,
+    CorruptStream,
+    LimitExceeded,
+    TruncatedStream,
+    UnsupportedVersion,
+)
+
+__all__ = ["MAGIC", "VERSIONS", "Footer", "Header", "Limits", "StreamReader", "StreamWriter"]
+
+MAGIC = b"\x93SAN"
+PLAIN, ATTACHED = 1, 3
+VERSIONS = (PLAIN, ATTACHED)
+WALKED = 1 << 16  # chunks looked at to tell a cut stream from one with bytes after its end
+
+
+def _crc(*parts: bytes) -> bytes:
+    value = 0
+    for part in parts:
+        value = zlib.crc32(part, value)
+    return struct.pack("<I", value)
+
+
+class StreamWriter:
+    """Writes a stream to a binary file object that need not seek.
+
+    Parameters
+    ----------
+    file : file object with `write`
+        It is neither flushed nor closed here.
+    limits : Limits
+        Nothing is written that a reader with these limits would refuse.
+
+    Examples
+    --------
+    >>> import io
+    >>> from san.codec.representation import Representation
+    >>> file = io.BytesIO()
+    >>> writer = StreamWriter(file)
+    >>> writer.write_header(Header(Representation(np.dtype("int16"), 1, 1), chunk_samples=100))
+    >>> writer.write_chunk(b"first")
+    >>> writer.write_chunk(b"second")
+    >>> writer.finish(Footer(samples=150))
+    >>> StreamReader(file.getvalue()).chunk(1)
+    b'second'
+    """
+
+    def __init__(self, file: Any, limits: Limits | None = None) -> None:
+        self._file = file
+        self._limits = limits or Limits()
+        self._header: Header | None = None
+        self._offsets: list[int] = []
+        self._finished = False
+        self.chunk_count = 0
+        self.written = 0  # bytes
+
+    def write_header(self, header: Header, attachments: bytes = b"") -> None:
+        """Write magic, version, header and what `pack_attachments` made, once and first.
+
+        Raises
+        ------
+        LimitExceeded
+            If the header is beyond the limits.
+        """
+        if self._header is not None:
+            raise RuntimeError("the header is written once")
+        check_header(header, self._limits)
+        body = pack_header(header)
+        self._limits.check("dictionary_bytes", len(header.dictionary or b""))
+        self._limits.check("header_bytes", len(body) - len(header.dictionary or b""))
+        version = ATTACHED if attachments else PLAIN
+        block = MAGIC + bytes([version]) + write_varint(len(body)) + body
+        self._write(block + _crc(block))
+        self._write(attachments)
+        self._header, self._offsets = header, [self.written]
+
+    def write_chunk(self, payload: bytes) -> None:
+        """Write the next chunk.
+
+        Raises
+        ------
+        LimitExceeded
+            If the payload is longer than a reader accepts.
+        """
+        header = self._ready()
+        self._limits.check_payload(header, len(payload))
+        number = self.chunk_count
+        if number >= MOST_CHUNKS:
+            raise ValueError(f"a stream has at most {MOST_CHUNKS} chunks: make them longer")
+        self._limits.check("samples", number * header.chunk_samples + 1)
+        if number and number % INDEX_STEP == 0:
+            self._offsets.append(self.written)
+        checksum = _crc(struct.pack("<I", number), payload)
+        self._write(write_varint(len(payload) + 1) + payload + checksum)
+        self.chunk_count += 1
+
+    def finish(self, footer: Footer) -> None:
+        """Write the end mark and the footer.
+
+        Raises
+        ------
+        ValueError
+            If its samples do not fill the chunks that were written.
+        """
+        header = self._ready()
+        self._limits.check("samples", footer.samples)
+        expected = chunks_of(footer.samples, header)
+        if expected != self.chunk_count:
+            raise ValueError(
+                f"{footer.samples} samples are {expected} chunks, and {self.chunk_count} were "
+                "written"
+            )
+        body = pack_footer(footer, [*self._offsets, self.written], header)
+        self._limits.check("header_bytes", len(body))
+        block = b"\0" + write_varint(len(body)) + body
+        self._write(block + _crc(block) + struct.pack("<I", len(block) + 8))
+        self._finished = True
+
+    def _ready(self) -> Header:
+        if self._header is None or self._finished:
+            raise RuntimeError("chunks come after the header and before the end")
+        return self._header
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            count = self._file.write(view)
+            if count is None:
+                raise BlockingIOError("the file would block: give one that waits")
+            self.written += count
+            view = view[count:]
+
+
+class StreamReader:
+    """Reads a stream from bytes or a binary file.
+
+    Parameters
+    ----------
+    source : bytes-like, or file object with `read`
+        Of a file that can seek, the stream is what lies from its position to its end, and its
+        footer is read first. Otherwise the footer is known when `chunks` has ended.
+    limits : Limits
+        What is accepted of a stream.
+    sequential : bool
+        Read as if the source could not seek: gives the chunks of a stream that was cut, as far
+        as they go.
+
+    Attributes
+    ----------
+    version : int
+    header : Header
+    attachments : tuple of Attachment
+    footer : Footer or None
+    chunk_count : int or None
+
+    Raises
+    ------
+    CodecError
+        If the stream is corrupt, truncated, of another version or beyond the limits.
+    TypeError
+        If the source is neither bytes nor a binary file.
+    """
+
+    def __init__(
+        self, source: Any, limits: Limits | None = None, *, sequential: bool = False
+    ) -> None:
+        self._source = Source(source)
+        self._random = self._source.size is not None and not sequential
+        self._limits = limits or Limits()
+        self.version, self.header = self._read_header()
+        self._after_header = self._source.position
+        self.attachments: tuple[Attachment, ...] = ()
+        self._files = self._after_header  # where the first of them is
+        self._stored: list[bytes] = []  # all of them, of a source that cannot seek
+        if self.version == ATTACHED:
+            self._read_directory()
+        self._first = self._source.position
+        self.footer: Footer | None = None
+        self.chunk_count: int | None = None
+        self._offsets = np.zeros(0, np.int64)
+        self._end = 0  # where the end mark is
+        self._next: tuple[int, int] | None = None  # a chunk and where it is
+        self._started = False
+        if self._random:
+            self._find_footer()
+
+    def chunk(self, number: int) -> bytes:
+        """The payload of one chunk; at most 15 lengths before it are read.
+
+        Raises
+        ------
+        IndexError
+            If there is no such chunk.
+        CorruptStream
+            If it does not agree with its checksum.
+        """
+        if not self._random or self.chunk_count is None:
+            raise ValueError("chunks of a source that cannot seek come in their order: chunks()")
+        if not 0 <= number < self.chunk_count:
+            raise IndexError(f"chunk {number} is not among the {self.chunk_count} of the stream")
+        known, position = number - number % INDEX_STEP, int(self._offsets[number // INDEX_STEP])
+        if self._next is not None and known < self._next[0] <= number:
+            known, position = self._next
+        for passed in range(known, number + 1):
+            if not self._first <= position < self._end:
+                raise CorruptStream(f"chunk {passed} is said to be at byte {position}")
+            self._source.seek(position)
+            if passed < number:
+                length = self._payload_length(passed)
+                if length is None:
+                    raise CorruptStream(f"the stream ends at chunk {passed}")
+                position = self._source.position + length + 4
+        payload = self._read_chunk(number)
+        if payload is None:
+            raise CorruptStream(f"the stream ends at chunk {number}")
+        self._next = number + 1, self._source.position
+        return payload
+
+    def attachment(self, name: str) -> bytes:
+        """One of the files that travel with the stream.
+
+        Raises
+        ------
+        KeyError
+            If there is none of this name.
+        CorruptStream
+            If it does not agree with its checksum, or with its size.
+        """
+        names = [entry.name for entry in self.attachments]
+        if name not in names:
+            raise KeyError(name)
+        number = names.index(name)
+        if not self._random:
+            return restored(self.attachments[number], self._stored[number])
+        self._source.seek(self._files + sum(e.stored + 4 for e in self.attachments[:number]))
+        return restored(self.attachments[number], self._read_attachment(number))
+
+    def chunks(self) -> Iterator[bytes]:
+        """The payloads in their order, then the checks that need all of them.
+
+        A source that cannot seek gives them once, and `footer` afterwards.
+
+        Raises
+        ------
+        CodecError
+            If a chunk is corrupt or missing, or the footer does not agree with the chunks.
+        """
+        if not self._random and self._started:
+            raise ValueError("a source that cannot seek gives its chunks once")
+        self._started = True
+        if self._random:
+            self._source.seek(self._files)
+            for file in range(len(self.attachments)):
+                self._read_attachment(file)
+        position, number, offsets = self._first, 0, [self._first]
+        while True:
+            if self._random:
+                self._source.seek(position)
+            if number and number % INDEX_STEP == 0:
+                offsets.append(position)
+            payload = self._read_chunk(number)
+            if payload is None:
+                break
+            position = self._source.position
+            number += 1
+            yield payload
+        if number == 0 or number % INDEX_STEP:
+            offsets.append(position)
+        if not self._random:
+            self._end = position
+            self._read_footer()
+        if number != self.chunk_count:
+            raise CorruptStream(f"the footer counts {self.chunk_count} chunks, found {number}")
+        if not np.array_equal(self._offsets, offsets):
+            raise CorruptStream("the footer's index does not agree with the chunks")
+
+    def samples_of(self, number: int) -> int:
+        """How many samples of each channel a chunk holds, once the footer is known."""
+        if self.footer is None:
+            raise ValueError("the length of a chunk is known with the footer")
+        full = self.header.chunk_samples
+        return max(0, min(full, self.footer.samples - number * full))
+
+    @property
+    def places(self) -> tuple[int, int, int, int]:
+        """Bytes to the header's end, the first chunk, the end mark and the end, once known."""
+        size = self._source.position if self._source.size is None else self._source.size
+        return self._after_header, self._first, self._end, size
+
+    def _read_header(self) -> tuple[int, Header]:
+        head = self._source.some(len(MAGIC) + 1)
+        if head[: len(MAGIC)] != MAGIC[: len(head)]:
+            raise CorruptStream(f"this is no SAN stream: it begins with {head.hex()}")
+        if len(head) <= len(MAGIC):
+            raise TruncatedStream(f"the stream ends after {len(head)} bytes")
+        if head[-1] not in VERSIONS:
+            raise UnsupportedVersion(head[-1], VERSIONS)
+        length = self._source.varint("the header")
+        if length > self._limits.header_bytes + self._limits.dictionary_bytes:
+            raise LimitExceeded("dictionary_bytes", length, self._limits.dictionary_bytes)
+        body = self._source.exactly(length, "the header")
+        if self._source.exactly(4, "a checksum") != _crc(head, write_varint(length), body):
+            raise CorruptStream("the header does not agree with its checksum")
+        return head[-1], unpack_header(body, self._limits)
+
+    def _read_directory(self) -> None:
+        """Read what attachments there are; the source is then at the first chunk."""
+        length = self._source.varint("the attachments")
+        self._limits.check("header_bytes", length)
+        body = self._source.exactly(length, "the attachments")
+        if self._source.exactly(4, "a checksum") != _crc(write_varint(length), body):
+            raise CorruptStream("the attachments do not agree with their checksum")
+        self.attachments = unpack_directory(body, self._limits)
+        self._files = self._source.position
+        if not self._random:
+            self._stored = [self._read_attachment(k) for k in range(len(self.attachments))]
+        else:
+            end = self._files + sum(entry.stored + 4 for entry in self.attachments)
+            left = (self._source.size or 0) - self._files
+            if end - self._files > left:
+                raise TruncatedStream(
+                    f"the attachments have {end - self._files} bytes, and {left} are left"
+                )
+            self._source.seek(end)
+
+    def _read_attachment(self, number: int) -> bytes:
+        """An attachment as it is stored, at the position."""
+        entry = self.attachments[number]
+        stored = self._source.exactly(entry.stored, f"attachment {entry.name!r}")
+        if self._source.exactly(4, "a checksum") != checksum(number, stored):
+            raise CorruptStream(f"attachment {entry.name!r} does not agree with its checksum")
+        return stored
+
+    def _payload_length(self, number: int) -> int | None:
+        length = self._source.varint(f"chunk {number}")
+        if length == 0:
+            return None
+        self._limits.check_payload(self.header, length - 1)
+        self._limits.check("samples", number * self.header.chunk_samples + 1)
+        return length - 1
+
+    def _read_chunk(self, number: int) -> bytes | None:
+        """The payload at the position, None at the end mark."""
+        length = self._payload_length(number)
+        if length is None:
+            return None
+        payload = self._source.exactly(length, f"chunk {number}")
+        checksum = self._source.exactly(4, f"the checksum of chunk {number}")
+        if number >= MOST_CHUNKS or checksum != _crc(struct.pack("<I", number), payload):
+            raise CorruptStream(f"chunk {number} does not agree with its checksum")
+        return payload
+
+    def _find_footer(self) -> None:
+        """Read the footer from the back of the source."""
+        size = self._source.size or 0
+        try:
+            self._source.seek(max(size - 4, self._first))
+            self._end = size - int.from_bytes(
+                self._source.exactly(4, "the footer's size"), "little"
+            )
+            if not self._first <= self._end < size:
+                raise CorruptStream("the last four bytes are not a footer's size")
+            self._source.seek(self._end)
+            if self._source.varint("the footer") != 0:
+                raise CorruptStream("the footer is not where its size says")
+            self._read_footer()
+        except CorruptStream as error:
+            raise self._explained(error) from error
+
+    def _read_footer(self) -> None:
+        """Read what follows the end mark, to the end of the source."""
+        length = self._source.varint("the footer")
+        self._limits.check("header_bytes", length)
+        body = self._source.exactly(length, "the footer")
+        block = b"\0" + write_varint(length) + body
+        if self._source.exactly(4, "a checksum") != _crc(block):
+            raise CorruptStream("the footer does not agree with its checksum")
+        size = int.from_bytes(self._source.exactly(4, "the footer's size"), "little")
+        if size != len(block) + 8:
+            raise CorruptStream(f"the footer has {len(block) + 8} bytes and says {size}")
+        if self._source.some(1):
+            raise CorruptStream("bytes follow the end of the stream")
+        self.footer, self._offsets = unpack_footer(body, self.header, self._first, self._limits)
+        self.chunk_count = chunks_of(self.footer.samples, self.header)
+        if self._offsets[-1] != self._end:
+            raise CorruptStream(
+                f"the footer says that chunks end at byte {self._offsets[-1]}, not {self._end}"
+            )
+
+    def _explained(self, error: CorruptStream) -> CodecError:
+        """Why no footer is found at the back: the chunks' lengths lead to its end or beyond."""
+        position = self._first
+        for number in range(WALKED):
+            self._source.seek(position)
+            try:
+                length = self._payload_length(number)
+                if length is None:
+                    self._end = position
+                    self._read_footer()
+                    return error
+            except TruncatedStream:
+                return TruncatedStream(f"the stream was cut: it ends before chunk {number} does")
+            except CodecError as found:
+                return found
+            position = self._source.position + length + 4
+            if position > (self._source.size or 0):
+                return TruncatedStream(f"the stream was cut: it ends before chunk {number} does")
+        return error

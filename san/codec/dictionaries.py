@@ -1,0 +1,140 @@
+"""Where a dictionary comes from: signals that share one, a file, or a trained model."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from san import storage
+from san.codec.container.header import sampling_rate
+from san.codec.modes.dictionary import Dictionary, quantize
+from san.codec.numbers.grids import BITS
+from san.codec.numbers.integers import represent
+
+MODEL = "model.safetensors"  # of a run folder
+MODEL_FORMAT = "san model 1"
+MULTIPLE = 32  # samples; lengths of kernels are filled up with zeros
+
+Source = Dictionary | str | os.PathLike[str]
+
+
+def learn_dictionary(
+    x: np.ndarray | Sequence[np.ndarray], fs: float | None = None, prdn: float = 8.0
+) -> Dictionary:
+    """Learn the kernels that one signal, or many short ones, have in common.
+
+    Parameters
+    ----------
+    x : array (n,) or (n, channels), or a sequence of such arrays
+        As `san.compress` takes them; all of one number of channels.
+    fs : float, optional
+        Sampling rate in Hz, from which kernels get their usual length.
+    prdn : float
+        The error, in per cent, at which the dictionary will be used.
+
+    Returns
+    -------
+    Dictionary
+
+    Raises
+    ------
+    TypeError
+        If x is neither an array nor a sequence of arrays, or of a dtype that is refused.
+    ValueError
+        If there is no signal, the channels differ, or no kernel saves anything.
+
+    Examples
+    --------
+    >>> import san
+    >>> beats = np.zeros(20_000)
+    >>> beats[100:-300:300] = 100.0
+    >>> x = np.rint(np.convolve(beats, np.hanning(40), "same")).astype(np.int16)
+    >>> dictionary = san.learn_dictionary(x, fs=360)
+    >>> blob = san.compress(x[:3600], fs=360, prdn=8.0, dictionary=dictionary)
+    >>> san.decompress(blob).shape
+    (3600,)
+    """
+    from san.codec.search.search import learn_for
+
+    arrays = [x] if isinstance(x, np.ndarray) else list(x)
+    if not all(isinstance(array, np.ndarray) for array in arrays):
+        raise TypeError("learn_dictionary takes an array, or a sequence of arrays")
+    if not arrays:
+        raise ValueError("learn_dictionary needs a signal, got none")
+    channels = sorted({array.shape[1] if array.ndim > 1 else 1 for array in arrays})
+    if len(channels) > 1:
+        raise ValueError(f"signals that share a dictionary have channels of one number: {channels}")
+    rate, joined = sampling_rate(fs), [array.reshape(len(array), -1) for array in arrays]
+    k, representation, _, _ = represent(np.concatenate(joined), prdn=prdn)
+    found = None
+    if not any(scale.kind == BITS for scale in representation.scales) and np.ptp(k, axis=0).any():
+        ends = np.cumsum([len(array) for array in arrays])
+        found = learn_for(np.split(k, ends[:-1]), rate, prdn)
+    if found is None:
+        raise ValueError("no kernel saves anything on these signals: compress without a dictionary")
+    return found
+
+
+def find_dictionary(source: Source) -> Dictionary:
+    """The dictionary that a user means: it, its file, a run folder, or a trained model's file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file holds neither a dictionary nor a model that can be one.
+    """
+    if isinstance(source, Dictionary):
+        return source
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(f"dictionary must be a Dictionary or a path, got {type(source).__name__}")
+    path = Path(source)
+    if path.is_dir():
+        path = path / MODEL
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is not there: {source} is no run folder")
+    return of_model(path) if path.suffix == ".safetensors" else Dictionary.load(path)
+
+
+def of_model(path: str | os.PathLike[str]) -> Dictionary:
+    """The kernels of a trained model, from its `model.safetensors`; torch is not needed.
+
+    Kernels shorter than the longest are filled up with zeros, all to a multiple of 32 samples.
+    Those of a model that was trained with the paper's decoder are drawn reversed, as it does.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is not there.
+    ValueError
+        If it is corrupt, holds no SAN of signals, or kernels that are all zero or not finite.
+    """
+    tensors, description = storage.read_tensors(Path(path))
+    if not isinstance(description, dict) or description.get("format") != MODEL_FORMAT:
+        raise ValueError(f"{path} holds no SAN")
+    if description.get("dimensions") != 1:
+        raise ValueError(f"{path} holds a SAN of images: a dictionary needs one of signals")
+    reverse = description.get("decoder") == "paper"
+    return quantize(_stacked(tensors, reverse, path))
+
+
+def _stacked(tensors: dict[str, np.ndarray], reverse: bool, path: Any) -> np.ndarray:
+    """Kernels of one length: float64 (K, channels, L)."""
+    kernels = []
+    for number in range(len(tensors)):
+        kernel = tensors.get(f"kernel_{number}")
+        if kernel is None or kernel.ndim != 2 or not np.isfinite(kernel).all():
+            raise ValueError(f"{path} holds no usable kernel {number}")
+        if kernel.any():
+            kernels.append(kernel[:, ::-1] if reverse else kernel)
+    if not kernels or len({len(kernel) for kernel in kernels}) > 1:
+        raise ValueError(f"{path} holds no kernels of one number of channels")
+    longest = max(kernel.shape[1] for kernel in kernels)
+    length = -(-longest // MULTIPLE) * MULTIPLE
+    stacked = np.zeros((len(kernels), len(kernels[0]), length))
+    for kernel, row in zip(kernels, stacked, strict=True):
+        row[:, : kernel.shape[1]] = kernel
+    return stacked

@@ -1,0 +1,1 @@
+"""From integers and decisions to bytes and back."""

@@ -1,0 +1,63 @@
+"""A chunk's bytes: which of the modes it is coded in, the first byte says.
+
+0  transform    events, wavelet, corrections (`transform`)
+1  predictive   every sample from those before it, within a bound or exactly (`predictive`)
+"""
+
+import numpy as np
+
+from san.codec.entropy.varints import Fields, write_varint
+from san.codec.errors import CorruptStream
+from san.codec.modes import predictive, transform
+from san.codec.modes.dictionary import Dictionary
+from san.codec.modes.events import Events, no_events
+
+TRANSFORM, PREDICTIVE, SHARED = 0, 1, 2
+
+
+def decode_payload(
+    payload: bytes, n: int, columns: int, dictionary: Dictionary | None
+) -> np.ndarray:
+    """Decode a chunk of n samples: int64 (n, columns); raises kinds of CodecError."""
+    fields = Fields(payload)
+    mode = fields.byte()
+    if mode == SHARED and dictionary is None:
+        raise CorruptStream("a chunk needs a dictionary, and the stream has none")
+    if mode in (TRANSFORM, SHARED):
+        used = dictionary if mode == SHARED else None
+        return transform.decode(payload[1:], n, columns, used)
+    if mode != PREDICTIVE:
+        raise CorruptStream(f"a chunk of mode {mode}, which is none of 0, 1 and 2")
+    k = np.empty((n, columns), np.int64)
+    done = 0
+    while done < columns:
+        count, bound, size = fields.varint(), fields.varint(), fields.varint()
+        if not 1 <= count <= columns - done or bound >= 1 << 31:
+            raise CorruptStream(f"{count} columns within {bound}, of {columns - done} left")
+        k[:, done : done + count] = predictive.decode(fields.take(size), n, count, bound)
+        done += count
+    fields.end()
+    return k
+
+
+def payload_events(
+    payload: bytes, n: int, columns: int, dictionary: Dictionary | None
+) -> tuple[Events, tuple[int, ...]]:
+    """The events of a chunk of n samples, and the codes of its steps; none in the other modes."""
+    if columns == 0 or payload[:1] != bytes([SHARED]):
+        return no_events(columns), (0,) * columns
+    return transform.decode_events(payload[1:], n, columns, dictionary)
+
+
+def encode_predictive(k: np.ndarray, bounds: tuple[int, ...]) -> bytes:
+    """A chunk in the predictive mode: neighbouring columns of one bound are coded together."""
+    parts = [bytes([PREDICTIVE])]
+    start = 0
+    for stop in range(1, len(bounds) + 1):
+        if stop == len(bounds) or bounds[stop] != bounds[start]:
+            columns = np.ascontiguousarray(k[:, start:stop])
+            body = predictive.encode(columns, bounds[start])
+            parts += [write_varint(v) for v in (stop - start, bounds[start], len(body))]
+            parts.append(body)
+            start = stop
+    return b"".join(parts)

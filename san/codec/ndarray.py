@@ -1,0 +1,155 @@
+"""How a chunk of an array of any dimensions becomes a stream, and what is configured for it.
+
+The codecs of numcodecs and of zarr are two faces of this. Time runs along one axis; all others
+together are channels. A dictionary stands in the configuration, so that streams only name it.
+"""
+
+import base64
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from san.codec.decoder import decompress
+from san.codec.dictionaries import Source, find_dictionary
+from san.codec.encoder import compress
+from san.codec.errors import CorruptStream
+from san.codec.modes.dictionary import Dictionary, read
+from san.codec.numbers.integers import DTYPES
+
+TARGETS = ("max_error", "prdn", "bits_per_sample", "lossless")
+
+
+@dataclass(frozen=True, repr=False)
+class ChunkCoding:
+    """What is asked of the codec for every chunk of an array.
+
+    Parameters
+    ----------
+    max_error, prdn, bits_per_sample, lossless
+        Exactly one, as `san.compress` takes it. It holds in each chunk.
+    fs : float, optional
+        Sampling rate in Hz, from which kernels get their usual length.
+    axis : int
+        Along which time runs; all other axes together are channels.
+    events : bool
+        False to use no kernels.
+    dictionary : Dictionary, path, or str, optional
+        Kernels that all chunks share, of as many channels as a chunk has; a str is a path or what
+        `to_dict` gives. Without it each chunk learns its own and carries them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If not exactly one target is given, or one is not such a number.
+
+    Examples
+    --------
+    >>> coding = ChunkCoding(max_error=2)
+    >>> x = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    >>> y = coding.decode_array(coding.encode_array(x), x.shape, x.dtype)
+    >>> y.shape, int(np.abs(y - x).max()) <= 2
+    ((2, 3, 4), True)
+    >>> coding.to_dict()
+    {'max_error': 2}
+    """
+
+    max_error: float | None = None
+    prdn: float | None = None
+    bits_per_sample: float | None = None
+    lossless: bool = False
+    fs: float | None = None
+    axis: int = 0
+    events: bool = True
+    dictionary: Source | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in TARGETS if getattr(self, name) not in (None, False)]
+        if len(given) != 1:
+            raise ValueError(f"give one of {', '.join(TARGETS)}, got {', '.join(given) or 'none'}")
+        for name in ("max_error", "prdn", "bits_per_sample", "fs"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise TypeError(f"{name} must be a number, got {value!r}")
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be 0 or above, and finite, got {value}")
+        if isinstance(self.axis, bool) or not isinstance(self.axis, int):
+            raise TypeError(f"axis must be an integer, got {self.axis!r}")
+        for name in ("lossless", "events"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        if self.dictionary is not None:
+            object.__setattr__(self, "dictionary", _dictionary(self.dictionary))
+
+    def __repr__(self) -> str:
+        said = (f"{name}={value!r}" for name, value in self._given().items())
+        return f"{type(self).__name__}({', '.join(said)})"
+
+    def _given(self) -> dict[str, Any]:
+        """What differs from the defaults."""
+        found = {field: getattr(self, field.name) for field in fields(ChunkCoding)}
+        return {f.name: value for f, value in found.items() if value != f.default}
+
+    def to_dict(self) -> dict[str, Any]:
+        """What differs from the defaults, as JSON holds it."""
+        found = self._given()
+        if isinstance(self.dictionary, Dictionary):
+            found["dictionary"] = base64.b64encode(self.dictionary.data).decode()
+        return found
+
+    def check(self, dtype: np.dtype, dimensions: int) -> None:
+        """Raise TypeError or ValueError if arrays of this kind cannot be coded."""
+        if dtype.newbyteorder("=") not in DTYPES:
+            names = ", ".join(each.name for each in DTYPES)
+            raise TypeError(f"the codec takes {names}, got {dtype}")
+        if not -dimensions <= self.axis < dimensions:
+            raise ValueError(f"axis {self.axis} is none of an array of {dimensions} dimensions")
+
+    def encode_array(self, x: np.ndarray) -> bytes:
+        """The stream of a chunk."""
+        self.check(x.dtype, x.ndim)
+        moved = np.moveaxis(x, self.axis, 0)
+        options = {name: getattr(self, name) for name in TARGETS}
+        return compress(
+            moved if x.ndim == 1 else moved.reshape(len(moved), -1),
+            self.fs,
+            dictionary=self.dictionary,
+            embed_dictionary=self.dictionary is None,
+            events=self.events,
+            **options,
+        )
+
+    def decode_array(self, stream: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """The chunk of a stream, of this shape and dtype.
+
+        Raises
+        ------
+        CodecError
+            If the stream is corrupt, or of other samples.
+        """
+        y = decompress(stream, dictionary=self.dictionary)
+        moved = list(shape)
+        first = moved.pop(self.axis)
+        expected = (first,) if not moved else (first, math.prod(moved))
+        if y.shape != expected or y.dtype != dtype.newbyteorder("="):
+            raise CorruptStream(
+                f"the chunk is {y.shape} {y.dtype}, and must be {expected} {dtype.name}"
+            )
+        return np.moveaxis(y.reshape(first, *moved), 0, self.axis).astype(dtype, copy=False)
+
+
+def _dictionary(source: Source) -> Dictionary:
+    """The dictionary that a configuration names or holds."""
+    if isinstance(source, str):
+        try:
+            data = base64.b64decode(source, validate=True)
+        except ValueError:
+            return find_dictionary(source)
+        try:
+            return read(data)
+        except ValueError:
+            return find_dictionary(source)
+    return find_dictionary(source)

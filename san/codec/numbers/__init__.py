@@ -1,0 +1,1 @@
+"""From numbers of any dtype to integers and back, and how far they are off."""

@@ -1,0 +1,1 @@
+"""The encoder's choices: kernels, events, quantizer steps."""

@@ -1,0 +1,97 @@
+"""Which mode codes a signal's chunks: what meets the target in the fewest bytes."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from san.codec.modes.dictionary import Dictionary
+from san.codec.modes.payload import SHARED, TRANSFORM, decode_payload, encode_predictive
+from san.codec.search.search import Encoded, Progress, Signal, meet_bounds, meet_error, meet_size
+
+EXACT_BITS = 2.5  # a lossy chunk of more bits a sample is compared with a lossless one
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an encoder is held to."""
+
+    kind: str  # "lossless", "max_error", "prdn" or "bits_per_sample"
+    value: float = 0.0  # of prdn in per cent, for each column; of bits per sample
+    bounds: tuple[int, ...] = ()  # of max_error: the bound of each column
+
+
+@dataclass(frozen=True)
+class Coded:
+    """What an encoder made of a signal."""
+
+    payloads: list[bytes]
+    dictionary: Dictionary | None  # the one that its chunks need
+    squared_error: np.ndarray  # float (columns,)
+    largest_error: np.ndarray  # int64 (columns,)
+    sections: dict[str, int] = field(default_factory=dict)  # bytes of events, coefficients ...
+
+
+def encode_signal(
+    k: np.ndarray,
+    target: Target,
+    *,
+    fs: float,
+    chunk_samples: int,
+    dictionary: Dictionary | None = None,
+    events: bool = True,
+    progress: Progress | None = None,
+) -> Coded:
+    """Encode integers (n, columns), below 2**31 in magnitude, in chunks.
+
+    Without a dictionary one is learned, where it pays; without events none is used.
+    """
+    progress = progress or (lambda share: None)
+    exact = (0,) * k.shape[1]
+    if target.kind == "lossless" or k.size == 0:
+        return _predict(k, exact, chunk_samples, progress)
+    signal = Signal(k, chunk_samples, fs, dictionary, events)
+    found: Encoded | None
+    if target.kind == "max_error":
+        if max(target.bounds) == 0:
+            return _predict(k, target.bounds, chunk_samples, progress)
+        found = meet_bounds(signal, target.bounds, progress)
+        return _smaller(found, _predict(k, target.bounds, chunk_samples, progress))
+    if target.kind == "prdn":
+        centred = k - k.mean(0)
+        allowed = (target.value / 100) ** 2 * (centred**2).sum(0)
+        found = meet_error(signal, allowed, progress)
+    else:
+        found = meet_size(signal, target.value * k.size / 8, progress)
+    if found is None:
+        return _predict(k, exact, chunk_samples, progress)
+    if 8 * found.size > EXACT_BITS * k.size:
+        return _smaller(found, _predict(k, exact, chunk_samples, progress))
+    return _coded(found)
+
+
+def _coded(found: Encoded) -> Coded:
+    mode = bytes([TRANSFORM if found.dictionary is None else SHARED])
+    payloads = [mode + payload for payload in found.payloads]
+    return Coded(payloads, found.dictionary, found.error, found.largest, found.sections)
+
+
+def _predict(
+    k: np.ndarray, bounds: tuple[int, ...], chunk_samples: int, progress: Progress
+) -> Coded:
+    """Every chunk in the predictive mode."""
+    payloads = []
+    error, largest = np.zeros(k.shape[1]), np.zeros(k.shape[1], np.int64)
+    for start in range(0, len(k), chunk_samples):
+        piece = k[start : start + chunk_samples]
+        payloads.append(encode_predictive(piece, bounds))
+        if any(bounds):
+            y = decode_payload(payloads[-1], len(piece), k.shape[1], None)
+            error += ((piece - y).astype(np.float64) ** 2).sum(0)
+            largest = np.maximum(largest, np.abs(piece - y).max(0))
+        progress((start + len(piece)) / len(k))
+    return Coded(payloads, None, error, largest, {"predicted": sum(map(len, payloads))})
+
+
+def _smaller(found: Encoded, predicted: Coded) -> Coded:
+    """The two, whichever has fewer bytes."""
+    return _coded(found) if found.size < sum(map(len, predicted.payloads)) else predicted

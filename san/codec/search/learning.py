@@ -1,0 +1,202 @@
+"""How a coder's kernels are learned on the signal itself: from typical beats to shared shapes.
+
+Windows around the largest extrema are compared with each other; those that would save most of the
+others' bits are the first kernels. Then pursuit and the best shape for the events it found are
+alternated; a kernel that is used too little is replaced by a window that is still expensive.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from san.codec.modes import wavelet
+from san.codec.modes.dictionary import SCALE, Dictionary, quantize
+from san.codec.search.pursuit import correlate, cost, peaks, pursue
+
+CANDIDATES = 160  # windows that are compared with each other
+BEFORE_PEAK = 0.35  # of a kernel lies before its window's extremum
+EDGE = 0.2  # of a kernel at each end fades out
+SECONDS = 0.89  # length of a kernel
+SLOW_SECONDS = 0.71  # what changes more slowly than this is left to the wavelet
+EXCERPTS, EXCERPT_KERNELS = 6, 48  # pieces of a signal, each so many kernels long
+PRECISION = 7
+ITERATIONS = 8
+# Tried in turn: share of the usual length, kernels, and the seed of a random start or none.
+TRIALS = ((1.0, 12, None), (1.0, 16, 0), (0.8, 8, None), (0.8, 16, 1))
+
+
+def learn(x: np.ndarray, fs: float, step: np.ndarray) -> Dictionary | None:
+    """The dictionary that saves most of a signal, or None where none pays.
+
+    x: int64 (n, channels). step: float (channels,), the quantizer's in samples.
+    """
+    n = len(x)
+    usual = kernel_length(fs)
+    if n < 4 * usual:
+        return None
+    fast = (without_slow(x, fs) / step[:, None]).astype(np.float32)
+    excerpts = excerpts_of(fast, EXCERPT_KERNELS * usual, EXCERPTS)
+    share = sum(e.shape[1] for e in excerpts) / n
+    best, chosen = sum(cost(e) for e in excerpts) / share, None
+    for relative, count, seed in TRIALS:
+        length = max(32, round(usual * relative / 32) * 32)
+        kernels = alternate(excerpts, count, length, seed)
+        if len(kernels) == 0:
+            continue
+        dictionary = quantize(kernels, PRECISION)
+        total = 24.0 * len(dictionary.data)
+        for e in excerpts:
+            events, left = pursue(e, as_floats(dictionary))
+            total += (cost(left) + 40.0 * len(events)) / share
+        if total < best:
+            best, chosen = total, dictionary
+    return chosen
+
+
+def kernel_length(fs: float) -> int:
+    """Samples of a usual kernel at a sampling rate, 360 Hz where none is known."""
+    return int(min(4096, max(32, round(SECONDS * (fs or 360.0) / 32) * 32)))
+
+
+def as_floats(dictionary: Dictionary) -> np.ndarray:
+    """A dictionary's kernels with an energy of 1: float32 (K, channels, L)."""
+    return (dictionary.kernels / (1 << SCALE)).astype(np.float32)
+
+
+def without_slow(x: np.ndarray, fs: float) -> np.ndarray:
+    """x, int64 (n, channels), without its slow changes: float (channels, n)."""
+    levels = max(1, round(np.log2(max(2.0, SLOW_SECONDS * (fs or 360.0)))))
+    levels = min(levels, len(x).bit_length() - 1)
+    out = np.empty(x.shape[::-1])
+    for c in range(x.shape[1]):
+        bands = wavelet.analyze(x[:, c] << wavelet.FRACTION, levels)
+        slow = wavelet.synthesize([bands[0], *(np.zeros_like(b) for b in bands[1:])])
+        out[c] = x[:, c] - slow / (1 << wavelet.FRACTION)
+    return out
+
+
+def excerpts_of(x: np.ndarray, length: int, count: int) -> list[np.ndarray]:
+    """Pieces of x (channels, n), evenly spread; x itself where they would be all of it."""
+    n = x.shape[1]
+    if n <= count * length:
+        return [x]
+    starts = np.linspace(0, n - length, count).astype(int)
+    return [np.ascontiguousarray(x[:, s : s + length]) for s in starts]
+
+
+def alternate(
+    excerpts: Sequence[np.ndarray], count: int, length: int, seed: int | None
+) -> np.ndarray:
+    """Kernels (K, channels, L) for excerpts, each float32 (channels, n), in steps."""
+    kernels = _windows(excerpts, count, length, seed)
+    uses = np.zeros(len(kernels), int)
+    for i in range(ITERATIONS):
+        if len(kernels) == 0:
+            return kernels
+        kernels, uses, left = _improve(excerpts, kernels)
+        idle = uses < 5
+        if i < ITERATIONS - 2 and idle.any():
+            more = None if seed is None else seed + 100 * i + 100
+            fresh = _windows(left, int(idle.sum()), length, more)
+            kernels = np.concatenate([kernels[~idle], fresh])
+    return kernels[uses >= 2]
+
+
+def _windows(
+    excerpts: Sequence[np.ndarray], count: int, length: int, seed: int | None
+) -> np.ndarray:
+    if seed is None:
+        return _typical_windows(excerpts, count, length)
+    return _random_windows(excerpts, count, length, seed)
+
+
+def _improve(
+    excerpts: Sequence[np.ndarray], kernels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """One pursuit and the shapes that suit its events best; how often each kernel was used."""
+    length = kernels.shape[2]
+    sums, uses, rest = np.zeros(kernels.shape), np.zeros(len(kernels), int), []
+    for x in excerpts:
+        events, left = pursue(x, kernels)
+        rest.append(left)
+        amplitudes = events.amplitudes.astype(np.float64)
+        for k in range(len(kernels)):
+            of_k = np.flatnonzero(events.kernels == k)
+            uses[k] += len(of_k)
+            places = events.positions[of_k, None] + np.arange(length)
+            segments = left[:, places]  # (channels, events, L)
+            a = amplitudes[of_k].T
+            sums[k] += np.einsum("ce,cel->cl", a, segments + a[..., None] * kernels[k][:, None])
+    edge = np.sin(np.pi / 2 * np.minimum(1, (np.arange(length) + 1) / (EDGE * length))) ** 2
+    taper = edge * edge[::-1]
+    return _unit(np.where(sums.any((1, 2), keepdims=True), sums * taper, kernels)), uses, rest
+
+
+def _typical_windows(excerpts: Sequence[np.ndarray], count: int, length: int) -> np.ndarray:
+    """Windows around extrema that would save most of the bits of all such windows."""
+    channels = excerpts[0].shape[0]
+    margin = length // 8
+    before = int(length * BEFORE_PEAK)
+    windows = []
+    for x in excerpts:
+        size = np.sqrt((x**2).sum(0, dtype=np.float32))
+        size[size < 3] = 0
+        for peak in peaks(size, length // 3):
+            start = peak - before - margin
+            if start >= 0 and start + length + 2 * margin <= x.shape[1]:
+                windows.append(x[:, start : start + length + 2 * margin])
+    if not windows:
+        return _windows_of_none(excerpts, length)
+    chosen = np.linspace(0, len(windows) - 1, min(CANDIDATES, len(windows))).astype(int)
+    wide = np.array([windows[i] for i in np.unique(chosen)])  # (W, channels, L + 2 margin)
+    taper = np.hanning(length + 2)[1:-1] ** 0.5
+    shapes = _unit(wide[:, :, margin : margin + length] * taper)
+    energy = (wide[:, :, margin : margin + length].astype(np.float64) ** 2).sum((1, 2))
+    noise = channels * length * 0.1
+    # How much of window j kernel i explains, at the best shift.
+    explained = np.zeros((len(wide), len(wide)))
+    row = np.ascontiguousarray(wide.transpose(1, 0, 2)).reshape(channels, -1)
+    similarity = correlate(row, shapes)
+    starts = np.arange(len(wide)) * wide.shape[2]
+    for i in range(len(wide)):
+        at = starts[:, None] + np.arange(2 * margin + 1)
+        at = np.minimum(at, similarity.shape[2] - 1)
+        explained[i] = (similarity[i][:, at] ** 2).sum(0).max(1)
+    left = np.maximum(energy - np.minimum(explained, energy), 0)
+    saved = np.log2((energy + noise) / (left + noise))
+    best, kernels = np.zeros(len(wide)), []
+    for _ in range(min(count, len(wide))):
+        gains = np.maximum(saved - best, 0).sum(1)
+        i = int(gains.argmax())
+        if gains[i] <= 0:
+            break
+        kernels.append(i)
+        best = np.maximum(best, saved[i])
+    return shapes[kernels]
+
+
+def _unit(kernels: np.ndarray) -> np.ndarray:
+    """Each channel of each kernel with an energy of 1; zeros stay."""
+    norm = np.sqrt((kernels.astype(np.float64) ** 2).sum(2, keepdims=True))
+    return (kernels / np.maximum(norm, 1e-12)).astype(np.float32)
+
+
+def _random_windows(
+    excerpts: Sequence[np.ndarray], count: int, length: int, seed: int
+) -> np.ndarray:
+    """Windows at random, the likelier the more energy is around their middle."""
+    random = np.random.default_rng(seed)
+    taper = np.hanning(length + 2)[1:-1] ** 0.5
+    kernels = []
+    for _ in range(count):
+        x = excerpts[int(random.integers(len(excerpts)))]
+        near = np.convolve((x**2).sum(0), np.ones(length // 8), "same")[length:-length]
+        if near.size == 0 or near.sum() <= 0:
+            continue
+        start = random.choice(near.size, p=near / near.sum()) + length - length // 2
+        kernels.append(x[:, start : start + length] * taper)
+    return _unit(np.array(kernels)) if kernels else _windows_of_none(excerpts, length)
+
+
+def _windows_of_none(excerpts: Sequence[np.ndarray], length: int) -> np.ndarray:
+    return np.zeros((0, len(excerpts[0]), length), np.float32)

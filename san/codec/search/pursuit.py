@@ -1,0 +1,297 @@
+"""The encoder's search: which kernel, where, how strong, so that the rest costs fewest bits.
+
+Matching pursuit in rounds: the kernels' similarities with what is left are correlated once, the
+extrema of the strongest (`san.selection.cpu.extrema`) are taken together, quantized and subtracted,
+until none is above a threshold. Amplitudes are then refitted together, and an event is dropped
+whose removal costs fewer bits than the event: bits are estimated on the wavelet coefficients
+around it.
+"""
+
+import numpy as np
+
+from san.codec.entropy import loops
+from san.codec.entropy.loops import search_loop
+from san.codec.modes.events import Events, capacity, no_events
+from san.codec.modes.wavelet import GAIN, INVERSE_GAIN, STEPS
+
+ROUNDS = 100
+SWEEPS = 3
+THRESHOLD = 10.0  # steps: the smallest similarity of an event
+EVENT_BITS = 45.0  # what an event costs, on the scale of estimate_bits
+_BLOCK = 4096  # samples that are transformed together
+_MARGIN = 16  # samples around a kernel where its event changes coefficients
+_LIFTING = np.array([s / 65536 for s in (*STEPS, GAIN, INVERSE_GAIN)])
+
+
+def pursue(
+    x: np.ndarray, kernels: np.ndarray, threshold: float = THRESHOLD, bits: float = EVENT_BITS
+) -> tuple[Events, np.ndarray]:
+    """Events of x and what they leave of it.
+
+    x: float32 (channels, n), in steps of each channel's quantizer. kernels: float32 (K, channels,
+    L), each channel of unit energy. threshold: of the similarity. bits: what an event costs; those
+    that save less are dropped, 0 keeps all.
+    """
+    channels, n = x.shape
+    count, _, length = kernels.shape
+    if n < length or count == 0:
+        return no_events(channels), x.copy()
+    similarity = correlate(x, kernels)
+    gram = _gram(kernels)
+    places = n - length + 1
+    room = capacity(n, length)
+    positions, chosen = np.zeros(room, np.int64), np.zeros(room, np.int64)
+    amplitudes = np.zeros(room * channels)
+    strongest = np.zeros(places, np.float32)
+    taken = 0
+    for _ in range(ROUNDS):
+        _strongest(similarity.reshape(-1), strongest, count, channels, threshold)
+        found = peaks(strongest, length // 2)[: room - taken]
+        if len(found) == 0:
+            break
+        taken = _take(
+            similarity.reshape(-1), gram.reshape(-1), found, count, channels, length,
+            positions, chosen, amplitudes, taken,
+        )  # fmt: skip
+    key, where = np.unique(positions[:taken] * count + chosen[:taken], return_inverse=True)
+    merged = np.zeros((len(key), channels))
+    np.add.at(merged, where, amplitudes[: taken * channels].reshape(taken, channels))
+    positions, chosen, amplitudes = key // count, key % count, merged.reshape(-1)
+    _refit(
+        similarity.reshape(-1), gram.reshape(-1), count, channels, length,
+        positions, chosen, amplitudes, SWEEPS,
+    )  # fmt: skip
+    left = x.copy()
+    _add(
+        left.reshape(-1), kernels.reshape(-1), channels, length, positions, chosen, amplitudes, -1.0
+    )
+    if bits > 0:
+        order = np.argsort((amplitudes.reshape(-1, channels) ** 2).sum(1), kind="stable")
+        _prune(
+            left.reshape(-1), kernels.reshape(-1), channels, length, positions, chosen, amplitudes,
+            order, bits, _LIFTING, np.zeros(2 * (length + 2 * _MARGIN)),
+        )  # fmt: skip
+    steps = np.rint(amplitudes.reshape(-1, channels)).astype(np.int64)
+    kept = steps.any(1)
+    return Events(positions[kept], chosen[kept], steps[kept]), left
+
+
+def cost(x: np.ndarray) -> float:
+    """Estimated bits of x (channels, n), in steps, on the scale of `estimate_bits`."""
+    rows = (row.astype(np.float64) for row in x)
+    return sum(float(estimate_bits(row, 0, row.size, _LIFTING)) for row in rows)
+
+
+def correlate(x: np.ndarray, kernels: np.ndarray) -> np.ndarray:
+    """Similarity of every kernel at every place: float32 (K, channels, n - L + 1)."""
+    channels, n = x.shape
+    count, _, length = kernels.shape
+    places = n - length + 1
+    block = max(_BLOCK, 1 << (2 * length - 1).bit_length())
+    step = block - length + 1
+    blocks = -(-places // step)
+    padded = np.zeros((channels, (blocks - 1) * step + block), np.float32)
+    padded[:, :n] = x
+    windows = np.lib.stride_tricks.sliding_window_view(padded, block, axis=1)[:, ::step]
+    out = np.empty((count, channels, places), np.float32)
+    for c in range(channels):
+        spectrum = np.fft.rfft(windows[c], axis=1)
+        for k in range(count):
+            product = spectrum * np.conj(np.fft.rfft(kernels[k, c], block))
+            row = np.fft.irfft(product, block, axis=1)[:, :step]
+            out[k, c] = row.reshape(-1)[:places]
+    return out
+
+
+def _gram(kernels: np.ndarray) -> np.ndarray:
+    """[k, j, c, u - t + L - 1]: similarity of kernel k at t with kernel j at u."""
+    length = kernels.shape[-1]
+    spectrum = np.fft.rfft(kernels.astype(np.float64), 2 * length, axis=2)
+    products = np.fft.irfft(spectrum[:, None] * np.conj(spectrum[None]), 2 * length, axis=3)
+    both = np.concatenate([products[..., -(length - 1) :], products[..., :length]], -1)
+    return np.ascontiguousarray(both, np.float32)
+
+
+def peaks(strongest: np.ndarray, min_distance: int) -> np.ndarray:
+    """Places of the extrema of a float32 map that no larger one suppresses."""
+    if loops.numba is None:
+        return peaks_plain(strongest, min_distance)
+    from san.selection.cpu.extrema import extrema
+
+    alpha = np.empty(strongest.size, np.float32)
+    extrema(strongest, (strongest.size,), np.array([[min_distance]]), alpha, False)
+    return np.flatnonzero(alpha)
+
+
+def peaks_plain(strongest: np.ndarray, min_distance: int) -> np.ndarray:
+    """The same selection without compiled code: the strongest first."""
+    free, kept = strongest > 0, []
+    for t in np.argsort(-strongest, kind="stable"):
+        if strongest[t] <= 0:
+            break
+        if free[t]:
+            kept.append(t)
+            free[max(0, t - min_distance) : t + min_distance + 1] = False
+    return np.sort(np.array(kept, np.int64))
+
+
+@search_loop
+def _strongest(similarity, strongest, count, channels, threshold):
+    """The largest energy over channels of any kernel, as a root; zero below the threshold."""
+    n = len(strongest)
+    for t in range(n):
+        strongest[t] = 0
+    if channels == 1:
+        for k in range(count):
+            for t in range(n):
+                strongest[t] = max(strongest[t], abs(similarity[k * n + t]))
+    else:
+        for t in range(n):
+            best = 0.0
+            for k in range(count):
+                energy = 0.0
+                for c in range(channels):
+                    s = similarity[(k * channels + c) * n + t]
+                    energy += s * s
+                best = max(best, energy)
+            strongest[t] = best**0.5
+    for t in range(n):
+        if strongest[t] < threshold:
+            strongest[t] = 0
+
+
+@search_loop
+def _subtract(similarity, gram, n, count, channels, length, t, k, c, amplitude):
+    """What the similarities in a channel become when an event is subtracted."""
+    low, high = max(0, t - length + 1), min(n, t + length)
+    for j in range(count):
+        g = ((k * count + j) * channels + c) * (2 * length - 1) + low - t + length - 1
+        s = (j * channels + c) * n + low
+        for u in range(high - low):
+            similarity[s + u] -= amplitude * gram[g + u]
+
+
+@search_loop
+def _take(similarity, gram, peaks, count, channels, length, positions, chosen, amplitudes, taken):
+    """Take the best kernel's event at each peak; how many events there are then."""
+    n = len(similarity) // (count * channels)
+    for i in range(len(peaks)):
+        t = peaks[i]
+        best, k = 0.0, 0
+        for j in range(count):
+            energy = 0.0
+            for c in range(channels):
+                s = similarity[(j * channels + c) * n + t]
+                energy += s * s
+            if energy > best:
+                best, k = energy, j
+        some = False
+        for c in range(channels):
+            amplitude = round(similarity[(k * channels + c) * n + t])
+            amplitudes[taken * channels + c] = amplitude
+            if amplitude != 0:
+                some = True
+                _subtract(similarity, gram, n, count, channels, length, t, k, c, amplitude)
+        if some:
+            positions[taken], chosen[taken] = t, k
+            taken += 1
+    return taken
+
+
+@search_loop
+def _refit(similarity, gram, count, channels, length, positions, chosen, amplitudes, sweeps):
+    """Move each amplitude to what is best beside the others, in turn; the last time in steps."""
+    n = len(similarity) // (count * channels)
+    for sweep in range(sweeps):
+        for i in range(len(positions)):
+            t, k = positions[i], chosen[i]
+            for c in range(channels):
+                before = amplitudes[i * channels + c]
+                after = before + similarity[(k * channels + c) * n + t]
+                if sweep == sweeps - 1:
+                    after = round(after)
+                if after != before:
+                    amplitudes[i * channels + c] = after
+                    _subtract(similarity, gram, n, count, channels, length, t, k, c, after - before)
+
+
+@search_loop
+def _add(x, kernels, channels, length, positions, chosen, amplitudes, sign):
+    n = len(x) // channels
+    for i in range(len(positions)):
+        for c in range(channels):
+            a = sign * amplitudes[i * channels + c]
+            if a != 0:
+                w, start = (chosen[i] * channels + c) * length, c * n + positions[i]
+                for u in range(length):
+                    x[start + u] += a * kernels[w + u]
+
+
+@search_loop
+def estimate_bits(work, start, size, lifting):
+    """Bits, and error in bits, that the wavelet coefficients of work[start:start + size] cost.
+
+    work is overwritten. Small coefficients cost their squared error, others about six bits and
+    twice the logarithm of their size.
+    """
+    bits = 0.0
+    stride = 1
+    while 2 * stride <= size and stride < 512:
+        half = 2 * stride
+        for s in range(4):
+            first = stride if s % 2 == 0 else 0
+            for i in range(first, size, half):
+                left = work[start + i - stride] if i >= stride else work[start + i + stride]
+                right = work[start + i + stride] if i + stride < size else left
+                work[start + i] += lifting[s] * (left + right)
+        for i in range(stride, size, half):
+            bits += _bits(abs(work[start + i]) * lifting[5])
+        for i in range(0, size, half):
+            work[start + i] *= lifting[4]
+        stride = half
+    return bits
+
+
+@search_loop
+def _bits(t):
+    if t < 0.65:
+        return 16 * t * t
+    bits = 7.5
+    while t > 8:
+        t *= 0.125
+        bits += 6
+    return bits + 2.2 * (t - 0.65) / (1 + 0.25 * t)
+
+
+@search_loop
+def _prune(
+    left, kernels, channels, length, positions, chosen, amplitudes, order, bits, lifting, work
+):
+    """Give events back to what is left where they save fewer bits than they cost."""
+    n = len(left) // channels
+    for e in range(len(order)):
+        i = order[e]
+        low = max(0, positions[i] - 16)
+        high = min(n, positions[i] + length + 16)
+        size = high - low
+        saved = 0.0
+        for c in range(channels):
+            a = amplitudes[i * channels + c]
+            if a == 0:
+                continue
+            for u in range(size):
+                work[u] = left[c * n + low + u]
+                work[size + u] = work[u]
+            w, shift = (chosen[i] * channels + c) * length, positions[i] - low
+            for u in range(length):
+                work[shift + u] += a * kernels[w + u]
+            saved += estimate_bits(work, 0, size, lifting)
+            saved -= estimate_bits(work, size, size, lifting)
+        if saved < bits:
+            for c in range(channels):
+                a = amplitudes[i * channels + c]
+                if a != 0:
+                    w, start = (chosen[i] * channels + c) * length, c * n + positions[i]
+                    for u in range(length):
+                        left[start + u] += a * kernels[w + u]
+                    amplitudes[i * channels + c] = 0

@@ -1,0 +1,1 @@
+"""The commands of `san`: what each of them reads, calls and prints."""

@@ -1,0 +1,179 @@
+"""The commands of archives: `san archive DIR OUT`, and `san archive verify OUT`.
+
+Exit code 1 means that records failed, or that streams are not as they should be: each is named.
+"""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from san.command import codec as codec
+from san.command import progress
+
+DIR = "Folder of records: WFDB, .edf, .bdf, .npy and .csv files, in any folders below it."
+OUT = "Folder of the streams and of manifest.jsonl. What an earlier run did there is kept."
+ARCHIVE = "Folder that `san archive` wrote."
+JOBS = "Processes, of one thread each. Default: one for each usable core."
+SCHEDULER = "Have the workers of this dask scheduler do it: tcp://HOST:8786."
+FORCE = "Go on although OUT has other options, or is of another folder; what differs is redone."
+DATA = "Folder of the records, to measure the errors. Default: where they were."
+SUMMARY = "Print the summary as JSON."
+WORK = "Work"
+DICTIONARY = """Kernels to use: a saved dictionary, a run folder, or a model.safetensors. Default:
+learned on each record."""
+NAME_ONLY = "Keep that dictionary once, in OUT, instead of in every stream."
+
+
+class Commands(TyperGroup):
+    """Commands of one word, and of two."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        both = " ".join(args[:2])
+        if len(args) > 1 and both in self.commands:
+            return both, self.commands[both], args[2:]
+        return super().resolve_command(ctx, args)
+
+
+def _option(panel: str, help: str, metavar: str | None = None, *names: str) -> Any:
+    return typer.Option(
+        *names, help=help, rich_help_panel=panel, metavar=metavar, show_default=False
+    )
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to an application, whose class is `Commands`."""
+    app.command("archive")(archive)
+    app.command("archive verify")(verify)
+
+
+def archive(
+    source: Annotated[Path, typer.Argument(metavar="DIR", help=DIR)],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help=OUT)],
+    prdn: Annotated[float | None, _option(codec.TARGET, codec.PRDN, "PERCENT")] = None,
+    max_error: Annotated[float | None, _option(codec.TARGET, codec.MAX_ERROR, "ERROR")] = None,
+    lossless: Annotated[bool, _option(codec.TARGET, codec.LOSSLESS, None, "--lossless")] = False,
+    bits_per_sample: Annotated[float | None, _option(codec.TARGET, codec.BITS, "BITS")] = None,
+    dictionary: Annotated[Path | None, _option(codec.CODING, DICTIONARY, "PATH")] = None,
+    name_only: Annotated[bool, _option(codec.CODING, NAME_ONLY, None, "--name-only")] = False,
+    no_events: Annotated[bool, _option(codec.CODING, codec.NO_EVENTS, None, "--no-events")] = False,
+    chunk_seconds: Annotated[float | None, _option(codec.CODING, codec.CHUNK, "SECONDS")] = None,
+    fs: Annotated[float | None, _option(codec.CODING, codec.FS, "HZ")] = None,
+    physical: Annotated[bool, _option(codec.CODING, codec.PHYSICAL, None, "--physical")] = False,
+    no_annotations: Annotated[
+        bool, _option(codec.CODING, codec.NO_ANNOTATIONS, None, "--no-annotations")
+    ] = False,
+    jobs: Annotated[int | None, _option(WORK, JOBS, "N")] = None,
+    scheduler: Annotated[str | None, _option(WORK, SCHEDULER, "ADDRESS")] = None,
+    force: Annotated[bool, _option(WORK, FORCE, None, "--force")] = False,
+    as_json: Annotated[bool, _option(WORK, SUMMARY, None, "--json")] = False,
+) -> None:
+    """Compress every record below a folder; the same command goes on where a run ended.
+
+    Only what is missing, changed, damaged or failed is done. `san archive verify OUT` checks the
+    result. Exit code 1: records failed, each is named; all others are done.
+    """
+    codec.check_target(prdn, max_error, lossless, bits_per_sample)
+    from san.archive import Options
+    from san.archive import archive as run
+
+    options = Options(
+        prdn=prdn,
+        max_error=max_error,
+        lossless=lossless,
+        bits_per_sample=bits_per_sample,
+        dictionary=dictionary,
+        events=not no_events,
+        chunk_seconds=chunk_seconds,
+        embed_dictionary=not name_only,
+        fs=fs,
+        physical=physical,
+        annotations=not no_annotations,
+    )
+    with _client(scheduler) as client, _progress("archiving") as report:
+        summary = run(source, out, options, jobs=jobs, client=client, force=force, progress=report)
+    if as_json:
+        derived = {
+            "ratio": summary.ratio,
+            "records_per_second": summary.records_per_second,
+        }
+        print(json.dumps(dataclasses.asdict(summary) | derived, indent=2))
+    else:
+        rate = f"; {summary.records_per_second:.1f} records/s" if summary.coded else ""
+        print(
+            f"{out}: {summary.records} records, {summary.coded} now and {summary.kept} before; "
+            f"{summary.bytes_before} bytes → {summary.bytes_after}, {summary.ratio:.2f} times "
+            f"smaller{rate}"
+        )
+    _name(summary.failures, "failed; the same command tries again")
+
+
+def verify(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help=ARCHIVE)],
+    data: Annotated[Path | None, _option(WORK, DATA, "DIR")] = None,
+    jobs: Annotated[int | None, _option(WORK, JOBS, "N")] = None,
+    scheduler: Annotated[str | None, _option(WORK, SCHEDULER, "ADDRESS")] = None,
+    as_json: Annotated[bool, _option(WORK, SUMMARY, None, "--json")] = False,
+) -> None:
+    """Check every stream of an archive: SHA-256, decoding, and its errors where records are there.
+
+    Exit code 1: something is wrong, and named.
+    """
+    from san.archive import verify as run
+
+    with _client(scheduler) as client, _progress("verifying") as report:
+        found = run(out, data, jobs=jobs, client=client, progress=report)
+    if as_json:
+        print(json.dumps(dataclasses.asdict(found), indent=2))
+    else:
+        print(f"{out}: {found.streams} streams, {found.compared} compared with their records")
+    _name(found.problems, "wrong")
+
+
+def _name(problems: dict[str, str], what: str) -> None:
+    """Name each problem, and end with exit code 1 if there is one."""
+    if problems:
+        print(f"san: {len(problems)} {what}:", file=sys.stderr)
+        for name, words in problems.items():
+            print(f"san: {name}: {words}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _client(address: str | None) -> Iterator[Any]:
+    """The client of a scheduler, if one is wanted."""
+    if address is None:
+        yield None
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ValueError(
+            "--scheduler needs dask.distributed: pip install 'sparsely-activated-networks[archive]'"
+        ) from None
+    with Client(address) as client:
+        yield client
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int, float], None]]:
+    """A bar on a terminal, nothing elsewhere; what an interrupt means."""
+    drawn = progress.bar("{task.fields[records]}", unit="records")
+    task = drawn.add_task(what, total=1.0, records="")
+
+    def report(done: int, records: int, share: float) -> None:
+        drawn.update(task, total=records, completed=share * records)
+        drawn.update(task, records=f"{done} of {records} records")
+
+    try:
+        with drawn:
+            yield report
+    except KeyboardInterrupt:
+        print(f"san: {what} stopped; the same command goes on", file=sys.stderr)
+        raise typer.Exit(130) from None

@@ -1,0 +1,328 @@
+"""The commands of the codec: compress, decompress, inspect, verify.
+
+Exit code 1 of `verify` means that the error is larger than the stream promises; 2 is wrong use, or
+a file that cannot be read or decoded.
+"""
+
+import dataclasses
+import io
+import json
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO
+
+import typer
+
+from san.command import progress
+
+if TYPE_CHECKING:
+    from san.codec.comparison import Comparison
+    from san.codec.info import Info
+
+SOURCE = """A WFDB record (mitdb/100), .edf, .bdf, .npy or .csv; - is standard input. Records and
+EDF are coded as their converter's integers, with header and annotations; numbers of a .csv are
+float64, and a first column named time gives the rate."""
+BACK = """What was compressed (a WFDB record by its name, .edf, .bdf), .npy or .csv; - is .npy to
+standard output."""
+STREAM = "File that `san compress` wrote; - is standard input."
+TARGET = "Target: exactly one"
+CODING = "Coding"
+PRDN = "Largest error of a channel, in per cent of its standard deviation."
+MAX_ERROR = """Largest error of any sample, in the signal's units (converter's steps for a WFDB
+record or EDF, unless --physical)."""
+LOSSLESS = "Every bit comes back."
+BITS = "Largest size, in bits for each sample of each channel."
+DICTIONARY = """Kernels to use: a saved dictionary, a run folder, or a model.safetensors. Default:
+learned on the signal."""
+NAME_ONLY = "Only name that dictionary in the stream; it is then needed to decompress."
+NO_EVENTS = "Use no kernels."
+CHUNK = "Length of what can be decoded alone. Default: 2**20 samples, fewer of many channels."
+FS = "Sampling rate, where the file does not say."
+PHYSICAL = "Code a WFDB record or EDF in physical units, as floats, without its header."
+NO_ANNOTATIONS = "Leave the annotation files of a WFDB record out."
+FORCE = "Replace OUT if it is there."
+NEEDED = "The dictionary that a stream only names: its file, a run folder, or a model."
+START, STOP = "First sample to decode. Default: 0.", "First sample not to. Default: the end."
+JSON = "Print JSON."
+
+STANDARD = Path("-")  # standard input or output
+ENDINGS = (".npy", ".csv", ".edf", ".bdf", ".hea", "")  # of what can be written
+
+
+def _option(panel: str, help: str, metavar: str | None = None, *names: str) -> Any:
+    return typer.Option(
+        *names, help=help, rich_help_panel=panel, metavar=metavar, show_default=False
+    )
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the four commands to an application."""
+    for command in (compress, decompress, inspect, verify):
+        app.command()(command)
+
+
+def compress(
+    source: Annotated[Path, typer.Argument(metavar="IN", help=SOURCE)],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="File to write: NAME.san; - is standard output.")
+    ],
+    prdn: Annotated[float | None, _option(TARGET, PRDN, "PERCENT")] = None,
+    max_error: Annotated[float | None, _option(TARGET, MAX_ERROR, "ERROR")] = None,
+    lossless: Annotated[bool, _option(TARGET, LOSSLESS, None, "--lossless")] = False,
+    bits_per_sample: Annotated[float | None, _option(TARGET, BITS, "BITS")] = None,
+    dictionary: Annotated[Path | None, _option(CODING, DICTIONARY, "PATH")] = None,
+    name_only: Annotated[bool, _option(CODING, NAME_ONLY, None, "--name-only")] = False,
+    no_events: Annotated[bool, _option(CODING, NO_EVENTS, None, "--no-events")] = False,
+    chunk_seconds: Annotated[float | None, _option(CODING, CHUNK, "SECONDS")] = None,
+    fs: Annotated[float | None, _option(CODING, FS, "HZ")] = None,
+    physical: Annotated[bool, _option(CODING, PHYSICAL, None, "--physical")] = False,
+    no_annotations: Annotated[
+        bool, _option(CODING, NO_ANNOTATIONS, None, "--no-annotations")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+) -> None:
+    """Encode a recording within an error, without loss, or to a size."""
+    check_free(out, force)
+    check_target(prdn, max_error, lossless, bits_per_sample)
+    from san.codec.info import inspect as described
+    from san.files import streams
+
+    exact = lossless or max_error == 0
+    array = streams.read_file(
+        source, exact=exact, fs=fs, physical=physical, annotations=not no_annotations
+    )
+    samples = sum(part.x.size for part in (array, *array.others))
+    with progress.shares(f"compressing {source.name}", samples) as report:
+        blob = streams.encode_array(
+            array,
+            prdn=prdn,
+            max_error=max_error,
+            lossless=lossless,
+            bits_per_sample=bits_per_sample,
+            dictionary=dictionary,
+            events=not no_events,
+            chunk_seconds=chunk_seconds,
+            embed_dictionary=not name_only,
+            progress=report,
+        )
+    _write_stream(out, blob)
+    info = described(blob)
+    if as_json:
+        print(json.dumps(_plain(info), indent=2), file=_said(out))
+        return
+    print(
+        f"{out}: {info.bytes} bytes, {_ratio(info)}, {info.bits_per_sample:.3f} bits per sample, "
+        f"PRDN {info.prdn:.4g} %, largest error {info.largest_error:.6g}",
+        file=_said(out),
+    )
+
+
+def decompress(
+    source: Annotated[Path, typer.Argument(metavar="IN", help=STREAM)],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help=BACK)],
+    start: Annotated[int | None, typer.Option(help=START, show_default=False)] = None,
+    stop: Annotated[int | None, typer.Option(help=STOP, show_default=False)] = None,
+    dictionary: Annotated[
+        Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+) -> None:
+    """Decode a stream, or some of its samples."""
+    if out != STANDARD and out.suffix.lower() not in ENDINGS:
+        raise ValueError(f"{out} must end with .npy, .csv, .edf or .bdf, or name a WFDB record")
+    if out != STANDARD:
+        check_free(out if out.suffix else out.with_name(f"{out.name}.hea"), force)
+    from san.codec.decoder import Decoder
+    from san.files import arrays, streams
+
+    with _opened(source) as file:
+        decoder = Decoder(file, dictionary=dictionary)
+        info, whole = decoder.info, start is None and stop is None
+        if not whole and out.suffix not in (".npy", ".csv") and out != STANDARD:
+            raise ValueError(f"{out} must end with .npy or .csv: it holds a part")
+        with progress.shares(f"decompressing {source.name}", math.prod(info.shape)) as report:
+            if whole:
+                array = streams.write_file(decoder, out, report)
+            else:
+                x = decoder.read(start, stop, report)
+                array = arrays.Array(x, info.fs, info.units, info.names)
+                arrays.write(out, array)
+    parts = (array, *array.others)
+    if as_json:
+        facts = [
+            {"shape": part.x.shape, "dtype": part.x.dtype.name, "fs": part.fs} for part in parts
+        ]
+        print(json.dumps({"file": str(out), "parts": facts}, indent=2), file=_said(out))
+        return
+    for part in parts:
+        print(f"{out}: {_shape(part.x.shape)} samples, {part.x.dtype}", file=_said(out))
+
+
+def inspect(
+    source: Annotated[Path, typer.Argument(metavar="IN", help=STREAM)],
+    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+) -> None:
+    """Show what a stream says of itself; its chunks are not read."""
+    from san.codec.info import inspect as described
+
+    with _opened(source) as file:
+        info = described(file)
+    if as_json:
+        print(json.dumps(_plain(info), indent=2))
+        return
+    rows = [
+        ("format", f"SAN stream, version {info.version}"),
+        ("samples", f"{_shape(info.shape)}, {info.dtype}{_duration(info)}"),
+        ("channels", ", ".join(_labels(info))),
+        ("target", _target(info)),
+        ("largest error", f"{info.largest_error:.6g}"),
+        ("PRDN", f"{info.prdn:.4g} %"),
+        ("attached", ", ".join(f"{name} ({size})" for name, size in info.attachments.items())),
+        ("chunks", f"{info.chunks} of {info.chunk_samples} samples"),
+        ("bytes", f"{info.bytes}, {_ratio(info)}, {info.bits_per_sample:.4f} bits per sample"),
+        *(("", f"{size:>10} {name}") for name, size in info.sections.items() if size),
+    ]
+    if info.dictionary_sha256:
+        carried = "carried" if info.dictionary_carried else "not in the stream"
+        rows.append(("dictionary", f"SHA-256 {info.dictionary_sha256}, {carried}"))
+    for name, text in rows:
+        if text:
+            print(f"{name:<14}{text}")
+
+
+def verify(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The original: " + SOURCE)],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The stream of it.")],
+    dictionary: Annotated[
+        Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+) -> None:
+    """Decode a stream and compare it with the original.
+
+    Exit code 1: an error is larger than the stream promises.
+    """
+    from san.codec.decoder import Decoder
+    from san.files import streams
+
+    with _opened(out) as file:
+        decoder = Decoder(file, dictionary=dictionary)
+        info = decoder.info
+        with progress.shares("verifying", math.prod(info.shape)) as report:
+            found = streams.compare_file(source, decoder, report)
+    if as_json:
+        parts = [_compared(*part) for part in found.parts]
+        print(json.dumps({"parts": parts, "broken": found.broken}, indent=2))
+    else:
+        for part, comparison in found.parts:
+            print(
+                f"PRDN {comparison.prdn:.4f} %, PRD {comparison.prd:.4f} %, largest error "
+                f"{comparison.largest_error:.6g}, {_ratio(part)}, "
+                f"{part.bits_per_sample:.4f} bits per sample"
+            )
+    if found.broken:
+        print(f"san: {out} does not keep its word: {'; '.join(found.broken)}", file=sys.stderr)
+        raise typer.Exit(1)
+    if not as_json:
+        print(f"kept: {_target(info)}")
+
+
+def check_target(
+    prdn: float | None, max_error: float | None, lossless: bool, bits_per_sample: float | None
+) -> None:
+    """Refuse other than one target, by the names of the options."""
+    given = {"--prdn": prdn, "--max-error": max_error, "--bits-per-sample": bits_per_sample}
+    targets = [name for name, value in given.items() if value is not None]
+    targets += ["--lossless"] * lossless
+    if len(targets) != 1:
+        raise ValueError(
+            f"give one of {', '.join(given)} and --lossless, got {', '.join(targets) or 'none'}"
+        )
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[BinaryIO]:
+    """A stream's file, or standard input, all of it: a stream is read from its end."""
+    if source == STANDARD:
+        yield io.BytesIO(sys.stdin.buffer.read())
+    else:
+        with open(source, "rb") as file:
+            yield file
+
+
+def _write_stream(out: Path, blob: bytes) -> None:
+    from san import storage
+
+    if out == STANDARD:
+        sys.stdout.buffer.write(blob)
+        sys.stdout.buffer.flush()
+    else:
+        storage.write(out, blob)
+
+
+def check_free(out: Path, force: bool) -> None:
+    """Refuse to replace a file unless told to, or to write into no folder."""
+    if out == STANDARD:
+        return
+    if out.exists() and not force:
+        raise FileExistsError(f"{out} is there: give --force to replace it")
+    if not out.parent.is_dir():
+        raise FileNotFoundError(f"the folder {out.parent} is not there")
+
+
+def _said(out: Path) -> TextIO:
+    """Where to say what was written: not into what is written."""
+    return sys.stderr if out == STANDARD else sys.stdout
+
+
+def _compared(info: "Info", comparison: "Comparison") -> dict[str, Any]:
+    found = dataclasses.asdict(comparison) | {"ratio": info.compression_ratio}
+    return {
+        k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in found.items()
+    }
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return " × ".join(map(str, shape))
+
+
+def _duration(info: "Info") -> str:
+    if info.fs is None:
+        return ""
+    return f", {info.fs:g} Hz, {info.shape[0] / info.fs:.6g} s"
+
+
+def _ratio(info: "Info") -> str:
+    bits = 8 * info.dtype.itemsize
+    return f"CR {info.compression_ratio:.2f} of {bits} bits"
+
+
+def _labels(info: "Info") -> list[str]:
+    """Name and units of each channel, where there are any."""
+    names, units = info.names or info.units, info.units
+    if names is units or not units:
+        return list(names)
+    return [f"{name} [{unit}]" if unit else name for name, unit in zip(names, units, strict=True)]
+
+
+def _target(info: "Info") -> str:
+    unit = {"lossless": "", "max_error": "", "prdn": " %", "bits_per_sample": " bits"}[info.target]
+    name = {"max_error": "largest error", "prdn": "PRDN", "bits_per_sample": "bits per sample"}
+    if info.target == "lossless":
+        return "lossless"
+    return f"{name[info.target]} of at most {info.value:g}{unit}"
+
+
+def _plain(info: "Info") -> dict[str, Any]:
+    """What JSON holds: an infinite number is null."""
+    fields = dataclasses.asdict(info)
+    fields["dtype"] = info.dtype.name
+    for name in ("prdn", "largest_error", "bits_per_sample"):
+        if not math.isfinite(fields[name]):
+            fields[name] = None
+    return fields

@@ -1,0 +1,188 @@
+"""What the terminal shows of a run: a progress bar while it lasts, a small table at its end.
+
+Progress goes to standard error and only to a terminal; results go to standard output.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from san import datasets, report
+from san.command import progress
+from san.paper import output
+from san.paper.experiments import Unit
+from san.paper.experiments import run as run_units
+from san.training import processes, runs
+from san.training.train import Result, Row
+
+
+def train(run: runs.Run | runs.Collection, as_json: bool = False) -> None:
+    """Finish a run, or each run of a collection, and show its result."""
+    if isinstance(run, runs.Run):
+        result = _finish(run)
+        if processes.is_first():
+            show_result(run, result, as_json)
+        return
+    rows: list[tuple[str, ...]] = []
+    results, missing = [], []
+    for database, member in run.members():
+        if member is None:
+            missing.append(database)
+        else:
+            result = _finish(member)
+            rows += _table_rows(member, result)
+            results.append(_facts(member, result))
+    if as_json:
+        print(json.dumps({"results": results, "missing": missing}, indent=2))
+    elif rows:
+        _print_table(rows)
+        print(f"models, metrics and figures are in {run.folder}")
+    if missing:
+        print(
+            f"san: skipped, neither here nor to be downloaded: {', '.join(missing)}; put their "
+            "records into FOLDER/DATABASE and give --data-dir FOLDER",
+            file=sys.stderr,
+        )
+    if not rows:
+        raise datasets.MissingData(f"none of the {len(missing)} records is here")
+
+
+def reproduce(
+    units: Sequence[Unit], folder: Path, data_dir: str | None, as_json: bool = False
+) -> None:
+    """Run the units of a reproduction under one progress bar, and write tables and figures."""
+    bar = progress.bar("{task.fields[unit]}", unit="trainings")
+    task = bar.add_task("reproducing", total=len(units), unit="")
+    weight = len(units) / max(1e-9, sum(unit.cost for unit in units))
+
+    def on_part(unit: Unit, share: float) -> None:
+        name = f"{unit.dataset} {unit.activation}, seed {unit.seed}"
+        bar.update(task, advance=share * unit.cost * weight, unit=name)
+
+    results, skipped = [], []
+    try:
+        with bar:
+            for unit, result in run_units(units, folder / "units", data_dir, on_part):
+                if result is None:
+                    on_part(unit, 1.0)
+                    skipped.append(unit.dataset)
+                else:
+                    results.append(result)
+    except KeyboardInterrupt:
+        print(
+            f"san: stopped; what was done is in {folder / 'units'}, and the same command goes on",
+            file=sys.stderr,
+        )
+        sys.exit(130)
+    missing = list(dict.fromkeys(skipped))
+    if missing:
+        print(
+            f"san: skipped, neither here nor to be downloaded: {', '.join(missing)}",
+            file=sys.stderr,
+        )
+    if not results:
+        raise datasets.MissingData("none of the data sets is here")
+    output.write(results, missing, folder)
+    if as_json:
+        print(json.dumps({"results": len(results), "missing": missing, "folder": str(folder)}))
+        return
+    print(f"{len(results)} results; tables.md, tables.tex, rows.csv.gz and figures are in {folder}")
+
+
+def show_result(run: runs.Run, result: Result, as_json: bool = False) -> None:
+    """Print the chosen model's test scores beside the published ones, and where its files are."""
+    if as_json:
+        print(json.dumps(_facts(run, result), indent=2))
+        return
+    _print_table(_table_rows(run, result))
+    print(f"model, metrics and figures are in {run.folder}")
+
+
+def show_datasets(entries: Sequence[datasets.Entry], as_json: bool = False) -> None:
+    """Print the list of data sets, a line each."""
+    if as_json:
+        print(json.dumps([vars(entry) for entry in entries], indent=2, ensure_ascii=False))
+        return
+    lines = [("data set", "here", "licence", "what")]
+    lines += [(e.name, "yes" if e.here else "no", e.licence, e.title) for e in entries]
+    widths = [max(len(line[column]) for line in lines) for column in range(3)]
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
+        print("  ".join([*cells, line[3]]))
+
+
+def _finish(run: runs.Run) -> Result:
+    """Finish a run under a progress bar that shows the last loss and the best φ."""
+    settings, training = run.settings, run.training
+    bar = progress.bar(
+        "epoch {task.fields[epoch]}/" + str(settings.epochs),
+        "loss {task.fields[loss]:.3f}",
+        "best φ {task.fields[phi]}",
+        unit="steps",
+        shown=processes.is_first(),
+    )
+    steps = training.steps_per_epoch
+    task = bar.add_task(
+        run.splits.train.name,
+        total=steps * settings.epochs,
+        completed=steps * training.epoch,
+        epoch=training.epoch,
+        loss=float("nan"),
+        phi=_best_phi(training.history),
+    )
+
+    def on_step(loss: float) -> None:
+        bar.update(task, advance=1, loss=loss)
+
+    def on_epoch(rows: list[Row]) -> None:
+        bar.update(task, epoch=rows[0].epoch, phi=_best_phi(training.history))
+
+    try:
+        with bar:
+            return runs.finish(run, on_step, on_epoch)
+    except KeyboardInterrupt:
+        if processes.is_first():
+            print(
+                f"san: stopped after epoch {training.epoch} of {settings.epochs}; "
+                f"continue with: san train --resume {run.folder}",
+                file=sys.stderr,
+            )
+        sys.exit(130)
+
+
+def _best_phi(history: Sequence[Row]) -> str:
+    return f"{min(row.phi for row in history):.3f}" if history else "-"
+
+
+def _facts(run: runs.Run, result: Result) -> dict[str, Any]:
+    """What a run came to, as JSON holds it."""
+    name = run.splits.test.name
+    return {
+        "name": name,
+        "folder": str(run.folder),
+        "epoch": result.epoch,
+        **runs.test_scores(result),
+        "published": list(datasets.published_results(name, run.settings.activation)),
+    }
+
+
+def _table_rows(run: runs.Run, result: Result) -> list[tuple[str, ...]]:
+    name = run.splits.test.name
+    published = datasets.published_results(name, run.settings.activation)
+    scores = runs.test_scores(result)
+    return report.result_rows(name.removeprefix("physionet "), scores, published)
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("test split", "m", "CR⁻¹", "loss", "φ"):
+        table.add_column(heading, justify="right" if table.columns else "left")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)

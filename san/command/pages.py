@@ -1,0 +1,139 @@
+"""The commands that make pages: explore, report. Each writes one file that opens offline."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from san.command import progress
+from san.command.codec import JSON, NEEDED, check_free
+
+SIGNAL = """A WFDB record, .edf, .bdf, .npy or .csv. Default: the bundled recording."""
+OUTPUT = "File to write: NAME.html."
+FORCE = "Replace the file if it is there."
+CHANNEL = "Channel, from 0. Default: 0."
+START = """Where the excerpt begins, in seconds (samples where no rate is known). Default: 0, of the
+bundled recording 260."""
+SECONDS = "Length of the excerpt. Default: 3000 samples."
+SAMPLES = "Length of the excerpt, in samples."
+FS = "Sampling rate, where the file does not say."
+MODEL = "Run folder of `san train`, or its model: kernels and activation to begin with."
+KERNEL_SIZE = "Samples of a kernel that begins as a segment of the signal. Default: 150."
+KERNELS = "How many of them, up to 6. Default: 2."
+SOURCE = "A stream that `san compress` wrote, or a run folder of `san train`."
+ORIGINAL = "What the stream was made of, to compare: shows errors, and what others would cost."
+ONLY = "Only this channel, from 0. Default: the first 8."
+DETAIL = "Where samples are shown one by one, in seconds. Default: 0."
+LENGTH = "How long they are. Default: 300,000 values."
+NO_CURVE = "Do not compress the original at other errors, which takes most of the time."
+DATA_DIR = "Searched for a run's data first."
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the two commands to an application."""
+    for command in (explore, report):
+        app.command()(command)
+
+
+def explore(
+    signal: Annotated[
+        Path | None, typer.Argument(metavar="SIGNAL", help=SIGNAL, show_default=False)
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help=OUTPUT, metavar="FILE")] = Path(
+        "explore.html"
+    ),
+    channel: Annotated[int, typer.Option(help=CHANNEL, show_default=False)] = 0,
+    start: Annotated[float | None, typer.Option(help=START, show_default=False)] = None,
+    seconds: Annotated[float | None, typer.Option(help=SECONDS, show_default=False)] = None,
+    samples: Annotated[int | None, typer.Option(help=SAMPLES, show_default=False)] = None,
+    fs: Annotated[float | None, typer.Option(help=FS, metavar="HZ", show_default=False)] = None,
+    model: Annotated[
+        Path | None, typer.Option(help=MODEL, metavar="RUN", show_default=False)
+    ] = None,
+    kernel_size: Annotated[
+        int | None, typer.Option(help=KERNEL_SIZE, metavar="M", show_default=False)
+    ] = None,
+    kernels: Annotated[
+        int | None, typer.Option(help=KERNELS, metavar="Q", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+) -> None:
+    """Make a page on which activation, kernels and signal can be changed.
+
+    It shows similarity, events, reconstruction and φ at once, and opens offline in any browser.
+    """
+    _check_output(output, force)
+    if model is not None and (kernel_size is not None or kernels is not None):
+        raise ValueError("--model has kernels of its own: give no --kernel-size, no --kernels")
+    from san.pages.explore import KERNEL_SIZE, excerpt, explore_page
+
+    part = excerpt(signal, channel, start, seconds, samples, fs)
+    size = min(KERNEL_SIZE, len(part.x)) if kernel_size is None else kernel_size
+    _write(output, explore_page(part, model, size, 2 if kernels is None else kernels), as_json)
+
+
+def report(
+    source: Annotated[Path, typer.Argument(metavar="STREAM|RUN", help=SOURCE)],
+    output: Annotated[Path, typer.Option("--output", "-o", help=OUTPUT, metavar="FILE")] = Path(
+        "report.html"
+    ),
+    original: Annotated[
+        Path | None, typer.Option(help=ORIGINAL, metavar="FILE", show_default=False)
+    ] = None,
+    channel: Annotated[int | None, typer.Option(help=ONLY, show_default=False)] = None,
+    start: Annotated[float | None, typer.Option(help=DETAIL, show_default=False)] = None,
+    seconds: Annotated[float | None, typer.Option(help=LENGTH, show_default=False)] = None,
+    no_curve: Annotated[
+        bool, typer.Option("--no-curve", help=NO_CURVE, show_default=False)
+    ] = False,
+    dictionary: Annotated[
+        Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
+    ] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(help=DATA_DIR, metavar="FOLDER", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+) -> None:
+    """Make a page of a stream or of a run folder.
+
+    It shows signals, events, kernels and numbers, and opens offline in any browser.
+    """
+    _check_output(output, force)
+    from san.pages.reports import describe
+
+    options = {
+        "original": original,
+        "channel": channel,
+        "start": start,
+        "seconds": seconds,
+        "dictionary": dictionary,
+    }
+    if source.is_dir():
+        for name, value in {**options, "no-curve": no_curve or None}.items():
+            if value is not None:
+                raise ValueError(f"{source} is a run folder, and --{name} is for streams")
+    elif data_dir is not None:
+        raise ValueError(f"{source} is no run folder, and --data-dir is for those")
+    with progress.shares(f"reporting on {source.name}") as told:
+        page = describe(source, data_dir, told, curve=not no_curve, **options)
+    _write(output, page, as_json)
+
+
+def _check_output(output: Path, force: bool) -> None:
+    if output.suffix not in (".html", ".htm"):
+        raise ValueError(f"{output} must end with .html")
+    check_free(output, force)
+
+
+def _write(output: Path, page: str, as_json: bool) -> None:
+    from san import storage
+
+    content = page.encode()
+    storage.write(output, content)
+    if as_json:
+        print(json.dumps({"file": str(output), "bytes": len(content)}))
+    else:
+        print(f"{output}: {len(content):,} bytes")

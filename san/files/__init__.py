@@ -1,0 +1,1 @@
+"""The files people bring: how they become arrays and streams, and files again."""

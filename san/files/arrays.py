@@ -1,0 +1,223 @@
+"""How an array comes from a file and goes into one, by the file's ending.
+
+WFDB records, EDF and BDF have rooms of their own; NumPy's .npy and .csv are here.
+"""
+
+import io
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from san import storage
+from san.files import edf, wfdb
+from san.signals import Array
+
+__all__ = ["STANDARD", "Array", "read", "write"]
+
+STANDARD = Path("-")  # standard input or output
+COLUMNS = "csv/columns"  # attachment: the line of names, and when the first sample was
+_TIMES = ("t", "time", "seconds", "second", "elapsed")  # names of a column of times, as they begin
+
+
+def read(
+    path: Path, fs: float | None = None, physical: bool = False, annotations: bool = True
+) -> Array:
+    """Read a file, or a WFDB record by its name without an ending.
+
+    Parameters
+    ----------
+    path : Path
+        `.edf`, `.bdf`, `.npy`, `.csv`, a WFDB record (`mitdb/100`, or its `.hea`), or `-` for
+        standard input, which may be any of them but a record.
+    fs : float, optional
+        Sampling rate in Hz where the file does not say; of a record and of EDF, what the file
+        says counts.
+    physical : bool
+        Have a record or EDF in physical units, float64, instead of the converter's integers.
+    annotations : bool
+        Whether annotation files of a WFDB record are attached.
+
+    Returns
+    -------
+    Array
+        Records and EDF are (n, channels); a table of one column is (n,). What is needed to write
+        the file again is attached; signals of other rates are in `others`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If nothing is there.
+    ValueError
+        If it cannot be read.
+
+    Examples
+    --------
+    >>> array = read(Path("datasets/sample/mitdb_208"))
+    >>> array.x.shape, array.x.dtype, array.fs, array.units, array.names
+    ((108000, 1), dtype('int16'), 360.0, ('200(1024)/mV',), ('MLII',))
+    >>> list(array.attachments)
+    ['wfdb/header']
+    """
+    if path == STANDARD:
+        return _read_standard_input(fs, physical)
+    if path.suffix == ".npy":
+        return Array(_read_npy(path), fs)
+    if path.suffix == ".csv":
+        return _read_csv(path, fs)
+    if path.suffix.lower() in edf.ENDINGS:
+        return edf.read_edf(path, physical=physical)
+    record = path.with_suffix("") if path.suffix in (".hea", ".dat") else path
+    if not record.with_name(record.name + ".hea").is_file():
+        if path.is_file():
+            raise ValueError(f"{path} is neither .edf, .bdf, .npy, .csv nor a WFDB record")
+        raise FileNotFoundError(f"{path} is not there, nor is a WFDB record of that name")
+    return wfdb.read_record(record, physical=physical, annotations=annotations)
+
+
+def write(path: Path, array: Array, exact: bool = False) -> None:
+    """Write samples by the ending of a file, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        `.npy`, `.csv`, `-` for `.npy` to standard output; and of what was read from such a file,
+        `.edf`, `.bdf`, or a WFDB record by its name without an ending. Numbers of a table have as
+        many digits as tell them from their neighbours.
+    array : Array
+    exact : bool
+        Whether the samples are those that were read.
+
+    Raises
+    ------
+    ValueError
+        If the name has another ending, or samples of other rates cannot be in such a file.
+    """
+    content = io.BytesIO()
+    if path.suffix.lower() in edf.ENDINGS and edf.HEADER in array.attachments:
+        return edf.write_edf(path, array)
+    if path.suffix in ("", ".hea") and path != STANDARD:
+        if wfdb.HEADER in array.attachments:
+            wfdb.write_record(path.with_suffix(""), array, exact)
+            return None
+        raise ValueError(f"{path} has no ending, and this did not come from a WFDB record")
+    if array.others:
+        rates = ", ".join(f"{part.fs:g}" for part in (array, *array.others))
+        raise ValueError(f"{path} cannot hold signals of several rates ({rates} Hz)")
+    if path.suffix == ".npy" or path == STANDARD:
+        np.save(content, array.x, allow_pickle=False)
+    elif path.suffix == ".csv":
+        _write_table(content, array)
+    else:
+        raise ValueError(f"{path} must end with .npy or .csv, or as what was compressed")
+    if path == STANDARD:
+        sys.stdout.buffer.write(content.getvalue())
+        sys.stdout.buffer.flush()
+    else:
+        storage.write(path, content.getvalue())
+    return None
+
+
+def _read_standard_input(fs: float | None, physical: bool) -> Array:
+    content = sys.stdin.buffer.read()
+    ending = ".csv"
+    if content.startswith(b"\x93NUMPY"):
+        ending = ".npy"
+    elif content.startswith((b"0       ", b"\xffBIOSEMI")):
+        ending = edf.ENDINGS[content[:1] == b"\xff"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"standard input{ending}"
+        path.write_bytes(content)
+        try:
+            found = read(path, fs, physical)
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(path), "standard input")) from error
+        return Array(np.array(found.x), *list(vars(found).values())[1:])
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is not there") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not readable as .npy: {error}") from error
+
+
+def _read_csv(path: Path, fs: float | None) -> Array:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there")
+    line, names = _names(path)
+    try:
+        x = np.loadtxt(path, delimiter=",", ndmin=2, skiprows=1 if names else 0, encoding="utf-8")
+    except ValueError as error:
+        raise ValueError(f"{path} is not a table of numbers: {error}") from error
+    if names and x.size and len(names) != x.shape[1]:
+        raise ValueError(f"{path} has {len(names)} names and {x.shape[1]} columns")
+    if not x.size:
+        x = x.reshape(0, max(1, len(names)))
+    if names and x.shape[1] > 1 and names[0].lower().lstrip("'\"").startswith(_TIMES):
+        fs = _rate_of(path, x[:, 0], fs)
+        start = float(x[0, 0]) if len(x) else 0.0
+        x, names = x[:, 1:], names[1:]
+    else:
+        start = None
+    said = json.dumps({"line": line, "start": start}).encode()
+    attached = {COLUMNS: said} if names else {}
+    return Array(x[:, 0] if x.shape[1] == 1 else x, fs, (), names, attached)
+
+
+def _names(path: Path) -> tuple[str, tuple[str, ...]]:
+    """The first line of a table and the names in it, if it is no line of numbers."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        line = file.readline(1 << 16).strip()
+    fields = [field.strip() for field in line.split(",")]
+    try:
+        [float(field) for field in fields]
+    except ValueError:
+        return line, tuple(fields)
+    return "", ()
+
+
+def _rate_of(path: Path, times: np.ndarray, fs: float | None) -> float | None:
+    """The rate that a column of times in seconds has; they must agree with one that is given."""
+    if len(times) < 2:
+        return fs
+    rate = (len(times) - 1) / (times[-1] - times[0]) if times[-1] > times[0] else np.inf
+    if fs is None:
+        fs = float(f"{rate:.6g}")
+    expected = times[0] + np.arange(len(times)) / fs
+    if not np.isfinite(rate) or np.abs(times - expected).max() > 0.01 + 0.5 / fs:
+        raise ValueError(f"the times of {path} are not those of {fs:g} Hz")
+    return fs
+
+
+def _write_table(file: io.BytesIO, array: Array) -> None:
+    columns = array.x.reshape(len(array.x), -1)
+    line, times = _columns_of(array, columns.shape[1])
+    lines = [line]
+    rows = ([f"{v!s}" for v in row] for row in columns)
+    if times is None:
+        lines += [",".join(row) for row in rows]
+    else:
+        lines += [f"{t!s}," + ",".join(row) for t, row in zip(times, rows, strict=True)]
+    file.write(("\n".join(lines) + "\n").encode())
+
+
+def _columns_of(array: Array, channels: int) -> tuple[str, list[float] | None]:
+    """The line of names, and times if the table that was compressed had them."""
+    try:
+        said = json.loads(array.attachments.get(COLUMNS, b"{}"))
+        line, start = said.get("line", ""), said.get("start")
+        times = None
+        if start is not None and array.fs:
+            ticks = np.arange(len(array.x)) / array.fs + float(start)
+            times = np.round(ticks, 9).tolist()
+        if line and "\n" not in line and line.count(",") + 1 == channels + (times is not None):
+            return line, times
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ValueError(f"the attached line of names cannot be read: {error}") from error
+    names = array.names or tuple(f"channel_{c}" for c in range(channels))
+    return ",".join(name.replace(",", " ") for name in names), None

@@ -1,0 +1,195 @@
+"""How a file becomes a stream, and a stream the file again; what is compared to say that it is.
+
+The stream holds the signals of the rate that has the most samples. Signals of other rates are
+streams of their own, attached to it as `signals/1`, `signals/2` ...
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from san.codec.comparison import Comparison, compare, fits
+from san.codec.decoder import Decoder
+from san.codec.encoder import compress
+from san.codec.info import Info
+from san.codec.options import silent
+from san.files import arrays, edf, wfdb
+from san.signals import Array
+
+OTHERS = "signals/"
+
+
+def encode_file(
+    path: Path,
+    *,
+    fs: float | None = None,
+    physical: bool = False,
+    annotations: bool = True,
+    progress: Callable[[float], None] | None = None,
+    **options: Any,
+) -> bytes:
+    """Read a file and compress it, with what it takes to write it again.
+
+    Parameters
+    ----------
+    path, fs, physical, annotations
+        As `arrays.read` takes them.
+    progress : callable, optional
+        Called with the share that is done, 0 ... 1.
+    **options
+        As `compress` takes them. The target holds for signals of each rate; a dictionary is used
+        for those of the main one.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `arrays.read` and `compress`.
+
+    Examples
+    --------
+    >>> blob = encode_file(Path("datasets/sample/mitdb_208"), prdn=10)
+    >>> Decoder(blob).info.attachments
+    {'wfdb/header': 244}
+    """
+    exact = options.get("lossless") or options.get("max_error") == 0
+    array = read_file(path, exact=bool(exact), fs=fs, physical=physical, annotations=annotations)
+    return encode_array(array, progress=progress, **options)
+
+
+def read_file(
+    path: Path,
+    *,
+    exact: bool,
+    fs: float | None = None,
+    physical: bool = False,
+    annotations: bool = True,
+) -> Array:
+    """Read a file as it is compressed: within an error, with NaN where a sample is invalid."""
+    array = arrays.read(path, fs, physical, annotations)
+    header = wfdb.HEADER in array.attachments
+    return wfdb.with_gaps(array) if header and not exact else array
+
+
+def encode_array(
+    array: Array, *, progress: Callable[[float], None] | None = None, **options: Any
+) -> bytes:
+    """Compress what `read_file` gave; the parameters are those of `encode_file`."""
+    sizes = [part.x.size for part in (array, *array.others)]
+    total, done = max(1, sum(sizes)), 0
+    attached = dict(array.attachments)
+    own = {"dictionary": None, "embed_dictionary": True}
+    for number, part in enumerate(array.others, 1):
+        attached[f"{OTHERS}{number}"] = encode_array(part, **(options | own))
+        done += part.x.size
+        if progress:
+            progress(done / total)
+    rest = done / total
+    return compress(
+        array.x,
+        array.fs,
+        units=_short(array.units),
+        names=_short(array.names),
+        attachments=attached,
+        progress=progress and (lambda share: progress(rest + share * (1 - rest))),
+        **options,
+    )
+
+
+def decode(decoder: Decoder, progress: Callable[[float], None] = silent) -> Array:
+    """All that a stream holds: samples of every rate, and what is attached to them."""
+    found = decoder.info.attachments
+    attached = {name: decoder.attachment(name) for name in found if not name.startswith(OTHERS)}
+    others = tuple(decode(other) for other in decoders(decoder)[1:])
+    info = decoder.info
+    x = decoder.read(progress=progress)
+    return Array(x, info.fs, info.units, info.names, attached, others)
+
+
+def decoders(decoder: Decoder) -> list[Decoder]:
+    """The stream itself, and those of signals of other rates."""
+    names = [name for name in decoder.info.attachments if name.startswith(OTHERS)]
+    return [decoder, *(Decoder(decoder.attachment(name)) for name in names)]
+
+
+def is_exact(info: Info) -> bool:
+    """Whether every bit of the samples is as it was."""
+    return info.target == "lossless" or (info.target == "max_error" and info.value == 0)
+
+
+def write_file(decoder: Decoder, out: Path, progress: Callable[[float], None] = silent) -> Array:
+    """Decode a stream into a file: the kind that was compressed, .npy or .csv.
+
+    Returns
+    -------
+    Array
+        What was written.
+
+    Raises
+    ------
+    CodecError, ValueError
+        If the stream cannot be decoded, or `out` cannot hold what is in it.
+    """
+    array = decode(decoder, progress)
+    arrays.write(out, array, is_exact(decoder.info))
+    return array
+
+
+@dataclass(frozen=True)
+class FileComparison:
+    """How far a stream is from the file that it was made of."""
+
+    parts: tuple[tuple[Info, Comparison], ...]  # the signals of each rate
+    broken: tuple[str, ...]  # what the stream promises and does not keep, in words
+
+
+def compare_file(
+    path: Path, decoder: Decoder, progress: Callable[[float], None] = silent
+) -> FileComparison:
+    """Read the file that a stream was made of, decode the stream, and compare them.
+
+    Raises
+    ------
+    ValueError
+        If the file has samples of other shapes, dtypes or rates.
+    CodecError
+        If the stream is corrupt.
+    """
+    array = original(path, decoder)
+    parts, coded = (array, *array.others), decoders(decoder)
+    if len(parts) != len(coded):
+        raise ValueError(f"{path} has signals of {len(parts)} rates, the stream of {len(coded)}")
+    found: list[tuple[Info, Comparison]] = []
+    broken: list[str] = []
+    for number, (part, stream) in enumerate(zip(parts, coded, strict=True)):
+        info = stream.info
+        if not fits(part.x, info):
+            raise ValueError(
+                f"{path} has shape {part.x.shape} and dtype {part.x.dtype}, the stream has "
+                f"{info.shape} and {info.dtype}"
+            )
+        comparison = compare(part.x, stream, progress if number == 0 else silent)
+        found.append((info, comparison))
+        broken += comparison.broken
+    for name, data in array.attachments.items():
+        if name in decoder.info.attachments and decoder.attachment(name) != data:
+            broken.append(f"its {name} is not that of {path}")
+    return FileComparison(tuple(found), tuple(broken))
+
+
+def original(path: Path, decoder: Decoder) -> Array:
+    """Read the file that a stream was made of, as it was read then."""
+    info = decoder.info
+    kept = wfdb.HEADER in info.attachments or edf.HEADER in info.attachments
+    physical = info.dtype.kind == "f" and not kept
+    return read_file(path, exact=is_exact(info), physical=physical)
+
+
+def _short(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Texts that a header can hold: cut where they are longer than 64 bytes."""
+    cut = tuple(text.encode()[:64].decode(errors="ignore") for text in texts)
+    return cut if any(cut) else ()

@@ -1,0 +1,1 @@
+"""The networks: what they compute, how their kernels meet signals, how many learn together."""

@@ -1,0 +1,218 @@
+"""What the exploring page starts with: an excerpt of a recording, standardised, and kernels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from san.files import arrays
+from san.pages import page
+
+SAMPLES = 3000  # of the excerpt, unless told otherwise
+KERNEL_SIZE = 150
+BUNDLED_START = 260.0  # seconds
+MOST_SAMPLES = 20_000
+MOST_KERNEL = 2000
+TOLERANCE = 3  # as `san.networks.san.sparsity_of` has it
+STYLES = ("base.css", "explore.css")
+SCRIPTS = ("mathematics.js", "plot.js", "document.js", "editor.js", "explore.js")
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Samples of one channel, less their mean, in standard deviations."""
+
+    x: np.ndarray  # float32 (n,)
+    rate: float | None  # Hz
+    start: int  # its first sample in the recording
+    source: str
+    channel: str
+    units: str
+    mean: float
+    deviation: float
+
+
+def excerpt(
+    path: Path | None,
+    channel: int = 0,
+    start: float | None = None,
+    seconds: float | None = None,
+    samples: int | None = None,
+    fs: float | None = None,
+) -> Excerpt:
+    """Take a part of one channel of a recording and standardise it, as `san train` does.
+
+    Parameters
+    ----------
+    path : Path or None
+        What `san.arrays.read` reads; None for the bundled recording.
+    channel : int
+        From 0.
+    start : float, optional
+        Where it begins: seconds, or samples where no rate is known. Default: 0, of the
+        bundled recording 260 s.
+    seconds, samples : float, int, optional
+        How long it is, 3000 samples unless one of them is given. What is beyond the end is left
+        out.
+    fs : float, optional
+        Sampling rate in Hz where the file does not say.
+
+    Returns
+    -------
+    Excerpt
+
+    Raises
+    ------
+    FileNotFoundError
+        If nothing is there.
+    ValueError
+        If it cannot be read, has no such channel or samples, or a sample there is no number.
+
+    Examples
+    --------
+    >>> part = excerpt(None, start=10.0, seconds=2.0)
+    >>> part.x.shape, part.rate, part.start, part.units
+    ((720,), 360.0, 3600, 'mV')
+    """
+    if start is None:
+        start = 0.0 if path is not None else BUNDLED_START
+    array = _read(path, fs)
+    columns = array.x[:, None] if array.x.ndim == 1 else array.x
+    if columns.ndim != 2 or columns.dtype.kind not in "iuf":
+        raise ValueError(f"samples must be numbers (n,) or (n, channels), got {array.x.shape}")
+    if not 0 <= channel < columns.shape[1]:
+        raise ValueError(f"channel must be from 0 to {columns.shape[1] - 1}, got {channel}")
+    if seconds is not None and samples is not None:
+        raise ValueError("give seconds or samples, not both")
+    if seconds is not None and array.fs is None:
+        raise ValueError("seconds needs a sampling rate: give fs, or samples instead")
+    rate = array.fs or 1.0
+    first = round(start * rate)
+    count = round(seconds * rate) if seconds is not None else samples or SAMPLES
+    if not 0 <= first < len(columns):
+        raise ValueError(f"start must lie in the {len(columns) / rate:g} recorded, got {start:g}")
+    if not 2 <= count <= MOST_SAMPLES:
+        raise ValueError(f"an excerpt has 2 to {MOST_SAMPLES} samples, got {count}")
+    part = np.asarray(columns[first : first + count, channel], np.float64)
+    odd = np.flatnonzero(~np.isfinite(part))
+    if len(odd):
+        raise ValueError(f"sample {first + odd[0]} is no number: choose another start")
+    mean, deviation = float(part.mean()), float(part.std(ddof=1)) if len(part) > 1 else 0.0
+    return Excerpt(
+        x=((part - mean) / (deviation or 1.0)).astype(np.float32),
+        rate=array.fs,
+        start=first,
+        source="MIT-BIH record 208" if path is None else path.name,
+        channel=_of(array.names, channel) or f"channel {channel}",
+        units=_of(array.units, channel),
+        mean=mean,
+        deviation=deviation,
+    )
+
+
+def explore_page(
+    part: Excerpt, model: Path | None = None, kernel_size: int = KERNEL_SIZE, kernels: int = 2
+) -> str:
+    """Make the page on which one signal, its kernels and its activation can be changed.
+
+    Parameters
+    ----------
+    part : Excerpt
+        The signal.
+    model : Path, optional
+        A run folder of `san train` or its model.safetensors, whose kernels and activation the page
+        begins with; otherwise segments of the signal, and Extrema.
+    kernel_size, kernels : int
+        Length and number of the kernels without a model.
+
+    Returns
+    -------
+    str
+        The file.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the model is not there, or is no SAN of one channel; if a size does not fit.
+
+    Examples
+    --------
+    >>> page = explore_page(excerpt(None), kernel_size=90)
+    >>> page.startswith("<!DOCTYPE html>")
+    True
+    """
+    most = min(MOST_KERNEL, len(part.x))
+    if not 1 <= kernel_size <= most:
+        raise ValueError(f"a kernel must have 1 to {most} samples here, got {kernel_size}")
+    if not 1 <= kernels <= 6:
+        raise ValueError(f"the page has 1 to 6 kernels, got {kernels}")
+    begin: dict[str, Any] = {
+        "kernels": [], "kernelCount": kernels, "kernelSize": kernel_size,
+        "activation": "extrema", "parameter": None, "decoder": "adjoint",
+        "compete": kernels > 1,
+    }  # fmt: skip
+    note = "Its kernels begin as segments of the signal."
+    if model is not None:
+        begin, note = _of_model(model, most)
+    unit = f" {part.units}" if part.units else ""
+    length = f"{len(part.x) / part.rate:.4g} s" if part.rate else f"{len(part.x)} samples"
+    data = {
+        "signal": page.packed(part.x),
+        "rate": part.rate,
+        "start": part.start,
+        "scale": "standard deviations",
+        "tolerance": TOLERANCE,
+        "intro": f"{part.source}, {part.channel}: {length}, less its mean, one standard deviation "
+        f"is {part.deviation:.4g}{unit}. {note} Everything is computed on this page.",
+        **begin,
+    }
+    return page.assemble(f"SAN: {part.source}", "explore.html", STYLES, SCRIPTS, data)
+
+
+def _read(path: Path | None, fs: float | None) -> arrays.Array:
+    if path is None:
+        from san import datasets
+
+        bundled = datasets.load_recording()
+        return arrays.Array(bundled.data, bundled.sampling_rate, bundled.units, bundled.channels)
+    return arrays.read(path, fs, physical=True)
+
+
+def _of(texts: tuple[str, ...], channel: int) -> str:
+    return texts[channel] if channel < len(texts) else ""
+
+
+def _of_model(path: Path, most: int) -> tuple[dict[str, Any], str]:
+    """What the page begins with, from a trained model, and a sentence about it."""
+    from san.networks.san import SAN
+
+    file = path / "model.safetensors" if path.is_dir() else path
+    model = SAN.load(file)
+    if model.dimensions != 1 or model.channels != 1:
+        raise ValueError(
+            f"{file} has {model.channels} channels in {model.dimensions} dimensions: the page "
+            "shows kernels of one channel of a signal"
+        )
+    weights = [w.detach().cpu().numpy()[0] for w in model.kernels]
+    if len(weights) > 6 or max(map(len, weights)) > most:
+        raise ValueError(
+            f"{file} has {len(weights)} kernels of up to {max(map(len, weights))} samples: the "
+            f"page shows 6 of up to {most}, the length of the excerpt"
+        )
+    rows = {row[0] for row in model.sparsity or ()}
+    note = f"Its kernels and its activation are those of {path.name}"
+    if model.passes > 1 or model.refit:
+        note += (
+            f", of {model.passes} passes{' with refitted amplitudes' * model.refit}; the page does "
+        )
+        note += "one pass and no refit"
+    return {
+        "kernels": [page.packed(w) for w in weights],
+        "kernelCount": len(weights),
+        "kernelSize": len(weights[0]),
+        "activation": model.activation,
+        "parameter": rows.pop() if len(rows) == 1 else None,
+        "decoder": model.decoder,
+        "compete": model.compete,
+    }, note + "."

@@ -1,0 +1,1 @@
+"""The paper's experiments: trainings, classifiers, tables, figures, and the folder they end in."""

@@ -1,0 +1,1 @@
+"""The hot path on a CPU: each selection on NumPy arrays, compiled."""

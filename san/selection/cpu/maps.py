@@ -1,0 +1,57 @@
+"""What compiled selections do with maps: magnitudes as integers, NaN, zeros, the gradient.
+
+Without their sign bit, floats are ordered as the integers with the same bits are, and whatever is
+above infinity is no number.
+
+Loops over a part of an array use unsigned indices: signed ones are looked at for being negative,
+which keeps a loop from being made of vectors, and views of the part cost as much as a short loop.
+"""
+
+import numpy as np
+from numba.extending import overload
+
+from san.selection.cpu.vectors import compiled, inlined
+
+
+def as_integers(s):
+    """s as integers, the integer that clears the sign, and that of infinity."""
+    integer = np.int32 if s.dtype.itemsize == 4 else np.int64
+    infinity = np.array(np.inf, s.dtype).view(integer)[()]
+    return s.view(integer), integer(np.iinfo(integer).max), infinity
+
+
+@overload(as_integers, inline="always")
+def _compiled_as_integers(s):
+    if s.dtype.bitwidth == 32:
+        return lambda s: (s.view(np.int32), np.int32(0x7FFFFFFF), np.int32(0x7F800000))
+    return lambda s: (
+        s.view(np.int64),
+        np.int64(0x7FFFFFFFFFFFFFFF),
+        np.int64(0x7FF0000000000000),
+    )
+
+
+@inlined
+def has_nan(s, begin, stop):
+    """Say whether one of s[begin:stop] is a NaN."""
+    first, found = np.uint64(begin), False
+    for t in range(np.uint64(stop - begin)):
+        found |= s[first + t] != s[first + t]
+    return found
+
+
+@inlined
+def clear(a, begin, stop):
+    """Set a[begin:stop] to zero."""
+    first, zero = np.uint64(begin), a.dtype.type(0)
+    for t in range(np.uint64(stop - begin)):
+        a[first + t] = zero
+
+
+@compiled
+def pass_gradient(alpha, gradient, passed):
+    """The gradient where alpha is not zero, and zeros."""
+    zero = gradient.dtype.type(0)
+    for t in range(alpha.size):
+        slope = gradient[t]
+        passed[t] = slope if alpha[t] != 0 else zero

@@ -1,0 +1,1 @@
+"""The hot path on a GPU: the same selections in Triton."""

@@ -1,0 +1,1 @@
+"""How networks learn: settings, training, run folders, several processes."""

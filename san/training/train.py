@@ -1,0 +1,372 @@
+"""How a SAN learns: Adam on the mean absolute error, kernel size and epoch chosen by φ.
+
+A sweep trains one model per kernel size, all of them together in one bank and in the same order
+of signals, so that its state after any epoch is one small set of arrays. Arrays in, models out: no
+data set has a name here and nothing is written.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from san import metrics
+from san.networks.san import SAN, sparsity_of
+from san.training import distributed
+from san.training.settings import Settings
+
+_MOMENTS = ("mean", "square")  # of Adam
+
+
+class Scores(NamedTuple):
+    """CR⁻¹, loss and φ of each signal of a split, float64 arrays of shape (N,)."""
+
+    inverse_compression_ratio: np.ndarray
+    normalized_loss: np.ndarray
+    phi: np.ndarray
+
+
+class Row(NamedTuple):
+    """A line of the history: one model after one epoch; means over the signals of a split."""
+
+    epoch: int  #: from 1
+    kernel_size: int
+    training_loss: float  #: mean absolute error while training
+    inverse_compression_ratio: float
+    normalized_loss: float
+    phi: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a sweep ends with."""
+
+    model: SAN  #: the chosen one
+    kernel_size: int
+    epoch: int
+    scores: Scores  #: of the chosen model on the test split
+    validation_phi: dict[int, float]  #: of each kernel size, at its own epoch
+    test_phi: dict[int, float]  #: likewise; under the corrected protocol of the chosen size alone
+
+
+@torch.no_grad()
+def evaluate(model: SAN, x: Tensor, counted_weights: str = "all", batch_size: int = 256) -> Scores:
+    """Score a model on signals x of shape (N, C, *size).
+
+    Examples
+    --------
+    >>> model = SAN(1, [5], "extrema", [2])
+    >>> evaluate(model, torch.randn(3, 1, 100)).phi.shape
+    (3,)
+    """
+    ratios, losses = [], []
+    for batch in x.split(batch_size):
+        output = model(batch)
+        ratios.append(
+            metrics.inverse_compression_ratio(
+                output.activations.cpu(), model.kernel_sizes, model.channels, counted_weights
+            )
+        )
+        losses.append(metrics.normalized_loss(batch.cpu(), output.x_hat.cpu()))
+    ratio, loss = np.concatenate(ratios), np.concatenate(losses)
+    return Scores(ratio, loss, metrics.phi(ratio, loss))
+
+
+class Training:
+    """A sweep over kernel sizes: run its epochs, take or restore its state, choose a model.
+
+    All models of the sweep learn in one bank, see `san.networks.bank`; each learns what it would
+    alone.
+
+    Parameters
+    ----------
+    settings : Settings
+        What is trained and how.
+    train, validation : ndarray, shape (N, C, *size), float32
+        Signals.
+
+    Raises
+    ------
+    ValueError
+        If a kernel does not fit the signals, a signal is not finite, or the device is not there.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((4, 1, 100)).astype(np.float32)
+    >>> training = Training(Settings(kernel_sizes=(5, 9), epochs=2), x, x)
+    >>> while training.epoch < 2:
+    ...     rows = training.run_epoch()
+    >>> training.choose(x).kernel_size in (5, 9)
+    True
+    """
+
+    def __init__(self, settings: Settings, train: np.ndarray, validation: np.ndarray) -> None:
+        if settings.anneal != 1 and settings.activation != "extrema":
+            raise ValueError(f"anneal needs extrema, got {settings.activation}")
+        self.settings = settings
+        self.device = _device(settings.device)
+        self.train = self._signals("train", train)
+        self.validation = self._signals("validation", validation)
+        self.epoch = 0
+        self.history: list[Row] = []
+        self._steps = 0
+        self._kernels = 1 if settings.grow else settings.kernels
+        self._stage = 0  # the epoch after which the last kernel was added
+        self._begin([self._new_model(m, self.train) for m in settings.kernel_sizes])
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of batches."""
+        return -(-len(self.train) // self.settings.batch_size)
+
+    def run_epoch(self, on_step: Callable[[float], None] | None = None) -> list[Row]:
+        """Train every model for one epoch and score it on the validation split.
+
+        `on_step` is called after each batch with the mean loss of the models. Returns the new rows
+        of the history. Raises ValueError where a loss is no longer finite.
+        """
+        if self._kernels < self._kernels_after(self.epoch):
+            self._grow()
+        losses = np.zeros(len(self.models))
+        self._bank.set_sparsity(self._sparsity(self._annealing()))
+        batches = self._order().split(self.settings.batch_size)
+        for batch in batches:
+            of_batch = self._step(self.train[batch])
+            losses += of_batch / len(batches)
+            if on_step is not None:
+                on_step(float(of_batch.mean()))
+        self._bank.set_sparsity(self._sparsity(1.0))
+        self.epoch += 1
+        means = [values.mean(1).tolist() for values in self._score(self.validation)]
+        sizes = self.settings.kernel_sizes
+        rows = [Row(self.epoch, *row) for row in zip(sizes, losses.tolist(), *means, strict=True)]
+        self._keep_best(np.array([row.phi for row in rows]))
+        self.history.extend(rows)
+        return rows
+
+    def choose(self, test: np.ndarray) -> Result:
+        """Choose kernel size and epoch as the protocol says, and score them on the test split."""
+        sizes = self.settings.kernel_sizes
+        rows = self.rows()
+        if self.settings.protocol == "published":
+            scores = self.scores(test)
+            test_phi = {m: float(scores[m].phi.mean()) for m in sizes}
+            m = min(test_phi, key=lambda m: test_phi[m])
+        else:
+            self._bank.store(self._best)
+            m = min(rows, key=lambda m: rows[m].phi)
+            model, x = self.models[sizes.index(m)], self._signals("test", test)
+            scores = {m: evaluate(model, x, self.settings.counted_weights)}
+            test_phi = {m: float(scores[m].phi.mean())}
+        validation = {m: row.phi for m, row in rows.items()}
+        model = self.models[sizes.index(m)]
+        return Result(model, m, rows[m].epoch, scores[m], validation, test_phi)
+
+    def scores(self, x: np.ndarray) -> dict[int, Scores]:
+        """Score every kernel size on signals, at the epoch of its row; `models` hold it then."""
+        signals = self._signals("test", x)
+        last = self._bank.weights
+        weights = last if self.settings.protocol == "published" else self._best
+        self._bank.store(weights)
+        try:
+            self._bank.weights = weights
+            of_models = zip(*self._score(signals), strict=True)
+        finally:
+            self._bank.weights = last
+        sizes = self.settings.kernel_sizes
+        return {m: Scores(*values) for m, values in zip(sizes, of_models, strict=True)}
+
+    def rows(self) -> dict[int, Row]:
+        """Each kernel size's row of the history at the epoch that the protocol takes."""
+        if self.settings.protocol == "published":
+            return {row.kernel_size: row for row in self.history if row.epoch == self.epoch}
+        return {m: self.best_row(m) for m in self.settings.kernel_sizes}
+
+    def best_row(self, kernel_size: int) -> Row:
+        """Return a kernel size's row with the lowest validation φ; the first of equals."""
+        rows = [
+            row
+            for row in self.history
+            if row.kernel_size == kernel_size and row.epoch > self._stage
+        ]
+        return min(rows, key=lambda row: row.phi)
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Copy everything that the next epoch depends on: arrays and a description for JSON."""
+        arrays = {"weights": self._bank.weights, "best": self._best}
+        arrays |= dict(zip(_MOMENTS, self._moments, strict=True))
+        copies = {name: array.cpu().numpy().copy() for name, array in arrays.items()}
+        copies["history"] = np.array(self.history, np.float64).reshape(-1, len(Row._fields))
+        return copies, {"epoch": self.epoch, "steps": self._steps, "stage": self._stage}
+
+    def restore(self, arrays: dict[str, np.ndarray], description: dict[str, Any]) -> None:
+        """Continue from what `state` returned. Raises ValueError where it is not this sweep's."""
+        try:
+            while self._kernels < self._kernels_after(int(description["epoch"]) - 1):
+                self._grow()
+            tensors = [self._bank.weights, self._best, *self._moments]
+            for name, tensor in zip(("weights", "best", *_MOMENTS), tensors, strict=True):
+                tensor.copy_(self._tensor(arrays[name]))
+            self.epoch, self._steps = int(description["epoch"]), int(description["steps"])
+            self._stage = int(description["stage"])
+            self.history = [Row(int(e), int(m), *row) for e, m, *row in arrays["history"].tolist()]
+            if self.history:
+                self._best_phi = np.array(
+                    [self.best_row(m).phi for m in self.settings.kernel_sizes]
+                )
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise ValueError(f"the state does not belong to these settings: {error}") from error
+
+    def _begin(self, models: list[SAN]) -> None:
+        """Put models into a bank, with new moments and no best epoch so far."""
+        self.models = models
+        self._bank = distributed.new_bank(models, tuple(self.train.shape[2:]))
+        self._moments = [torch.zeros_like(self._bank.weights) for _ in range(2)]
+        self._counts = [sum(w.numel() for w in model.kernels) for model in models]
+        self._best = self._bank.weights.detach().clone()
+        self._best_phi = np.full(len(models), np.nan)
+
+    def _new_model(self, m: int, data: Tensor, kernels: int | None = None) -> SAN:
+        """A model of some kernels (as many as the sweep has now) that start from the data."""
+        settings = self.settings
+        size = tuple(data.shape[2:])
+        number = self._kernels if kernels is None else kernels
+        sparsity = sparsity_of(settings.activation, m, size, settings.border_tolerance)
+        return SAN(
+            len(size),
+            [m] * number,
+            settings.activation,
+            [sparsity] * number,
+            channels=data.shape[1],
+            decoder=settings.decoder,
+            init=settings.init,
+            data=data,
+            passes=settings.passes,
+            refit=settings.refit,
+            compete=settings.compete,
+            seed=settings.seed + (0 if kernels is None else self._kernels),
+        ).to(self.device)
+
+    def _kernels_after(self, epoch: int) -> int:
+        """How many kernels the models have in the epoch after this one."""
+        kernels = self.settings.kernels
+        if not self.settings.grow:
+            return kernels
+        return min(kernels, 1 + max(epoch, 0) * kernels // self.settings.epochs)
+
+    @torch.no_grad()
+    def _grow(self) -> None:
+        """Give every model one kernel more, which starts from what the model leaves of the data."""
+        self._bank.store()
+        grown = []
+        for m, model in zip(self.settings.kernel_sizes, self.models, strict=True):
+            added = self._new_model(m, self.train - model(self.train).x_hat, kernels=1)
+            self._kernels += 1
+            larger = self._new_model(m, self.train)
+            self._kernels -= 1
+            for new, old in zip(larger.kernels, [*model.kernels, *added.kernels], strict=True):
+                new.copy_(old)
+            grown.append(larger)
+        self._kernels += 1
+        self._stage = self.epoch
+        self._steps = 0
+        self._begin(grown)
+
+    def _annealing(self) -> float:
+        """How many times its own min_distance extrema have in the next epoch."""
+        progress = min(1.0, 1.5 * self.epoch / self.settings.epochs)
+        return self.settings.anneal + (1 - self.settings.anneal) * progress
+
+    def _sparsity(self, times: float) -> list[tuple[int, ...]]:
+        """The parameter of every kernel, min_distance multiplied."""
+        rows = []
+        for m in self.settings.kernel_sizes:
+            size = tuple(self.train.shape[2:])
+            d = sparsity_of(self.settings.activation, m, size, self.settings.border_tolerance)
+            row = (d,) if isinstance(d, int) else tuple(d or ())
+            if self.settings.activation == "extrema":
+                row = tuple(max(1, round(each * times)) for each in row)
+            rows += [row] * self._kernels
+        return rows
+
+    def _order(self) -> Tensor:
+        """The order of the training signals in this epoch; it depends on seed and epoch alone."""
+        generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.epoch)
+        return torch.randperm(len(self.train), generator=generator)
+
+    def _step(self, x: Tensor) -> np.ndarray:
+        """Move the weights of every model by one step; return their losses."""
+        try:
+            losses, gradient = self._bank.losses_and_gradient(x)
+        except ValueError as error:
+            raise ValueError(self._divergence(str(error))) from error
+        if not np.isfinite(losses).all():
+            worst = self.settings.kernel_sizes[int(np.argmin(np.isfinite(losses)))]
+            raise ValueError(self._divergence(f"the loss of kernel size {worst} is not finite"))
+        self._steps += 1
+        mean, square = self._moments
+        rate = self.settings.learning_rate
+        _adam(self._bank.weights, gradient, mean, square, self._steps, rate)
+        return losses
+
+    def _divergence(self, what: str) -> str:
+        return (
+            f"training diverged in epoch {self.epoch + 1} ({what}): "
+            f"try a learning rate below {self.settings.learning_rate}"
+        )
+
+    def _score(self, x: Tensor) -> Scores:
+        """Score every model of the bank on signals: arrays of shape (K, N)."""
+        parts = [self._bank.scores(batch) for batch in x.split(256)]
+        events, errors = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+        weights = [
+            [metrics.counted_weights(m.kernel_sizes, m.channels, self.settings.counted_weights)]
+            for m in self.models
+        ]
+        ratio = metrics.description_ratio(events, np.array(weights), x[0].numel(), x.dim() - 2)
+        zero_errors = x.double().abs().flatten(1).sum(1).cpu().numpy()
+        loss = metrics.loss_ratio(errors, np.broadcast_to(zero_errors, errors.shape))
+        return Scores(ratio, loss, metrics.phi(ratio, loss))
+
+    def _keep_best(self, phi: np.ndarray) -> None:
+        """Copy the weights of the models whose φ is lower than in every epoch before."""
+        lower = ~(phi >= self._best_phi)  # also where φ is not finite, in the first epoch
+        self._best_phi = np.where(lower, phi, self._best_phi)
+        of_weights = torch.from_numpy(np.repeat(lower, self._counts)).to(self.device)
+        self._best = torch.where(of_weights, self._bank.weights.detach(), self._best)
+
+    def _signals(self, split: str, x: np.ndarray) -> Tensor:
+        if not np.isfinite(x).all():
+            raise ValueError(f"the {split} signals must not hold NaN or infinity")
+        return self._tensor(np.asarray(x, np.float32))
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+
+def _adam(
+    weights: Tensor, gradient: Tensor, mean: Tensor, square: Tensor, step: int, rate: float
+) -> None:
+    """One step of Adam (Kingma & Ba, 2015; β 0.9 and 0.999, ε 1e-8), in place.
+
+    The operations are torch.optim.Adam's, to the bit; making that object imports torch's compiler,
+    which takes longer than a sweep.
+    """
+    mean.lerp_(gradient, 1 - 0.9)
+    square.mul_(0.999).addcmul_(gradient, gradient, value=1 - 0.999)
+    root = (square.sqrt() / math.sqrt(1 - 0.999**step)).add_(1e-8)
+    weights.addcdiv_(mean, root, value=-rate / (1 - 0.9**step))
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device {name!r} is not there: {str(error).splitlines()[0]}") from error
+    return device
