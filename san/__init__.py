@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from san import moved
+from san import deprecated
 
 if TYPE_CHECKING:
     from san import archive, datasets, metrics, report, signals
@@ -120,8 +120,8 @@ __all__ = [
 ]
 
 
-if moved.Finder not in sys.meta_path:
-    sys.meta_path.append(moved.Finder)
+if deprecated.Finder not in sys.meta_path:
+    sys.meta_path.append(deprecated.Finder)
 
 
 def __getattr__(name: str) -> Any:
@@ -135,6 +135,10 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("sparsely-activated-networks")
+    if name in deprecated.NAMES:
+        new = deprecated.NAMES[name]
+        deprecated.warn(f"san.{name}", f"san.{new}")
+        return getattr(sys.modules[__name__], new)
     raise AttributeError(f"module 'san' has no attribute {name!r}")
 
 

@@ -2,7 +2,6 @@
 
 import ast
 import graphlib
-import importlib
 import pathlib
 import subprocess
 import sys
@@ -10,7 +9,6 @@ import sys
 import pytest
 
 import san
-from san import moved
 
 HEAVY = {"torch", "numba", "scipy", "wfdb", "matplotlib", "pandas", "torchvision"}
 ROOMS = pathlib.Path(san.__file__).parent
@@ -75,7 +73,8 @@ def test_every_public_name_is_there():
 # inside them has lists of its own.
 ORDER = {
     "": """__main__ cli command pages paper sklearn training networks activations archive archives
-        files zarr numcodecs codec selection datasets data report signals storage metrics moved""",
+        files zarr numcodecs codec selection datasets data report signals storage metrics
+        deprecated""",
     "codec": """ndarray recording encoder comparison block decoder options info dictionaries search
         modes container numbers entropy errors""",
     "codec.search": "coding search learning pursuit",
@@ -191,20 +190,3 @@ def test_walls(room):
     for name, known in known_modules():
         if name == room or name.startswith(f"{room}."):
             assert not {found.partition(".")[0] for found in known} & WALLS[room], name
-
-
-@pytest.mark.parametrize("old", sorted(moved.MOVED))
-def test_modules_are_found_under_their_old_names(old):
-    new = f"san.{moved.MOVED[old]}"
-    if "gpu" in new:
-        pytest.importorskip("triton")
-    sys.modules.pop(f"san.{old}", None)
-    with pytest.warns(DeprecationWarning, match=f"san.{old} is {new} now; its old name goes with"):
-        module = importlib.import_module(f"san.{old}")
-    assert module is importlib.import_module(new)
-    assert module.__spec__.name == new
-
-
-def test_what_never_was_is_not_found():
-    with pytest.raises(ModuleNotFoundError, match=r"san\.nonsense"):
-        importlib.import_module("san.nonsense")

@@ -1,0 +1,215 @@
+"""The old names that still work, and what they are called now.
+
+Modules, public names of `san`, names of a module, attributes and arguments. The old name of each
+works for one release, and warns. A new entry belongs in the list of `tests/test_deprecated.py`.
+"""
+
+import functools
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, TypeVar
+
+#: The release that removes what is old here.
+REMOVED_IN = "0.6"
+
+#: Public names of `san`.
+NAMES: dict[str, str] = {}
+
+#: Modules, below `san`.
+MODULES = {
+    "activations_gpu": "selection.gpu.launch",
+    "archive_manifest": "archives.manifest",
+    "archive_record": "archives.record",
+    "archive_verify": "archives.verify",
+    "archive_workers": "archives.workers",
+    "arrays": "files.arrays",
+    "arrays_edf": "files.edf",
+    "arrays_wfdb": "files.wfdb",
+    "bank": "networks.bank",
+    "chunks": "codec.ndarray",
+    "classify": "paper.classifiers",
+    "codec.accuracy": "codec.numbers.accuracy",
+    "codec.attachments": "codec.container.attachments",
+    "codec.dictionary": "codec.modes.dictionary",
+    "codec.header": "codec.container.header",
+    "codec.kernels": "codec.dictionaries",
+    "codec.representation": "codec.numbers.representation",
+    "codec.stream": "codec.container.stream",
+    "convolution": "networks.convolution",
+    "distributed": "training.distributed",
+    "explore": "pages.explore",
+    "extrema_cpu": "selection.cpu.extrema",
+    "extrema_cpu_2d": "selection.cpu.extrema_images",
+    "fetch": "data.fetch",
+    "model": "networks.san",
+    "page": "pages.page",
+    "pool_cpu": "selection.cpu.pool",
+    "processes": "training.processes",
+    "pursuit": "networks.refit",
+    "report_page": "pages.reports",
+    "reproduce": "paper.experiments",
+    "runs": "training.runs",
+    "settings": "training.settings",
+    "streams": "files.streams",
+    "tables": "paper.tables",
+    "top_k_cpu": "selection.cpu.top_k",
+    "train": "training.train",
+}
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+
+
+def warn(old: str, new: str, stacklevel: int = 3) -> None:
+    """Warn that `old` is `new` now.
+
+    Parameters
+    ----------
+    old, new : str
+        Both as the user writes them.
+    stacklevel : int
+        Which caller the warning points at. 3 is the caller of the function that calls this one.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     warn("san.before", "san.after")
+    >>> print(caught[0].message)
+    san.before is san.after now; san.before goes with 0.6
+    """
+    message = f"{old} is {new} now; {old} goes with {REMOVED_IN}"
+    warnings.warn(message, DeprecationWarning, stacklevel)
+
+
+def attribute(old: str, new: str) -> Any:
+    """Return the old name of an attribute, for the body of a class.
+
+    Examples
+    --------
+    >>> class Recording:
+    ...     x = (1, 2)
+    ...     data = attribute("data", "x")
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     Recording().data
+    (1, 2)
+    >>> print(caught[0].message)
+    Recording.data is Recording.x now; Recording.data goes with 0.6
+    """
+
+    def get(self: Any) -> Any:
+        kind = type(self).__name__
+        warn(f"{kind}.{old}", f"{kind}.{new}")
+        return getattr(self, new)
+
+    return property(get, doc=f"The old name of `{new}`.")
+
+
+def arguments(**new_of: str) -> Callable[[_Decorated], _Decorated]:
+    """Let a function, or the `__init__` of a class, take arguments under their old names too.
+
+    Parameters
+    ----------
+    **new_of : str
+        The new name of each old one.
+
+    Raises
+    ------
+    TypeError
+        When the function is called with an old name and its new one.
+
+    Examples
+    --------
+    >>> @arguments(sampling_rate="fs")
+    ... def seconds(samples, fs):
+    ...     return samples / fs
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     seconds(720, sampling_rate=360)
+    2.0
+    >>> print(caught[0].message)
+    seconds(sampling_rate=) is seconds(fs=) now; seconds(sampling_rate=) goes with 0.6
+    """
+
+    def decorate(thing: _Decorated) -> _Decorated:
+        name = thing.__name__
+        function: Any = getattr(thing, "__init__") if isinstance(thing, type) else thing  # noqa: B009
+
+        @functools.wraps(function)
+        def renamed(*args: Any, **kwargs: Any) -> Any:
+            for old in new_of.keys() & kwargs.keys():
+                new = new_of[old]
+                if new in kwargs:
+                    raise TypeError(f"{name}() got {new} and {old}, which is its old name")
+                warn(f"{name}({old}=)", f"{name}({new}=)")
+                kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        if isinstance(thing, type):
+            thing.__init__ = renamed  # type: ignore[misc]
+            return thing
+        return renamed  # type: ignore[return-value]
+
+    return decorate
+
+
+def names(module: str, new_of: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a module that still answers to old names.
+
+    Parameters
+    ----------
+    module : str
+        The module's `__name__`.
+    new_of : mapping of str to str
+        The new name of each old one. A name with a dot is that of another module of `san`:
+        "codec.errors.CodecError".
+
+    Examples
+    --------
+    A module says `__getattr__ = deprecated.names(__name__, {"ChunkEvents": "StreamEvents"})`.
+
+    >>> old_name = names("san.metrics", {"distortion": "prd"})
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     old_name("distortion").__name__
+    'prd'
+    >>> print(caught[0].message)
+    san.metrics.distortion is san.metrics.prd now; san.metrics.distortion goes with 0.6
+    """
+
+    def old_name(name: str) -> Any:
+        if name not in new_of:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        place, _, new = new_of[name].rpartition(".")
+        place = f"san.{place}" if place else module
+        warn(f"{module}.{name}", f"{place}.{new}")
+        return getattr(import_module(place), new)
+
+    return old_name
+
+
+class Finder:
+    """Finds a module under its old name, and says its new one.
+
+    Python asks this finder last, so it costs nothing where a name is not an old one.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """Find a module under its old name, and nothing else."""
+        if name.startswith("san.") and name.removeprefix("san.") in MODULES:
+            return ModuleSpec(name, Finder())  # type: ignore[arg-type] # load_module is not needed
+        return None
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to Python; the module is put in its place when it is executed."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Put the module of the new name in the place of the old one."""
+        new = f"san.{MODULES[module.__name__.removeprefix('san.')]}"
+        warn(module.__name__, new, stacklevel=3)  # the frames of importlib do not count
+        sys.modules[module.__name__] = import_module(new)

@@ -1,0 +1,133 @@
+"""Every old name works until 0.6, warns at the user's line, and gives what the new one gives."""
+
+import importlib
+import sys
+import warnings
+
+import pytest
+
+import san
+from san import deprecated
+
+
+@pytest.mark.parametrize("old", sorted(deprecated.MODULES))
+def test_modules(old):
+    new = f"san.{deprecated.MODULES[old]}"
+    if "gpu" in new:
+        pytest.importorskip("triton")
+    sys.modules.pop(f"san.{old}", None)
+    with pytest.warns(DeprecationWarning, match=f"san.{old} is {new} now; san.{old} goes with"):
+        module = importlib.import_module(f"san.{old}")
+    assert module is importlib.import_module(new)
+    assert module.__spec__.name == new
+
+
+def test_the_warning_of_a_module_points_at_its_import():
+    sys.modules.pop("san.streams", None)
+    with pytest.warns(DeprecationWarning) as caught:
+        import san.streams  # noqa: F401
+    assert caught[0].filename == __file__
+
+
+def test_what_never_was_is_not_found():
+    with pytest.raises(ModuleNotFoundError, match=r"san\.nonsense"):
+        importlib.import_module("san.nonsense")
+
+
+@pytest.mark.parametrize("old", sorted(deprecated.NAMES))
+def test_public_names(old):
+    new = deprecated.NAMES[old]
+    with pytest.warns(DeprecationWarning, match=f"san.{old} is san.{new} now; san.{old} goes with"):
+        found = getattr(san, old)
+    assert found is getattr(san, new)
+    assert old not in dir(san)
+
+
+def test_the_warning_of_a_public_name_points_at_its_user(monkeypatch):
+    monkeypatch.setitem(deprecated.NAMES, "before", "prd")
+    with pytest.warns(DeprecationWarning, match="san.before is san.prd now") as caught:
+        assert san.before is san.prd
+    assert caught[0].filename == __file__
+
+
+# What each old attribute is read from, its old name and its new one.
+ATTRIBUTES = []
+
+
+@pytest.mark.parametrize(
+    ("make", "old", "new"), ATTRIBUTES, ids=[f"{old}-{new}" for _, old, new in ATTRIBUTES]
+)
+def test_attributes(make, old, new):
+    thing = make()
+    with pytest.warns(DeprecationWarning, match=rf"\.{old} is .*\.{new} now; ") as caught:
+        value = getattr(thing, old)
+    assert value is getattr(thing, new)
+    assert caught[0].filename == __file__
+
+
+# A call with an argument's old name, and the same call with its new one.
+ARGUMENTS = []
+
+
+@pytest.mark.parametrize(
+    ("by_old", "by_new", "old", "new"), ARGUMENTS, ids=[f"{row[2]}-{row[3]}" for row in ARGUMENTS]
+)
+def test_arguments(by_old, by_new, old, new):
+    with pytest.warns(DeprecationWarning, match=rf"\({old}=\) is .*\({new}=\) now; ") as caught:
+        found = by_old()
+    assert found == by_new()
+    assert caught[0].filename == __file__
+
+
+# A module, a name that it had, and what that is called now (below `san`).
+NAMES = []
+
+
+@pytest.mark.parametrize(("module", "old", "new"), NAMES, ids=[".".join(row[:2]) for row in NAMES])
+def test_names_of_modules(module, old, new):
+    place, _, name = f"san.{new}".rpartition(".")
+    with pytest.warns(DeprecationWarning, match=f"san.{module}.{old} is san.{new} now; ") as caught:
+        found = getattr(importlib.import_module(f"san.{module}"), old)
+    assert found is getattr(importlib.import_module(place), name)
+    assert caught[0].filename == __file__
+
+
+def test_a_name_that_a_module_never_had():
+    with pytest.raises(AttributeError, match=r"module 'san\.metrics' has no attribute 'nonsense'"):
+        deprecated.names("san.metrics", {"before": "prd"})("nonsense")
+
+
+@deprecated.arguments(sampling_rate="fs")
+class Rate:
+    def __init__(self, fs):
+        self.fs = fs
+
+    @deprecated.arguments(samples="n")
+    def seconds(self, n):
+        """Say how long n samples last."""
+        return n / self.fs
+
+    sampling_rate = deprecated.attribute("sampling_rate", "fs")
+
+
+def test_a_class_and_a_method_take_old_arguments():
+    with pytest.warns(DeprecationWarning, match=r"^Rate\(sampling_rate=\) is Rate\(fs=\) now"):
+        rate = Rate(sampling_rate=50)
+    with pytest.warns(DeprecationWarning, match=r"^seconds\(samples=\) is seconds\(n=\) now"):
+        assert rate.seconds(samples=100) == 2
+    with pytest.warns(DeprecationWarning, match=r"^Rate\.sampling_rate is Rate\.fs now"):
+        assert rate.sampling_rate == 50
+    assert Rate.seconds.__doc__ == "Say how long n samples last."
+
+
+def test_new_names_do_not_warn():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Rate(fs=50).seconds(n=100) == Rate(50).seconds(100) == 2
+
+
+def test_an_argument_under_both_names_is_refused():
+    with pytest.raises(TypeError, match=r"^Rate\(\) got fs and sampling_rate, which is its"):
+        Rate(fs=50, sampling_rate=50)
+    with pytest.raises(TypeError, match="fs"), pytest.warns(DeprecationWarning):
+        Rate(50, sampling_rate=50)
