@@ -97,8 +97,8 @@ def stream_of(task: Task) -> Coded:
     if task.codec in PEERS:
         return codec_peers.coded(task.codec, x, target, value)
     if target == "prdn in chunks":
-        return codec_peers.san_in_chunks(task.codec, x, task.signal.sampling_rate, value)
-    return codec_peers.san_coded(task.codec, x, task.signal.sampling_rate, target, value)
+        return codec_peers.san_in_chunks(task.codec, x, task.signal.fs, value)
+    return codec_peers.san_coded(task.codec, x, task.signal.fs, target, value)
 
 
 def measure_all(tasks: list[Task], jobs: int) -> Iterator[Row]:

@@ -334,21 +334,21 @@ def described(signal: Signal, target: str, value: float, found: Coded) -> dict[s
     }
     if (target, value) in BEATS_AT and signal.beats is not None:
         for name, samples in (("original", x), ("decoded", y)):
-            agreement = beat_agreement(samples, signal.sampling_rate, signal.beats)
+            agreement = beat_agreement(samples, signal.fs, signal.beats)
             row |= {f"beats_{name}_{each}": number for each, number in agreement.items()}
     return row
 
 
 def speed(signal: Signal, value: float) -> dict[str, object]:
     """Medians of the time that coding and decoding one lead takes, on one thread."""
-    x, asked = signal.samples, {"fs": signal.sampling_rate, "prdn": value}
-    dictionary = san.learn_dictionary(x, fs=signal.sampling_rate)
+    x, asked = signal.samples, {"fs": signal.fs, "prdn": value}
+    dictionary = san.learn_dictionary(x, fs=signal.fs)
     stream, exact = san.compress(x, **asked), san.compress(x, lossless=True)
     calls: dict[str, Callable[[], object]] = {
         "encode": lambda: san.compress(x, **asked),
         "encode_given_dictionary": lambda: san.compress(x, dictionary=dictionary, **asked),
         "encode_without_events": lambda: san.compress(x, events=False, **asked),
-        "learn": lambda: san.learn_dictionary(x, fs=signal.sampling_rate),
+        "learn": lambda: san.learn_dictionary(x, fs=signal.fs),
         "decode": lambda: san.decompress(stream),
         "encode_lossless": lambda: san.compress(x, lossless=True),
         "decode_lossless": lambda: san.decompress(exact),

@@ -50,7 +50,7 @@ class Signal:
     group: tuple[int, ...]  # which channels of the record these are
     kind: str
     samples: np.ndarray  # (n,) or (n, channels), int16
-    sampling_rate: float  # Hz
+    fs: float  # Hz
     gain: float  # steps of the converter in one unit, of the first channel
     units: str
     bits: int
@@ -67,7 +67,7 @@ class Column:
 
     name: str
     samples: np.ndarray
-    sampling_rate: float
+    fs: float
     gain: float
     units: str
 
@@ -138,7 +138,7 @@ def _signal(source: Source, path: Path, group: tuple[int, ...], columns: list[Co
         group,
         source.kind,
         channels[0] if len(channels) == 1 else np.stack(channels, axis=1),
-        columns[0].sampling_rate,
+        columns[0].fs,
         columns[0].gain,
         columns[0].units,
         source.bits,
@@ -285,7 +285,7 @@ class Task:
             "group": list(signal.group),
             "n": len(signal.samples),
             "channels": len(signal.group),
-            "fs": signal.sampling_rate,
+            "fs": signal.fs,
             "gain": signal.gain,
             "units": signal.units,
             "bits": signal.bits,

@@ -30,7 +30,7 @@ def draw_overview():
         similarities[0].numpy(),
         activations[0].numpy(),
         x_hat[0, 0].numpy(),
-        test.sampling_rate,
+        test.fs,
         test.scale,
     )
 
@@ -38,7 +38,7 @@ def draw_overview():
 def draw_stream():
     """Three seconds before and after two streams, and the size of streams against their error."""
     recording = san.datasets.load_recording()
-    x, fs = recording.data[:, 0], recording.sampling_rate
+    x, fs = recording.x[:, 0], recording.fs
     blobs = {prdn: san.compress(x, fs, prdn=prdn) for prdn in PRDNS}
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[2, 1])

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from san import signals
+from san import deprecated, signals
 from san.data import epilepsy, fetch, images, physionet
 from san.data.fetch import MissingData
 from san.data.physionet import BUNDLED
@@ -47,6 +47,7 @@ NAMES = ("physionet", "uci-epilepsy", "mnist", "fashion-mnist")
 PROTOCOLS = ("corrected", "published")
 
 
+@deprecated.arguments(sampling_rate="fs", channels="names")
 @dataclass(frozen=True)
 class Dataset:
     """One split of a data set."""
@@ -55,11 +56,14 @@ class Dataset:
     split: str
     x: np.ndarray  #: (N, C, *size), float32, normalised
     y: np.ndarray | None  #: (N,), int64 class numbers
-    sampling_rate: float | None  #: Hz
+    fs: float | None  #: sampling rate in Hz
     units: tuple[str, ...]  #: of each channel, before normalisation
-    channels: tuple[str, ...]
+    names: tuple[str, ...]  #: of each channel
     scale: str  #: of x: "standard deviations", "scaled to [0, 1]"
     licence: str
+
+    sampling_rate = deprecated.attribute("sampling_rate", "fs")
+    channels = deprecated.attribute("channels", "names")
 
     @property
     def sha256(self) -> str:
@@ -95,7 +99,7 @@ def load(name: str, split: str = "train", **options: Any) -> Dataset:
     Examples
     --------
     >>> train = load("physionet")
-    >>> train.x.shape, train.sampling_rate, train.units
+    >>> train.x.shape, train.fs, train.units
     ((6, 1, 1000), 360.0, ('mV',))
     """
     if split not in Splits._fields:
@@ -186,7 +190,7 @@ def load_splits(
     return _splits(
         label,
         labelled,
-        manifest.get("sampling_rate"),
+        manifest.get("fs"),
         manifest["units"],
         manifest["channel"],
         manifest["scale"],
@@ -223,9 +227,9 @@ def _load_windows(
     return _splits(
         f"{name} {label}",
         [(x, None) for x in parts],
-        recording.sampling_rate,
+        recording.fs,
         recording.units[number],
-        recording.channels[number],
+        recording.names[number],
         paper["scale"],
         entry["licence"],
     )
@@ -245,7 +249,7 @@ def load_recording(record: str = BUNDLED, data_dir: str | Path | None = None) ->
     Returns
     -------
     Recording
-        Its `data` are float64 (samples, channels) in physical units.
+        Its `x` is float64 (samples, channels) in physical units.
 
     Raises
     ------
@@ -255,7 +259,7 @@ def load_recording(record: str = BUNDLED, data_dir: str | Path | None = None) ->
     Examples
     --------
     >>> recording = load_recording()
-    >>> recording.data.shape, recording.sampling_rate, recording.units
+    >>> recording.x.shape, recording.fs, recording.units
     ((108000, 1), 360.0, ('mV',))
     """
     manifest = read_manifest("physionet")
@@ -267,7 +271,7 @@ def load_recording(record: str = BUNDLED, data_dir: str | Path | None = None) ->
 def _splits(
     name: str,
     parts: Sequence[tuple[np.ndarray, np.ndarray | None]],
-    sampling_rate: float | None,
+    fs: float | None,
     unit: str,
     channel: str,
     scale: str,
@@ -275,7 +279,7 @@ def _splits(
 ) -> Splits:
     return Splits(
         *(
-            Dataset(name, split, x, y, sampling_rate, (unit,), (channel,), scale, licence)
+            Dataset(name, split, x, y, fs, (unit,), (channel,), scale, licence)
             for split, (x, y) in zip(Splits._fields, parts, strict=True)
         )
     )

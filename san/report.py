@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from san import deprecated
+
 #: Of what is plotted.
 COLOURS = {
     "signal": "#33415c",
@@ -27,9 +29,10 @@ def new_axes(width: float = 7.0, height: float = 2.6) -> Axes:
     return Figure(figsize=(width, height), layout="constrained").add_subplot()
 
 
+@deprecated.arguments(sampling_rate="fs")
 def plot_signal(
     x: np.ndarray,
-    sampling_rate: float | None = None,
+    fs: float | None = None,
     scale: str = "",
     ax: Axes | None = None,
     label: str = "signal $x$",
@@ -40,13 +43,14 @@ def plot_signal(
     if x.ndim == 2:
         _show_images(ax, [x], label)
     else:
-        ax.plot(_time(len(x), sampling_rate), x, color=colour, linewidth=0.9, label=label)
-        _finish(ax, sampling_rate, scale)
+        ax.plot(_time(len(x), fs), x, color=colour, linewidth=0.9, label=label)
+        _finish(ax, fs, scale)
     return _figure(ax)
 
 
+@deprecated.arguments(sampling_rate="fs")
 def plot_kernels(
-    kernels: Sequence[np.ndarray], sampling_rate: float | None = None, ax: Axes | None = None
+    kernels: Sequence[np.ndarray], fs: float | None = None, ax: Axes | None = None
 ) -> Figure:
     """Plot kernels, each (m,), in one panel; of images, each (m, m), side by side."""
     ax = ax or new_axes(4.0, 2.6)
@@ -55,13 +59,14 @@ def plot_kernels(
         return _figure(ax)
     for i, w in enumerate(kernels):
         label = f"kernel $w_{{{i + 1}}}$, m = {len(w)}"
-        ax.plot(_time(len(w), sampling_rate), w, color=_kernel_colour(i), label=label)
-    _finish(ax, sampling_rate, "weight")
+        ax.plot(_time(len(w), fs), w, color=_kernel_colour(i), label=label)
+    _finish(ax, fs, "weight")
     return _figure(ax)
 
 
+@deprecated.arguments(sampling_rate="fs")
 def plot_similarities(
-    similarities: np.ndarray, sampling_rate: float | None = None, ax: Axes | None = None
+    similarities: np.ndarray, fs: float | None = None, ax: Axes | None = None
 ) -> Figure:
     """Plot the similarity maps (q, L) of one signal; of an image, (q, H, W), side by side."""
     ax = ax or new_axes()
@@ -70,15 +75,14 @@ def plot_similarities(
         return _figure(ax)
     for i, s in enumerate(similarities):
         label = f"similarity $s_{{{i + 1}}}$"
-        ax.plot(
-            _time(len(s), sampling_rate), s, color=_kernel_colour(i), linewidth=0.9, label=label
-        )
-    _finish(ax, sampling_rate, "similarity")
+        ax.plot(_time(len(s), fs), s, color=_kernel_colour(i), linewidth=0.9, label=label)
+    _finish(ax, fs, "similarity")
     return _figure(ax)
 
 
+@deprecated.arguments(sampling_rate="fs")
 def plot_activations(
-    activations: np.ndarray, sampling_rate: float | None = None, ax: Axes | None = None
+    activations: np.ndarray, fs: float | None = None, ax: Axes | None = None
 ) -> Figure:
     """Plot the non-zeros of activation maps (q, L) as stems; of an image, maps side by side."""
     ax = ax or new_axes()
@@ -87,7 +91,7 @@ def plot_activations(
         return _figure(ax)
     for i, a in enumerate(activations):
         where = np.flatnonzero(a)
-        times, colour = _time(len(a), sampling_rate)[where], _kernel_colour(i)
+        times, colour = _time(len(a), fs)[where], _kernel_colour(i)
         label = f"activations $α_{{{i + 1}}}$: {len(where)} of {len(a)}"
         sparse = len(where) * 8 < len(a)
         ax.vlines(
@@ -96,15 +100,16 @@ def plot_activations(
         if sparse:
             ax.plot(times, a[where], "o", markersize=3, color=colour, label=label)
     ax.axhline(0, color="0.6", linewidth=0.6)
-    ax.set_xlim(0, (activations.shape[1] - 1) / (sampling_rate or 1))
-    _finish(ax, sampling_rate, "activation")
+    ax.set_xlim(0, (activations.shape[1] - 1) / (fs or 1))
+    _finish(ax, fs, "activation")
     return _figure(ax)
 
 
+@deprecated.arguments(sampling_rate="fs")
 def plot_reconstruction(
     x: np.ndarray,
     x_hat: np.ndarray,
-    sampling_rate: float | None = None,
+    fs: float | None = None,
     scale: str = "",
     ax: Axes | None = None,
 ) -> Figure:
@@ -113,18 +118,19 @@ def plot_reconstruction(
     if x.ndim == 2:
         _show_images(ax, [x_hat], r"reconstruction $\hat{x}$")
         return _figure(ax)
-    plot_signal(x, sampling_rate, scale, ax)
+    plot_signal(x, fs, scale, ax)
     label, colour = r"reconstruction $\hat{x}$", COLOURS["reconstruction"]
-    return plot_signal(x_hat, sampling_rate, scale, ax, label, colour)
+    return plot_signal(x_hat, fs, scale, ax, label, colour)
 
 
+@deprecated.arguments(sampling_rate="fs")
 def plot_overview(
     x: np.ndarray,
     kernels: Sequence[np.ndarray],
     similarities: np.ndarray,
     activations: np.ndarray,
     x_hat: np.ndarray,
-    sampling_rate: float | None = None,
+    fs: float | None = None,
     scale: str = "",
     title: str = "",
 ) -> Figure:
@@ -136,11 +142,11 @@ def plot_overview(
     else:
         figure = Figure(figsize=(9, 10), layout="constrained")
         axes = list(figure.subplots(5, 1))
-    plot_signal(x, sampling_rate, scale, axes[0])
-    plot_kernels(kernels, sampling_rate, axes[1])
-    plot_similarities(similarities, sampling_rate, axes[2])
-    plot_activations(activations, sampling_rate, axes[3])
-    plot_reconstruction(x, x_hat, sampling_rate, scale, axes[4])
+    plot_signal(x, fs, scale, axes[0])
+    plot_kernels(kernels, fs, axes[1])
+    plot_similarities(similarities, fs, axes[2])
+    plot_activations(activations, fs, axes[3])
+    plot_reconstruction(x, x_hat, fs, scale, axes[4])
     figure.suptitle(title)
     return figure
 
@@ -209,8 +215,8 @@ def _numbers(row: Mapping[str, float], digits: int) -> tuple[str, str, str, str]
     return f"{row['kernel_size']:.0f}", ratio, loss, phi
 
 
-def _time(samples: int, sampling_rate: float | None) -> np.ndarray:
-    return np.arange(samples) / (sampling_rate or 1)
+def _time(samples: int, fs: float | None) -> np.ndarray:
+    return np.arange(samples) / (fs or 1)
 
 
 def _show_images(ax: Axes, images: Sequence[np.ndarray] | np.ndarray, title: str) -> None:
@@ -231,8 +237,8 @@ def _show_images(ax: Axes, images: Sequence[np.ndarray] | np.ndarray, title: str
     _figure(ax).colorbar(shown, ax=ax, shrink=0.7)
 
 
-def _finish(ax: Axes, sampling_rate: float | None, label: str) -> None:
-    ax.set_xlabel("time (s)" if sampling_rate else "sample")
+def _finish(ax: Axes, fs: float | None, label: str) -> None:
+    ax.set_xlabel("time (s)" if fs else "sample")
     ax.set_ylabel(label)
     ax.margins(x=0)
     _legend(ax)

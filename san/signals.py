@@ -7,15 +7,22 @@ from typing import Any
 
 import numpy as np
 
+from san import deprecated
 
+
+@deprecated.arguments(data="x", sampling_rate="fs", channels="names")
 @dataclass(frozen=True)
 class Recording:
     """One recording: samples in physical units, one column per channel."""
 
-    data: np.ndarray  #: (samples, channels), float64; NaN where the recording has a gap
-    sampling_rate: float  #: Hz
-    units: tuple[str, ...]
-    channels: tuple[str, ...]
+    x: np.ndarray  #: (samples, channels), float64; NaN where the recording has a gap
+    fs: float  #: sampling rate in Hz
+    units: tuple[str, ...]  #: of each channel
+    names: tuple[str, ...]  #: of each channel
+
+    data = deprecated.attribute("data", "x")
+    sampling_rate = deprecated.attribute("sampling_rate", "fs")
+    channels = deprecated.attribute("channels", "names")
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ def read_wfdb(record: str | Path) -> Recording:
     Examples
     --------
     >>> recording = read_wfdb("datasets/sample/mitdb_208")
-    >>> recording.data.shape, recording.sampling_rate, recording.units, recording.channels
+    >>> recording.x.shape, recording.fs, recording.units, recording.names
     ((108000, 1), 360.0, ('mV',), ('MLII',))
     """
     import wfdb
@@ -123,15 +130,16 @@ def _segments_of(header: Any) -> list[str]:
     return [name for name, length in pairs if name != "~" and length]
 
 
-def read_table(path: str | Path, sampling_rate: float, units: Sequence[str]) -> Recording:
+@deprecated.arguments(sampling_rate="fs")
+def read_table(path: str | Path, fs: float, units: Sequence[str]) -> Recording:
     """Read a text file of numbers: a line of names, a first column of times, a column per channel.
 
     Parameters
     ----------
     path : str or Path
         A file with commas, such as PhysioNet has of some records.
-    sampling_rate : float
-        In Hz; the times must agree with it.
+    fs : float
+        Sampling rate in Hz; the times must agree with it.
     units : sequence of str
         Of each channel.
 
@@ -157,7 +165,7 @@ def read_table(path: str | Path, sampling_rate: float, units: Sequence[str]) -> 
         raise ValueError(
             f"{path} must have times and {len(units)} channels, got columns {', '.join(names)}"
         )
-    times = np.arange(len(rows)) / sampling_rate
-    if np.abs(rows[:, 0] - rows[0, 0] - times).max() > 0.01 + 0.5 / sampling_rate:
-        raise ValueError(f"the times of {path} are not those of {sampling_rate} Hz")
-    return Recording(rows[:, 1:], sampling_rate, tuple(units), names[1:])
+    times = np.arange(len(rows)) / fs
+    if np.abs(rows[:, 0] - rows[0, 0] - times).max() > 0.01 + 0.5 / fs:
+        raise ValueError(f"the times of {path} are not those of {fs} Hz")
+    return Recording(rows[:, 1:], fs, tuple(units), names[1:])

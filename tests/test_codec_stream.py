@@ -177,8 +177,8 @@ def test_header_fields_come_back(header):
     ("fields", "words"),
     [
         ({"chunk_samples": 0}, "chunk_samples"),
-        ({"sampling_rate": float("nan")}, "sampling_rate"),
-        ({"sampling_rate": -1.0}, "sampling_rate"),
+        ({"fs": float("nan")}, "fs"),
+        ({"fs": -1.0}, "fs"),
         ({"target": "best"}, "'best'"),
         ({"value": float("inf")}, "cannot have the value inf"),
         ({"target": "lossless", "value": 1.0}, "cannot have the value"),

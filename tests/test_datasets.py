@@ -64,21 +64,21 @@ def without_known_sha256(monkeypatch):
 
 def test_bundled_record_is_what_its_licence_says():
     recording = signals.read_wfdb(datasets._manifests() / "sample" / "mitdb_208")
-    assert recording.data.shape == (108_000, 1)
-    assert (recording.sampling_rate, recording.units, recording.channels) == (
+    assert recording.x.shape == (108_000, 1)
+    assert (recording.fs, recording.units, recording.names) == (
         360,
         ("mV",),
         ("MLII",),
     )
-    assert round(float(recording.data[0, 0]), 6) == -0.245
+    assert round(float(recording.x[0, 0]), 6) == -0.245
     folder = datasets._manifests() / "sample"
     assert sum(p.stat().st_size for p in folder.glob("mitdb_208.*")) <= 170_000
     assert "Open Data Commons Attribution License" in (folder / "LICENSE.md").read_text()
 
 
 def test_bundled_record_equals_the_publishers(recordings):
-    whole = signals.read_wfdb(recordings / "mitdb" / "208").data[422_820:530_820, 0]
-    bundled = signals.read_wfdb(datasets._manifests() / "sample" / "mitdb_208").data[:, 0]
+    whole = signals.read_wfdb(recordings / "mitdb" / "208").x[422_820:530_820, 0]
+    bundled = signals.read_wfdb(datasets._manifests() / "sample" / "mitdb_208").x[:, 0]
     np.testing.assert_array_equal(bundled, whole)
 
 
@@ -86,7 +86,7 @@ def test_the_splits_of_the_paper():
     train, validation, test = datasets.load_splits("physionet", start=0)
     assert [s.x.shape for s in (train, validation, test)] == [(n, 1, 1000) for n in (6, 2, 4)]
     assert train.x.dtype == np.float32 and train.y is None
-    raw = signals.read_wfdb(datasets._manifests() / "sample" / "mitdb_208").data[:12_000, 0]
+    raw = signals.read_wfdb(datasets._manifests() / "sample" / "mitdb_208").x[:12_000, 0]
     windows = raw.reshape(12, 1000)
     ours = np.concatenate([train.x, validation.x, test.x])[:, 0]
     for window, x in zip(windows, ours, strict=True):
@@ -153,7 +153,7 @@ def test_a_record_is_found_in_the_data_folder(layout, alone, record, without_kno
     shutil.copytree(record / "mitdb", folder)
     train = datasets.load("physionet", record="mitdb/100", data_dir=alone / "other")
     assert train.name == "physionet mitdb/100"
-    assert train.channels == ("lead 0",)
+    assert train.names == ("lead 0",)
     assert (
         datasets.load("physionet", record="mitdb", data_dir=alone / "other").sha256 == train.sha256
     )
@@ -161,7 +161,7 @@ def test_a_record_is_found_in_the_data_folder(layout, alone, record, without_kno
 
 def test_the_environment_names_a_data_folder(alone, record, without_known_sha256, monkeypatch):
     monkeypatch.setenv("SAN_DATA_DIR", str(record))
-    assert datasets.load("physionet", record="mitdb/100", channel=1).channels == ("lead 1",)
+    assert datasets.load("physionet", record="mitdb/100", channel=1).names == ("lead 1",)
 
 
 def test_a_known_sha256_is_compared(alone, record):
@@ -212,7 +212,7 @@ def test_a_gap_is_named(alone, record, without_known_sha256):
 def test_frames_of_several_samples_are_averaged(recordings):
     """As wfdb does unless told otherwise, and as the published experiments had them."""
     recording = signals.read_wfdb(recordings / "drivedb" / "drive17a")
-    assert recording.sampling_rate == 15
+    assert recording.fs == 15
     assert len(recording.units) == 7
 
 
@@ -586,7 +586,7 @@ def test_a_record_is_read_from_the_publishers_table(recordings):
     splits = datasets.load_splits("physionet", record="bidmc", data_dir=recordings)
     assert splits.train.name == "physionet bidmc/bidmc01"
     assert splits.train.x.shape == (6, 1, 1000)
-    assert (splits.train.sampling_rate, splits.train.channels) == (125.0, ("RESP",))
+    assert (splits.train.fs, splits.train.names) == (125.0, ("RESP",))
 
 
 @pytest.mark.parametrize(

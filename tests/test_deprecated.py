@@ -1,13 +1,25 @@
 """Every old name works until 0.6, warns at the user's line, and gives what the new one gives."""
 
 import importlib
+import pathlib
 import sys
 import warnings
+from functools import partial
 
+import numpy as np
 import pytest
 
 import san
-from san import deprecated
+from san import deprecated, report
+from san.codec.container.header import Header
+from san.codec.numbers.representation import Representation
+from san.datasets import Dataset
+from san.signals import Recording, read_table
+
+X = np.arange(6.0).reshape(3, 2)
+RECORDING = Recording(X, 50.0, ("mV", "mV"), ("I", "II"))
+DATASET = Dataset("d", "test", X, None, 50.0, ("mV",), ("I",), "", "")
+HEADER = Header(Representation(np.dtype("int16"), 1, 1), 3600, 50.0)
 
 
 @pytest.mark.parametrize("old", sorted(deprecated.MODULES))
@@ -50,32 +62,83 @@ def test_the_warning_of_a_public_name_points_at_its_user(monkeypatch):
     assert caught[0].filename == __file__
 
 
-# What each old attribute is read from, its old name and its new one.
-ATTRIBUTES = []
+# What has an attribute, the attribute's old name and its new one.
+ATTRIBUTES = [
+    (RECORDING, "data", "x"),
+    (RECORDING, "sampling_rate", "fs"),
+    (RECORDING, "channels", "names"),
+    (DATASET, "sampling_rate", "fs"),
+    (DATASET, "channels", "names"),
+    (HEADER, "sampling_rate", "fs"),
+]
 
 
 @pytest.mark.parametrize(
-    ("make", "old", "new"), ATTRIBUTES, ids=[f"{old}-{new}" for _, old, new in ATTRIBUTES]
+    ("thing", "old", "new"),
+    ATTRIBUTES,
+    ids=[f"{type(thing).__name__}.{old}" for thing, old, _ in ATTRIBUTES],
 )
-def test_attributes(make, old, new):
-    thing = make()
+def test_attributes(thing, old, new):
     with pytest.warns(DeprecationWarning, match=rf"\.{old} is .*\.{new} now; ") as caught:
         value = getattr(thing, old)
     assert value is getattr(thing, new)
     assert caught[0].filename == __file__
 
 
-# A call with an argument's old name, and the same call with its new one.
-ARGUMENTS = []
+def recording_of_table(**options):
+    """A recording that is read from a table."""
+    pathlib.Path("t.csv").write_text("time,I\n0,1\n0.02,2\n")
+    return read_table("t.csv", units=["mV"], **options)
 
 
-@pytest.mark.parametrize(
-    ("by_old", "by_new", "old", "new"), ARGUMENTS, ids=[f"{row[2]}-{row[3]}" for row in ARGUMENTS]
-)
-def test_arguments(by_old, by_new, old, new):
+def time_of_plot(plot, *inputs, **options):
+    """The axis of time of a figure."""
+    axes = plot(*inputs, **options).axes[-1]
+    return axes.get_xlabel(), axes.get_xlim()
+
+
+# A call, an argument's old name and its new one, and a value of it.
+ARGUMENTS = {
+    "Recording-data": (partial(Recording, fs=1.0, units=(), names=()), "data", "x", X),
+    "Recording-sampling_rate": (
+        partial(Recording, X, units=(), names=()),
+        "sampling_rate",
+        "fs",
+        5,
+    ),
+    "Recording-channels": (partial(Recording, X, 1.0, ("mV",)), "channels", "names", ("I",)),
+    "Dataset-sampling_rate": (
+        partial(Dataset, "d", "test", X, None, units=(), names=(), scale="", licence=""),
+        "sampling_rate",
+        "fs",
+        50.0,
+    ),
+    "Dataset-channels": (
+        partial(Dataset, "d", "test", X, None, 50.0, (), scale="", licence=""),
+        "channels",
+        "names",
+        ("I",),
+    ),
+    "read_table": (recording_of_table, "sampling_rate", "fs", 50.0),
+} | {
+    plot.__name__: (partial(time_of_plot, plot, *inputs), "sampling_rate", "fs", 50.0)
+    for plot, inputs in {
+        report.plot_signal: [X[0]],
+        report.plot_kernels: [X],
+        report.plot_similarities: [X],
+        report.plot_activations: [X],
+        report.plot_reconstruction: [X[0], X[0]],
+        report.plot_overview: [X[0], X, X, X, X[0]],
+    }.items()
+}
+
+
+@pytest.mark.parametrize(("call", "old", "new", "value"), ARGUMENTS.values(), ids=ARGUMENTS)
+def test_arguments(call, old, new, value, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.warns(DeprecationWarning, match=rf"\({old}=\) is .*\({new}=\) now; ") as caught:
-        found = by_old()
-    assert found == by_new()
+        found = call(**{old: value})
+    assert repr(found) == repr(call(**{new: value}))
     assert caught[0].filename == __file__
 
 

@@ -23,7 +23,7 @@ SECONDS = 20
 def beats(n=360 * SECONDS):
     """The bundled recording as its converter's integers."""
     recording = datasets.load_recording()
-    return np.rint(recording.data[:n, 0] * 200 + 1024).astype(np.int64)
+    return np.rint(recording.x[:n, 0] * 200 + 1024).astype(np.int64)
 
 
 def write_record(folder, name="r1", fmt="16", files=1, spf=(1, 1), invalid=(), **fields):

@@ -135,7 +135,7 @@ def test_a_stream_is_shown_as_it_decodes(x, stream):
     y = san.decompress(stream.read_bytes())
     assert np.array_equal(unpacked(view["decoded"]), y.astype(np.float32))
     assert np.array_equal(unpacked(view["signal"]), x.astype(np.float32))
-    assert (view["label"], view["scale"], view["rate"], view["total"]) == ("II", "mV", 360, len(x))
+    assert (view["label"], view["scale"], view["fs"], view["total"]) == ("II", "mV", 360, len(x))
     assert "envelope" not in view
     table = next(rows for caption, _, rows in content["tables"] if "original" in caption)
     assert np.allclose(table[0][1:], [san.prdn(x, y), san.prd(x, y), san.snr(x, y),

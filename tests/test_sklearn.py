@@ -38,7 +38,7 @@ def test_it_keeps_the_contract_of_scikit_learn(estimator, check):
 def windows():
     """Standardised windows of 2 s of the bundled electrocardiogram, float64."""
     recording = datasets.load_recording()
-    x = recording.data[:, 0].reshape(-1, 720)
+    x = recording.x[:, 0].reshape(-1, 720)
     return (x - x.mean(1, keepdims=True)) / x.std(1, keepdims=True)
 
 

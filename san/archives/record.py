@@ -92,7 +92,7 @@ class Options:
         """
         import numpy as np
 
-        from san.codec.container.header import sampling_rate
+        from san.codec.container.header import checked_fs
         from san.codec.dictionaries import find_dictionary
         from san.codec.numbers.integers import represent
         from san.codec.options import samples_of_chunks, target_of
@@ -112,7 +112,7 @@ class Options:
             "embed_dictionary": self.embed_dictionary,
             "events": self.events,
             "chunk_seconds": self.chunk_seconds,
-            "fs": sampling_rate(self.fs) or None,
+            "fs": checked_fs(self.fs) or None,
             "physical": self.physical,
             "annotations": self.annotations,
         }

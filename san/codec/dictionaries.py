@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from san import storage
-from san.codec.container.header import sampling_rate
+from san.codec.container.header import checked_fs
 from san.codec.modes.dictionary import Dictionary, quantize
 from san.codec.numbers.grids import BITS
 from san.codec.numbers.integers import represent
@@ -66,12 +66,12 @@ def learn_dictionary(
     channels = sorted({array.shape[1] if array.ndim > 1 else 1 for array in arrays})
     if len(channels) > 1:
         raise ValueError(f"signals that share a dictionary have channels of one number: {channels}")
-    rate, joined = sampling_rate(fs), [array.reshape(len(array), -1) for array in arrays]
+    fs, joined = checked_fs(fs), [array.reshape(len(array), -1) for array in arrays]
     k, representation, _, _ = represent(np.concatenate(joined), prdn=prdn)
     found = None
     if not any(scale.kind == BITS for scale in representation.scales) and np.ptp(k, axis=0).any():
         ends = np.cumsum([len(array) for array in arrays])
-        found = learn_for(np.split(k, ends[:-1]), rate, prdn)
+        found = learn_for(np.split(k, ends[:-1]), fs, prdn)
     if found is None:
         raise ValueError("no kernel saves anything on these signals: compress without a dictionary")
     return found

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from san.codec.block import Block, Samples, code_block, footer_of
-from san.codec.container.header import sampling_rate
+from san.codec.container.header import checked_fs
 from san.codec.container.stream import StreamWriter
 from san.codec.dictionaries import Source
 from san.codec.modes.dictionary import Dictionary
@@ -118,7 +118,7 @@ def compress(
     representation, n = found.representation, len(array)
     chunk = samples_of_chunks(chunk_seconds, fs, representation.channels)
     chunk = min(chunk, max(SHORTEST_CHUNK, n))
-    request = Request(*wanted, sampling_rate(fs), chunk, events)
+    request = Request(*wanted, checked_fs(fs), chunk, events)
     given = fitting_dictionary(dictionary, representation, embed_dictionary, events)
     samples = Samples(
         array.reshape(n, representation.channels), found.k, found.gaps, found.bounds, representation

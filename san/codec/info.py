@@ -131,7 +131,7 @@ def describe(reader: StreamReader) -> Info:
         version=reader.version,
         shape=(footer.samples,) if flat else (footer.samples, representation.channels),
         dtype=representation.dtype,
-        fs=header.sampling_rate or None,
+        fs=header.fs or None,
         units=_of_each(header.units, representation.channels),
         names=_of_each(header.names, representation.channels),
         target=header.target,

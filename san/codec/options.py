@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from san.codec.container.attachments import pack_attachments
-from san.codec.container.header import Header, Limits, sampling_rate
+from san.codec.container.header import Header, Limits, checked_fs
 from san.codec.dictionaries import Source, find_dictionary
 from san.codec.modes.dictionary import Dictionary
 from san.codec.numbers.integers import Representation
@@ -95,7 +95,7 @@ def samples_of_chunks(
         raise ValueError("chunk_seconds needs fs, the sampling rate")
     if not 0 < float(seconds) < math.inf:
         raise ValueError(f"chunk_seconds must be above 0 and finite, got {seconds}")
-    return max(SHORTEST_CHUNK, round(float(seconds) * sampling_rate(fs)))
+    return max(SHORTEST_CHUNK, round(float(seconds) * checked_fs(fs)))
 
 
 def texts_of(given: Texts) -> tuple[str, ...]:

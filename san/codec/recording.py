@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from san.codec.block import Block, Samples, code_block, footer_of
-from san.codec.container.header import sampling_rate
+from san.codec.container.header import checked_fs
 from san.codec.container.stream import StreamWriter
 from san.codec.dictionaries import Source
 from san.codec.errors import CodecError
@@ -120,7 +120,7 @@ embed_dictionary, units, names, attachments
         self._dtype, self._targets, self._grid = empty.dtype, targets, lossless_grid
         chunk = samples_of_chunks(chunk_seconds, fs, empty.channels, HELD_VALUES)
         wanted = target_of(max_error, prdn, lossless, bits_per_sample)
-        self._request = Request(*wanted, sampling_rate(fs), chunk, events)
+        self._request = Request(*wanted, checked_fs(fs), chunk, events)
         given = fitting_dictionary(dictionary, empty, embed_dictionary, events)
         self._given = None if self._request.exact else given
         texts = texts_of(units), texts_of(names)

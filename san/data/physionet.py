@@ -35,7 +35,7 @@ def find_recording(
         table = _locate_table(manifest, database, places) if name == entry.get("record") else None
         if table is not None and _locate(database, version, name, places) is None:
             of_table = entry["table"]
-            recording = signals.read_table(table, of_table["sampling_rate"], of_table["units"])
+            recording = signals.read_table(table, of_table["fs"], of_table["units"])
             return recording, f"{database}/{name}"
         path = _locate(database, version, name, places) or _download(
             manifest, database, version, name
@@ -79,7 +79,7 @@ def cut_windows(
     Returns three float32 arrays of shape (N, 1, window). Raises ValueError where the windows do
     not fit the recording or hold a gap.
     """
-    samples, channels = recording.data.shape
+    samples, channels = recording.x.shape
     if not 0 <= channel < channels:
         raise ValueError(f"channel must be between 0 and {channels - 1} in {name}, got {channel}")
     for option, value, least in (
@@ -94,7 +94,7 @@ def cut_windows(
             f"{windows} windows of {window} samples from sample {start} on do not fit {name}, "
             f"which has {samples} samples"
         )
-    x = recording.data[start : start + window * windows, channel].reshape(windows, 1, window)
+    x = recording.x[start : start + window * windows, channel].reshape(windows, 1, window)
     gaps = np.isnan(x).any(axis=(1, 2))
     if gaps.any():
         at = start + window * int(gaps.argmax())

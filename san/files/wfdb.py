@@ -52,7 +52,7 @@ def read_record(record: Path, *, physical: bool = False, annotations: bool = Tru
     """
     recording = signals.read_wfdb(record)
     if physical:
-        return Array(recording.data, recording.sampling_rate, recording.units, recording.channels)
+        return Array(recording.x, recording.fs, recording.units, recording.names)
     import wfdb
 
     raw = wfdb.rdrecord(str(record), physical=False, smooth_frames=False)

@@ -24,7 +24,7 @@ class Excerpt:
     """Samples of one channel, less their mean, in standard deviations."""
 
     x: np.ndarray  # float32 (n,)
-    rate: float | None  # Hz
+    fs: float | None  # sampling rate in Hz
     start: int  # its first sample in the recording
     source: str
     channel: str
@@ -72,7 +72,7 @@ def excerpt(
     Examples
     --------
     >>> part = excerpt(None, start=10.0, seconds=2.0)
-    >>> part.x.shape, part.rate, part.start, part.units
+    >>> part.x.shape, part.fs, part.start, part.units
     ((720,), 360.0, 3600, 'mV')
     """
     if start is None:
@@ -101,7 +101,7 @@ def excerpt(
     mean, deviation = float(part.mean()), float(part.std(ddof=1)) if len(part) > 1 else 0.0
     return Excerpt(
         x=((part - mean) / (deviation or 1.0)).astype(np.float32),
-        rate=array.fs,
+        fs=array.fs,
         start=first,
         source="MIT-BIH record 208" if path is None else path.name,
         channel=_of(array.names, channel) or f"channel {channel}",
@@ -156,10 +156,10 @@ def explore_page(
     if model is not None:
         begin, note = _of_model(model, most)
     unit = f" {part.units}" if part.units else ""
-    length = f"{len(part.x) / part.rate:.4g} s" if part.rate else f"{len(part.x)} samples"
+    length = f"{len(part.x) / part.fs:.4g} s" if part.fs else f"{len(part.x)} samples"
     data = {
         "signal": page.packed(part.x),
-        "rate": part.rate,
+        "fs": part.fs,
         "start": part.start,
         "scale": "standard deviations",
         "tolerance": TOLERANCE,
@@ -175,7 +175,7 @@ def _read(path: Path | None, fs: float | None) -> arrays.Array:
         from san import datasets
 
         bundled = datasets.load_recording()
-        return arrays.Array(bundled.data, bundled.sampling_rate, bundled.units, bundled.channels)
+        return arrays.Array(bundled.x, bundled.fs, bundled.units, bundled.names)
     return arrays.read(path, fs, physical=True)
 
 

@@ -89,7 +89,7 @@ def _views(model: SAN, splits: Splits) -> list[dict[str, Any]]:
             {
                 "label": f"{test.name}, test signal {i + 1}",
                 "scale": test.scale,
-                "rate": test.sampling_rate,
+                "fs": test.fs,
                 "start": 0,
                 "total": x.shape[2],
                 "signal": page.packed(x[i, 0]),

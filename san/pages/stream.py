@@ -176,7 +176,7 @@ def _view(
     view: dict[str, Any] = {
         "label": _name(info, c),
         "scale": unit,
-        "rate": info.fs,
+        "fs": info.fs,
         "start": shown.start,
         "total": len(decoded),
         "decoded": page.packed(decoded[shown.start : shown.stop]),

@@ -247,7 +247,8 @@ def _make(
         **dataclasses.asdict(unit),
         "data": splits.test.name,
         "data_sha256": [split.sha256 for split in splits],
-        "sampling_rate": splits.test.sampling_rate,
+        "fs": splits.test.fs,
+        "sampling_rate": splits.test.fs,  # its name until 0.6
         "settings": dataclasses.asdict(settings) | {"kernel_sizes": list(settings.kernel_sizes)},
         "versions": _versions(),
         "chosen": chosen,

@@ -238,7 +238,8 @@ def finish(
 
 def _write_result(run: Run, result: Result) -> None:
     published = datasets.published_results(run.splits.test.name, run.settings.activation)
-    notes = {"dataset": run.splits.test.name, "sampling_rate": run.splits.test.sampling_rate}
+    test = run.splits.test
+    notes = {"dataset": test.name, "fs": test.fs, "sampling_rate": test.fs}  # the last until 0.6
     result.model.save(run.folder / MODEL, notes)
     storage.write(run.folder / METRICS, _metrics_text(run, result, published))
     _write_figures(run, result, published)
@@ -369,16 +370,16 @@ def _write_figures(run: Run, result: Result, published: list[dict[str, float]]) 
     kernels = [w[0].detach().cpu().numpy() for w in result.model.kernels]
     similarities = output.similarities[0].cpu().numpy()
     activations = output.activations[0].cpu().numpy()
-    rate, scale = test.sampling_rate, test.scale
+    fs, scale = test.fs, test.scale
     title = f"{test.name}, {run.settings.activation}, first test signal"
     figures = {
-        "signal": report.plot_signal(signal, rate, scale),
-        "kernel": report.plot_kernels(kernels, rate),
-        "similarity": report.plot_similarities(similarities, rate),
-        "activations": report.plot_activations(activations, rate),
-        "reconstruction": report.plot_reconstruction(signal, x_hat, rate, scale),
+        "signal": report.plot_signal(signal, fs, scale),
+        "kernel": report.plot_kernels(kernels, fs),
+        "similarity": report.plot_similarities(similarities, fs),
+        "activations": report.plot_activations(activations, fs),
+        "reconstruction": report.plot_reconstruction(signal, x_hat, fs, scale),
         "overview": report.plot_overview(
-            signal, kernels, similarities, activations, x_hat, rate, scale, title
+            signal, kernels, similarities, activations, x_hat, fs, scale, title
         ),
     }
     history = [row for row in run.training.history if row.kernel_size == result.kernel_size]

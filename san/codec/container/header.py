@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from san import deprecated
 from san.codec.entropy.varints import Fields, write_text, write_varint, write_varints
 from san.codec.errors import CodecError, CorruptStream, LimitExceeded, WrongDictionary
 from san.codec.numbers.representation import (
@@ -90,8 +91,8 @@ class Header:
         Dtype, dimensions, channels, and how integers become samples.
     chunk_samples : int
         Of every chunk but the last, which may be shorter.
-    sampling_rate : float
-        In Hz; 0 if unknown.
+    fs : float
+        Sampling rate in Hz; 0 if unknown.
     target : str
         One of `TARGETS`.
     value : float
@@ -117,13 +118,15 @@ class Header:
 
     representation: Representation
     chunk_samples: int
-    sampling_rate: float = 0.0
+    fs: float = 0.0
     target: str = "lossless"
     value: float = 0.0
     units: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     dictionary: bytes | None = field(default=None, repr=False)
     dictionary_sha256: bytes | None = None
+
+    sampling_rate = deprecated.attribute("sampling_rate", "fs")
 
     def __post_init__(self) -> None:
         channels = self.representation.channels
@@ -133,8 +136,8 @@ class Header:
             raise ValueError(f"an array of one dimension has one channel, got {channels}")
         if self.chunk_samples < 1:
             raise ValueError(f"chunk_samples must be 1 or more, got {self.chunk_samples}")
-        if not 0 <= self.sampling_rate < math.inf:
-            raise ValueError(f"sampling_rate must be finite, 0 or above, got {self.sampling_rate}")
+        if not 0 <= self.fs < math.inf:
+            raise ValueError(f"fs must be finite, 0 or above, got {self.fs}")
         if self.target not in TARGETS:
             raise ValueError(f"target must be one of {', '.join(TARGETS)}, got {self.target!r}")
         if not 0 <= self.value < math.inf or (self.target == "lossless" and self.value != 0):
@@ -199,14 +202,14 @@ class Footer:
                 raise ValueError(f"{name} must be 0 or above, got {getattr(self, name)}")
 
 
-def sampling_rate(fs: float | None) -> float:
-    """The rate that a header keeps: 0 where none is known."""
+def checked_fs(fs: float | None) -> float:
+    """Check a sampling rate, and return what a header keeps: Hz, or 0 where none is known."""
     if fs is None:
         return 0.0
-    rate = float(fs)
-    if not 0 < rate < np.inf:
+    checked = float(fs)
+    if not 0 < checked < np.inf:
         raise ValueError(f"fs must be above 0 and finite, in Hz, got {fs}")
-    return rate
+    return checked
 
 
 def chunks_of(samples: int, header: Header) -> int:
@@ -232,7 +235,7 @@ def pack_header(header: Header) -> bytes:
     representation = header.representation
     code = DTYPES.index(representation.dtype) + _TWO_DIMENSIONS * (representation.dimensions - 1)
     parts = [bytes([code]), write_varint(representation.channels)]
-    parts += [struct.pack("<d", header.sampling_rate), pack_representation(representation)]
+    parts += [struct.pack("<d", header.fs), pack_representation(representation)]
     for texts in (header.units, header.names):
         parts.append(write_varint(len(texts)))
         for text in texts:
@@ -267,7 +270,7 @@ def unpack_header(body: bytes, limits: Limits) -> Header:
     limits.check("channels", channels)
     if channels == 0 or (dimensions == 1 and channels > 1):
         raise CorruptStream(f"an array of {dimensions} dimensions cannot have {channels} channels")
-    sampling_rate = fields.float64()
+    fs = fields.float64()
     representation, fields.position = unpack_representation(
         body, fields.position, DTYPES[number], dimensions, channels
     )
@@ -284,7 +287,7 @@ def unpack_header(body: bytes, limits: Limits) -> Header:
         return Header(
             representation,
             chunk_samples,
-            sampling_rate,
+            fs,
             TARGETS[target],
             value,
             units,

@@ -24,7 +24,7 @@ const state = {
 
 const learning = { on: false, steps: 0, adam: null, best: null };
 const N = ORIGINAL.length;
-const STEP = DATA.rate ? 1 / DATA.rate : 1;
+const STEP = DATA.fs ? 1 / DATA.fs : 1;
 const LONGEST = Math.min(N, 2000);
 
 function sparsity(w) {
@@ -58,7 +58,7 @@ function updateByHand() {
 }
 
 const xRange = [DATA.start * STEP, (DATA.start + N - 1) * STEP];
-const xLabel = DATA.rate ? 'time (s)' : 'sample';
+const xLabel = DATA.fs ? 'time (s)' : 'sample';
 
 const signalEditor = new Editor(byId('signal'), {
   values: () => state.x,
@@ -110,8 +110,8 @@ function drawPlane() {
 
 function showTable() {
   const rows = state.result.positions.flatMap((of, i) => of.map((t, e) => [
-    `w${i + 1}`, DATA.start + t, ...(DATA.rate ? [((DATA.start + t) * STEP).toFixed(4)] : []), state.result.values[i][e]]));
-  const head = ['kernel', 'sample', ...(DATA.rate ? ['time, s'] : []), 'amplitude'];
+    `w${i + 1}`, DATA.start + t, ...(DATA.fs ? [((DATA.start + t) * STEP).toFixed(4)] : []), state.result.values[i][e]]));
+  const head = ['kernel', 'sample', ...(DATA.fs ? ['time, s'] : []), 'amplitude'];
   byId('table').replaceChildren(byId('table').querySelector('summary'), table('Events', head, rows, 300));
 }
 

@@ -26,9 +26,9 @@ class Viewer {
         view.events = { positions: numbers(positions, Int32Array), amplitudes: numbers(amplitudes), kernels: numbers(kernels, Int32Array).map((k) => k + first) };
       }
     }
-    const sameLength = this.view && this.view.total === view.total && this.view.rate === view.rate;
+    const sameLength = this.view && this.view.total === view.total && this.view.fs === view.fs;
     this.view = view;
-    this.step = view.rate ? 1 / view.rate : 1;
+    this.step = view.fs ? 1 / view.fs : 1;
     if (!sameLength) this.range = this.beginning();
     byId('view-error').hidden = !view.error;
     byId('view-events').hidden = !view.events || view.events.positions.length === 0;
@@ -46,12 +46,12 @@ class Viewer {
 
   /** What is shown first: ten seconds, or a thousand samples. */
   beginning() {
-    const { view } = this, count = Math.round(Math.max(1000, 10 * (view.rate || 0)));
+    const { view } = this, count = Math.round(Math.max(1000, 10 * (view.fs || 0)));
     return view.total <= 1.5 * count ? this.whole() : [view.start, Math.min(view.total - 1, view.start + count)];
   }
 
   said(t) {
-    return this.view.rate ? `${Number((t / this.view.rate).toFixed(3))} s` : `sample ${Math.round(t)}`;
+    return this.view.fs ? `${Number((t / this.view.fs).toFixed(3))} s` : `sample ${Math.round(t)}`;
   }
 
   showKey() {
@@ -135,7 +135,7 @@ class Viewer {
 
   draw() {
     const { view, step, range } = this, x = range.map((t) => t * step), { start } = view;
-    const xLabel = view.rate ? 'time (s)' : 'sample', options = { start, step }, layers = [], shown = [];
+    const xLabel = view.fs ? 'time (s)' : 'sample', options = { start, step }, layers = [], shown = [];
     if (view.envelope) {
       const { size, low, high } = view.envelope, first = Math.floor(range[0] / size), last = Math.ceil(range[1] / size) + 1;
       shown.push(low.subarray(first, last), high.subarray(first, last));
@@ -213,8 +213,8 @@ class Viewer {
   }
 
   showTables() {
-    const { view, step } = this, rate = view.rate ? ['time, s'] : [];
-    const timed = (t) => [Math.round(t), ...(view.rate ? [(t * step).toFixed(4)] : [])];
+    const { view, step } = this, rate = view.fs ? ['time, s'] : [];
+    const timed = (t) => [Math.round(t), ...(view.fs ? [(t * step).toFixed(4)] : [])];
     const fill = (id, caption, head, rows) => {
       if (byId(id).open) byId(id).replaceChildren(byId(id).querySelector('summary'), table(caption, head, rows, 300));
     };
@@ -227,7 +227,7 @@ class Viewer {
       const first = Math.max(0, Math.floor(this.range[0]) - view.start), rows = [];
       const last = Math.min(view.decodedValues.length, Math.ceil(this.range[1]) + 1 - view.start);
       for (let t = first; t < Math.min(last, first + 300); t++) {
-        rows.push([view.start + t, ...(view.rate ? [((view.start + t) * step).toFixed(4)] : []), view.decodedValues[t],
+        rows.push([view.start + t, ...(view.fs ? [((view.start + t) * step).toFixed(4)] : []), view.decodedValues[t],
           ...(view.x ? [view.x[t], view.error[t]] : [])]);
       }
       fill('samples-table', 'Samples, at most 300', ['sample', ...rate, 'decoded', ...(view.x ? ['original', 'error'] : [])], rows);
