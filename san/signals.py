@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from san import deprecated
+from san import deprecated, times
 
 
 @deprecated.arguments(data="x", sampling_rate="fs", channels="names")
@@ -139,7 +139,7 @@ def read_table(path: str | Path, fs: float, units: Sequence[str]) -> Recording:
     path : str or Path
         A file with commas, such as PhysioNet has of some records.
     fs : float
-        Sampling rate in Hz; the times must agree with it.
+        Sampling rate in Hz; the times must agree with it, see `san.times.agree`.
     units : sequence of str
         Of each channel.
 
@@ -165,7 +165,6 @@ def read_table(path: str | Path, fs: float, units: Sequence[str]) -> Recording:
         raise ValueError(
             f"{path} must have times and {len(units)} channels, got columns {', '.join(names)}"
         )
-    times = np.arange(len(rows)) / fs
-    if np.abs(rows[:, 0] - rows[0, 0] - times).max() > 0.01 + 0.5 / fs:
+    if not times.agree(rows[:, 0], fs):
         raise ValueError(f"the times of {path} are not those of {fs} Hz")
     return Recording(rows[:, 1:], fs, tuple(units), names[1:])

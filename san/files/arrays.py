@@ -8,22 +8,26 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from san import storage
+from san import storage, times
 from san.files import edf, wfdb
 from san.signals import Array
 
 __all__ = ["STANDARD", "Array", "read", "write"]
 
 STANDARD = Path("-")  # standard input or output
-COLUMNS = "csv/columns"  # attachment: the line of names, and when the first sample was
-_TIMES = ("t", "time", "seconds", "second", "elapsed")  # names of a column of times, as they begin
+COLUMNS = "csv/columns"  # attachment: the line of names, and the times if they are not a channel
 
 
 def read(
-    path: Path, fs: float | None = None, physical: bool = False, annotations: bool = True
+    path: Path,
+    fs: float | None = None,
+    physical: bool = False,
+    annotations: bool = True,
+    exact: bool = True,
 ) -> Array:
     """Read a file, or a WFDB record by its name without an ending.
 
@@ -39,6 +43,9 @@ def read(
         Have a record or EDF in physical units, float64, instead of the converter's integers.
     annotations : bool
         Whether annotation files of a WFDB record are attached.
+    exact : bool
+        Whether the times of a table must come back as the same numbers. Otherwise each may move
+        by half a sampling interval at most; see `san.times.agree`.
 
     Returns
     -------
@@ -51,7 +58,14 @@ def read(
     FileNotFoundError
         If nothing is there.
     ValueError
-        If it cannot be read.
+        If it cannot be read, or the times of a table have another rate than `fs`.
+
+    Notes
+    -----
+    The first column of a table holds times if its name says so: one of `san.times.WORDS`, alone
+    or with a unit of `san.times.UNITS`, such as "time", "t" or "Time (s)", in capitals or not. A
+    first time and a rate stand for them where these give every time back (or nearly, if not
+    `exact`). Otherwise the column is a channel like the others.
 
     Examples
     --------
@@ -62,11 +76,11 @@ def read(
     ['wfdb/header']
     """
     if path == STANDARD:
-        return _read_standard_input(fs, physical)
+        return _read_standard_input(fs, physical, exact)
     if path.suffix == ".npy":
         return Array(_read_npy(path), fs)
     if path.suffix == ".csv":
-        return _read_csv(path, fs)
+        return _read_csv(path, fs, exact)
     if path.suffix.lower() in edf.ENDINGS:
         return edf.read_edf(path, physical=physical)
     record = path.with_suffix("") if path.suffix in (".hea", ".dat") else path
@@ -120,7 +134,7 @@ def write(path: Path, array: Array, exact: bool = False) -> None:
     return None
 
 
-def _read_standard_input(fs: float | None, physical: bool) -> Array:
+def _read_standard_input(fs: float | None, physical: bool, exact: bool) -> Array:
     content = sys.stdin.buffer.read()
     ending = ".csv"
     if content.startswith(b"\x93NUMPY"):
@@ -131,7 +145,7 @@ def _read_standard_input(fs: float | None, physical: bool) -> Array:
         path = Path(folder) / f"standard input{ending}"
         path.write_bytes(content)
         try:
-            found = read(path, fs, physical)
+            found = read(path, fs, physical, exact=exact)
         except ValueError as error:
             raise ValueError(str(error).replace(str(path), "standard input")) from error
         return Array(np.array(found.x), *list(vars(found).values())[1:])
@@ -146,7 +160,7 @@ def _read_npy(path: Path) -> np.ndarray:
         raise ValueError(f"{path} is not readable as .npy: {error}") from error
 
 
-def _read_csv(path: Path, fs: float | None) -> Array:
+def _read_csv(path: Path, fs: float | None, exact: bool) -> Array:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there")
     line, names = _names(path)
@@ -158,14 +172,12 @@ def _read_csv(path: Path, fs: float | None) -> Array:
         raise ValueError(f"{path} has {len(names)} names and {x.shape[1]} columns")
     if not x.size:
         x = x.reshape(0, max(1, len(names)))
-    if names and x.shape[1] > 1 and names[0].lower().lstrip("'\"").startswith(_TIMES):
-        fs = _rate_of(path, x[:, 0], fs)
-        start = float(x[0, 0]) if len(x) else 0.0
-        x, names = x[:, 1:], names[1:]
-    else:
-        start = None
-    said = json.dumps({"line": line, "start": start}).encode()
-    attached = {COLUMNS: said} if names else {}
+    ruler = None
+    if names and x.shape[1] > 1 and times.is_name(names[0]):
+        fs, ruler = _times_of(path, names[0], x[:, 0], fs, exact)
+        if ruler is not None:
+            x, names = x[:, 1:], names[1:]
+    attached = {COLUMNS: json.dumps({"line": line, **_said_of(ruler)}).encode()} if names else {}
     return Array(x[:, 0] if x.shape[1] == 1 else x, fs, (), names, attached)
 
 
@@ -181,28 +193,55 @@ def _names(path: Path) -> tuple[str, tuple[str, ...]]:
     return "", ()
 
 
-def _rate_of(path: Path, times: np.ndarray, fs: float | None) -> float | None:
-    """The rate that a column of times in seconds has; they must agree with one that is given."""
-    if len(times) < 2:
-        return fs
-    rate = (len(times) - 1) / (times[-1] - times[0]) if times[-1] > times[0] else np.inf
-    if fs is None:
-        fs = float(f"{rate:.6g}")
-    expected = times[0] + np.arange(len(times)) / fs
-    if not np.isfinite(rate) or np.abs(times - expected).max() > 0.01 + 0.5 / fs:
-        raise ValueError(f"the times of {path} are not those of {fs:g} Hz")
-    return fs
+def _times_of(
+    path: Path, name: str, column: np.ndarray, fs: float | None, exact: bool
+) -> tuple[float | None, times.Ruler | None]:
+    """The rate that a column of times has, and what stands for it; None if it stays a channel."""
+    ruler = times.find_ruler(column, fs)
+    near = ruler or times.nearest_ruler(column, fs)
+    if near is None and fs is not None:
+        other = times.find_ruler(column) or times.nearest_ruler(column)
+        if other is not None:
+            raise ValueError(
+                f"the times of {path} are not those of {fs:g} Hz but of {other.fs:g} Hz: leave "
+                f"the rate out, or rename the column {name!r}, which then becomes a channel"
+            )
+    return (near.fs if near else fs), (ruler if exact else near)
+
+
+def _said_of(ruler: times.Ruler | None) -> dict[str, Any]:
+    """What the attachment says of times; what is as in every ruler is left out."""
+    if ruler is None:
+        return {"start": None}
+    said: dict[str, Any] = {"start": ruler.start}
+    if ruler.decimals is None:
+        said["digits"] = ruler.digits
+    elif ruler.decimals != times.DECIMALS:
+        said["decimals"] = ruler.decimals
+    return said | ({"multiplied": True} if ruler.multiplied else {})
+
+
+def _ruler_of(said: dict[str, Any], fs: float | None) -> times.Ruler | None:
+    """The times that an attachment tells of, None if it has none."""
+    if said.get("start") is None or not fs:
+        return None
+    digits = said.get("digits")
+    decimals = None if digits is not None else int(said.get("decimals", times.DECIMALS))
+    for number in (digits, decimals):
+        if number is not None and not 0 <= int(number) <= times.ALL_DIGITS:
+            raise ValueError(f"times cannot have {number} digits")
+    return times.Ruler(float(said["start"]), fs, decimals, digits, bool(said.get("multiplied")))
 
 
 def _write_table(file: io.BytesIO, array: Array) -> None:
     columns = array.x.reshape(len(array.x), -1)
-    line, times = _columns_of(array, columns.shape[1])
+    line, ticks = _columns_of(array, columns.shape[1])
     lines = [line]
     rows = ([f"{v!s}" for v in row] for row in columns)
-    if times is None:
+    if ticks is None:
         lines += [",".join(row) for row in rows]
     else:
-        lines += [f"{t!s}," + ",".join(row) for t, row in zip(times, rows, strict=True)]
+        lines += [f"{t!s}," + ",".join(row) for t, row in zip(ticks, rows, strict=True)]
     file.write(("\n".join(lines) + "\n").encode())
 
 
@@ -210,13 +249,9 @@ def _columns_of(array: Array, channels: int) -> tuple[str, list[float] | None]:
     """The line of names, and times if the table that was compressed had them."""
     try:
         said = json.loads(array.attachments.get(COLUMNS, b"{}"))
-        line, start = said.get("line", ""), said.get("start")
-        times = None
-        if start is not None and array.fs:
-            ticks = np.arange(len(array.x)) / array.fs + float(start)
-            times = np.round(ticks, 9).tolist()
-        if line and "\n" not in line and line.count(",") + 1 == channels + (times is not None):
-            return line, times
+        line, ruler = said.get("line", ""), _ruler_of(said, array.fs)
+        if line and "\n" not in line and line.count(",") + 1 == channels + (ruler is not None):
+            return line, None if ruler is None else ruler.times(len(array.x)).tolist()
     except (ValueError, AttributeError, TypeError) as error:
         raise ValueError(f"the attached line of names cannot be read: {error}") from error
     names = array.names or tuple(f"channel_{c}" for c in range(channels))

@@ -69,8 +69,12 @@ def read_file(
     physical: bool = False,
     annotations: bool = True,
 ) -> Array:
-    """Read a file as it is compressed: within an error, with NaN where a sample is invalid."""
-    array = arrays.read(path, fs, physical, annotations)
+    """Read a file as it is compressed.
+
+    Unless every bit must come back, invalid samples become NaN, and times of a table may move by
+    half a sampling interval.
+    """
+    array = arrays.read(path, fs, physical, annotations, exact)
     header = wfdb.HEADER in array.attachments
     return wfdb.with_gaps(array) if header and not exact else array
 
@@ -186,7 +190,7 @@ def original(path: Path, decoder: Decoder) -> Array:
     info = decoder.info
     kept = wfdb.HEADER in info.attachments or edf.HEADER in info.attachments
     physical = info.dtype.kind == "f" and not kept
-    return read_file(path, exact=is_exact(info), physical=physical)
+    return read_file(path, exact=is_exact(info), fs=info.fs, physical=physical)
 
 
 def _short(texts: tuple[str, ...]) -> tuple[str, ...]:
