@@ -100,18 +100,19 @@ def test_events_of_a_payload_are_those_that_were_encoded():
     for name in ("positions", "kernels", "amplitudes"):
         assert np.array_equal(getattr(found, name), getattr(events, name))
     exact = san.compress(k[:, 0].astype(np.int16), lossless=True)
-    assert len(Decoder(exact).events().positions) == 0
+    assert len(Decoder(exact).events().position) == 0
 
 
 def test_events_of_a_stream_draw_its_signal(x, stream):
     decoder = Decoder(stream.read_bytes())
     events = decoder.events()
     kernels = decoder.dictionary.kernels[:, 0] / 2**14
+    before, after = (kernels.shape[1] - 1) // 2, kernels.shape[1] // 2
     drawn = np.zeros(len(x))
-    for t, k, a in zip(events.positions, events.kernels, events.amplitudes[:, 0], strict=True):
-        drawn[t : t + kernels.shape[1]] += a * kernels[k]
+    for k, t, a in zip(events.kernel, events.position, events.amplitude[:, 0], strict=True):
+        drawn[t - before : t + after + 1] += a * kernels[k]
     beats = drawn > 2 * drawn.std()
-    assert len(events.positions) > 20 and beats.sum() > 200
+    assert len(events) > 20 and beats.sum() > 200
     assert np.corrcoef(drawn[beats], x[beats])[0, 1] > 0.9
     assert 0.9 < np.median(drawn[beats] / x[beats]) < 1.1
 
@@ -120,13 +121,15 @@ def test_events_of_a_part_are_those_that_draw_into_it(x):
     blob = san.compress(x, 360, prdn=9.0, chunk_seconds=10)
     decoder = Decoder(blob)
     every = decoder.events()
-    assert decoder.info.chunks == 3 and (np.diff(every.positions) >= 0).all()
+    assert decoder.info.chunks == 3 and (np.diff(every.position) >= 0).all()
     length = decoder.dictionary.kernels.shape[2]
     part = decoder.events(3500, 3700)
-    inside = (every.positions < 3700) & (every.positions + length > 3500)
-    assert 0 < len(part.positions) < len(every.positions)
-    assert np.array_equal(part.positions, every.positions[inside])
-    assert np.array_equal(part.amplitudes, every.amplitudes[inside])
+    first, last = every.position - (length - 1) // 2, every.position + length // 2
+    inside = (first < 3700) & (last >= 3500)
+    assert np.array_equal(every.start, first)
+    assert 0 < len(part) < len(every)
+    assert np.array_equal(part.position, every.position[inside])
+    assert np.array_equal(part.amplitude, every.amplitude[inside])
 
 
 def test_a_stream_is_shown_as_it_decodes(x, stream):
@@ -141,8 +144,8 @@ def test_a_stream_is_shown_as_it_decodes(x, stream):
     assert np.allclose(table[0][1:], [san.prdn(x, y), san.prd(x, y), san.snr(x, y),
                                       san.max_abs_error(x, y)])  # fmt: skip
     assert sum(size for _, size in content["bars"]) == stream.stat().st_size
-    positions = unpacked(view["events"]["positions"], np.int32)
-    assert np.array_equal(positions, Decoder(stream.read_bytes()).events().positions)
+    position = unpacked(view["events"]["position"], np.int32)
+    assert np.array_equal(position, Decoder(stream.read_bytes()).events().position)
 
 
 def test_a_long_stream_has_minima_and_maxima(x, stream, monkeypatch):
@@ -203,11 +206,10 @@ def test_a_run_is_shown_as_its_model_has_it(run):
     assert len(content["views"]) == 4
     for i, view in enumerate(content["views"]):
         of = events.signal == i
-        before = (model.kernel_sizes[0][0] - 1) // 2
-        places = unpacked(view["events"]["positions"], np.int32) + before
-        assert np.array_equal(places, events.position[of, 0])
-        assert np.array_equal(unpacked(view["events"]["kernels"], np.int32), events.kernel[of])
-        assert np.array_equal(unpacked(view["events"]["amplitudes"]), events.amplitude[of])
+        position = unpacked(view["events"]["position"], np.int32)
+        assert np.array_equal(position, events.position[of, 0])
+        assert np.array_equal(unpacked(view["events"]["kernel"], np.int32), events.kernel[of])
+        assert np.array_equal(unpacked(view["events"]["amplitude"]), events.amplitude[of])
 
 
 def test_a_run_without_its_data_shows_its_figure(run, tmp_path, opened):
@@ -325,12 +327,12 @@ def test_tables_say_what_plots_show(stream_page, stream):
     time.sleep(0.2)
     decoder = Decoder(stream.read_bytes())
     rows = stream_page.find_elements("css selector", "#events-table tbody tr")
-    anchors = np.abs(decoder.dictionary.kernels[:, 0]).argmax(1)
-    events = decoder.events()
-    places = events.positions + anchors[events.kernels]
-    assert len(rows) == ((places >= 0) & (places <= 3600)).sum() > 5
-    first = rows[0].text.split()
-    assert first[:2] == [f"w{events.kernels[places.argmin()] + 1}", str(places.min())]
+    events = decoder.events(0, 4000)
+    seen = events.position <= 3600
+    assert len(rows) == seen.sum() > 5
+    found = [row.text.split()[:2] for row in rows]
+    listed = zip(events.kernel[seen], events.position[seen], strict=True)
+    assert found == [[f"w{k + 1}", f"{t:,}"] for k, t in listed]
     samples = stream_page.find_elements("css selector", "#samples-table tbody tr")
     assert len(samples) == 300
     y = decoder.read()

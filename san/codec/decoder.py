@@ -4,7 +4,8 @@ A chunk's payload is its gaps (floats only, see `gaps`) and what the coder wrote
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from san.codec.container.stream import StreamReader
 from san.codec.dictionaries import Source, find_dictionary
 from san.codec.errors import CorruptStream
 from san.codec.info import Info, describe
-from san.codec.modes.dictionary import Dictionary, read
+from san.codec.modes.dictionary import Dictionary, middle_of, read
 from san.codec.numbers.grids import BITS
 from san.codec.numbers.integers import Representation, restore, unpack_gaps
 from san.codec.options import silent
@@ -64,16 +65,28 @@ def decompress(
     return Decoder(blob, dictionary=dictionary, limits=limits).read(start, stop)
 
 
-class ChunkEvents(NamedTuple):
-    """Events that a stream holds: where kernels are drawn before the rest is added.
+@dataclass(frozen=True)
+class StreamEvents:
+    """The events of a stream: where which kernel is drawn, and how strong.
 
-    `positions` are those of a kernel's first sample; `amplitudes`, (E, channels), are the norms of
-    what is drawn in the signal's units, with a sign.
+    The codec adds what the wavelet holds to the sum of the events, so the events alone are near
+    the signal, and not the signal. `kernel`, `position` and `amplitude` mean what they mean in
+    `san.Events`: a kernel of m samples at position t covers samples t - (m - 1) // 2 ... t + m // 2.
     """
 
-    positions: np.ndarray  #: int64 (E,)
-    kernels: np.ndarray  #: int64 (E,)
-    amplitudes: np.ndarray  #: float64 (E, channels)
+    kernel: np.ndarray  #: int64 (E,), the number of the kernel in `Decoder.dictionary`
+    position: np.ndarray  #: int64 (E,), the sample at the kernel's middle
+    #: float64 (E, channels), the norm of the drawn kernel in the signal's units, with a sign
+    amplitude: np.ndarray
+    kernel_size: int  #: m, the samples of each kernel of the dictionary, 0 without a dictionary
+
+    @property
+    def start(self) -> np.ndarray:
+        """The first sample that each event draws: int64 (E,)."""
+        return self.position - middle_of(self.kernel_size)
+
+    def __len__(self) -> int:
+        return len(self.position)
 
 
 class Decoder:
@@ -193,14 +206,21 @@ class Decoder:
         """The kernels of the events, if the chunks need any."""
         return self._dictionary
 
-    def events(self, start: int | None = None, stop: int | None = None) -> ChunkEvents:
-        """The events of the chunks that samples start ... stop - 1 lie in; nothing else is decoded.
+    def events(self, start: int | None = None, stop: int | None = None) -> StreamEvents:
+        """List the events that draw into samples start ... stop - 1; samples are not decoded.
+
+        Parameters
+        ----------
+        start, stop : int, optional
+            As in a slice: from the end where negative, cut where beyond. Only the chunks that
+            these samples lie in are read.
 
         Returns
         -------
-        ChunkEvents
-            Those that draw into these samples, in order of their position. A chunk without events
-            has none; neither have chunks that are coded without loss.
+        StreamEvents
+            In the order of their position. An event near `start` or `stop` may have its position
+            outside of these samples: what it draws reaches into them. Chunks that are coded
+            without loss, and chunks for which no kernel saves bytes, have no events.
 
         Raises
         ------
@@ -214,7 +234,7 @@ class Decoder:
         >>> import san
         >>> x = np.tile(np.hanning(64) * (np.arange(64) % 2), 40) + np.arange(2560) / 300
         >>> events = san.Decoder(san.compress(x, prdn=5)).events()
-        >>> events.positions.shape == events.kernels.shape, events.amplitudes.shape[1]
+        >>> events.position.shape == events.kernel.shape, events.amplitude.shape[1]
         (True, 1)
         """
         from san.codec.modes.payload import payload_events
@@ -229,17 +249,18 @@ class Decoder:
         parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, columns)))]
         for number in range(begin // full, -(-end // full) if end > begin else 0):
             payload, samples = self._reader.chunk(number), self._reader.samples_of(number)
-            position = 0
+            place = 0
             if representation.dtype.kind == "f":
-                _, position = unpack_gaps(payload, 0, samples, representation.channels)
-            found, codes = payload_events(payload[position:], samples, columns, self._dictionary)
+                _, place = unpack_gaps(payload, 0, samples, representation.channels)
+            found, codes = payload_events(payload[place:], samples, columns, self._dictionary)
             steps = np.array([step_size(code) for code in codes]) / 256
-            positions = found.positions + number * full
-            inside = (positions < end) & (positions + length > begin)
-            amplitudes = (found.amplitudes * steps)[inside]
-            parts.append((positions[inside], found.kernels[inside], amplitudes))
-        positions, kernels, amplitudes = (np.concatenate(p) for p in zip(*parts, strict=True))
-        return ChunkEvents(positions, kernels, amplitudes * _units_of_one(representation))
+            first = found.positions + number * full
+            inside = (first < end) & (first + length > begin)
+            amplitude = (found.amplitudes * steps)[inside]
+            parts.append((found.kernels[inside], first[inside] + middle_of(length), amplitude))
+        kernel, position, amplitude = (np.concatenate(p) for p in zip(*parts, strict=True))
+        in_units = amplitude * _units_of_one(representation)
+        return StreamEvents(kernel, position, in_units, length)
 
     def _read_all(self, progress: Callable[[float], None]) -> np.ndarray:
         footer = self._reader.footer

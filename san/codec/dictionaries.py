@@ -9,7 +9,7 @@ import numpy as np
 
 from san import storage
 from san.codec.container.header import checked_fs
-from san.codec.modes.dictionary import Dictionary, quantize
+from san.codec.modes.dictionary import Dictionary, middle_of, quantize
 from san.codec.numbers.grids import BITS
 from san.codec.numbers.integers import represent
 
@@ -102,8 +102,10 @@ def find_dictionary(source: Source) -> Dictionary:
 def of_model(path: str | os.PathLike[str]) -> Dictionary:
     """The kernels of a trained model, from its `model.safetensors`; torch is not needed.
 
-    Kernels shorter than the longest are filled up with zeros, all to a multiple of 32 samples.
-    Those of a model that was trained with the paper's decoder are drawn reversed, as it does.
+    All kernels get one length, a multiple of 32 samples. They are filled up with zeros on both
+    sides, so that the middle of a kernel, which is the position of its events, is the sample where
+    the model has it. Kernels of a model that was trained with the paper's decoder are drawn
+    reversed, as that decoder draws them.
 
     Raises
     ------
@@ -132,9 +134,11 @@ def _stacked(tensors: dict[str, np.ndarray], reverse: bool, path: Any) -> np.nda
             kernels.append(kernel[:, ::-1] if reverse else kernel)
     if not kernels or len({len(kernel) for kernel in kernels}) > 1:
         raise ValueError(f"{path} holds no kernels of one number of channels")
-    longest = max(kernel.shape[1] for kernel in kernels)
-    length = -(-longest // MULTIPLE) * MULTIPLE
+    # The decoders draw so many samples of a kernel before the position of its event.
+    befores = [(w.shape[1] if reverse else w.shape[1] - 1) // 2 for w in kernels]
+    length = -(-2 * (max(befores) + 1) // MULTIPLE) * MULTIPLE
     stacked = np.zeros((len(kernels), len(kernels[0]), length))
-    for kernel, row in zip(kernels, stacked, strict=True):
-        row[:, : kernel.shape[1]] = kernel
+    for kernel, before, row in zip(kernels, befores, stacked, strict=True):
+        first = middle_of(length) - before
+        row[:, first : first + kernel.shape[1]] = kernel
     return stacked

@@ -18,7 +18,7 @@ LARGEST_FIGURE = 1 << 20  # bytes
 
 
 def kernels_of(model: SAN) -> list[dict[str, Any]]:
-    """Kernels as the decoder draws them, and where in them an event lies."""
+    """Kernels as the decoder draws them, from `before` samples before the event's position on."""
     found = []
     for w, size in zip(model.kernels, model.kernel_sizes, strict=True):
         values = w.detach().cpu().numpy()
@@ -32,7 +32,7 @@ def kernels_of(model: SAN) -> list[dict[str, Any]]:
         found.append(
             {
                 "channels": [page.packed(row) for row in values],
-                "anchors": [before] * len(values),
+                "before": before,
                 "note": f"m = {size[0]}",
             }
         )
@@ -81,10 +81,7 @@ def _views(model: SAN, splits: Splits) -> list[dict[str, Any]]:
     x, x_hat, alpha = _forward(model, splits, MOST_WINDOWS)
     views = []
     for i in range(len(x)):
-        kernels, places = np.nonzero(alpha[i])
-        before = [(m[0] - 1) // 2 if model.decoder == "adjoint" else m[0] // 2
-                  for m in model.kernel_sizes]  # fmt: skip
-        positions = places - np.array(before)[kernels]
+        kernel, position = np.nonzero(alpha[i])
         views.append(
             {
                 "label": f"{test.name}, test signal {i + 1}",
@@ -96,9 +93,9 @@ def _views(model: SAN, splits: Splits) -> list[dict[str, Any]]:
                 "decoded": page.packed(x_hat[i, 0]),
                 "channel": 0,
                 "events": {
-                    "positions": page.packed(positions, np.int32),
-                    "kernels": page.packed(kernels, np.int32),
-                    "amplitudes": page.packed(alpha[i][kernels, places]),
+                    "kernel": page.packed(kernel, np.int32),
+                    "position": page.packed(position, np.int32),
+                    "amplitude": page.packed(alpha[i][kernel, position]),
                 },
             }
         )

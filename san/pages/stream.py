@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from san import metrics
-from san.codec.decoder import ChunkEvents, Decoder
+from san.codec.decoder import Decoder, StreamEvents
 from san.codec.info import Info
+from san.codec.modes.dictionary import middle_of
 from san.files import streams
 from san.pages import page
 
@@ -100,7 +101,7 @@ def describe_stream(
         "have it.",
         "bars": [[name, size] for name, size in info.sections.items() if size],
         "tables": [_table_of(info)],
-        "words": _words(path, original, info, shown, len(events.positions)),
+        "words": _words(path, original, info, shown, len(events.position)),
     }
     if error:
         content["tables"].append(("Error against the original", ["channel", "PRDN, %", "PRD, %",
@@ -168,7 +169,7 @@ def _name(info: Info, channel: int) -> str:
 
 
 def _view(
-    c: int, y: np.ndarray, x: np.ndarray | None, events: ChunkEvents, info: Info, shown: Part
+    c: int, y: np.ndarray, x: np.ndarray | None, events: StreamEvents, info: Info, shown: Part
 ) -> dict[str, Any]:
     """One channel: samples of the part, minima and maxima of all, and events."""
     less, by, unit = _units(info, c)
@@ -192,25 +193,25 @@ def _view(
         low = np.where(empty, np.nan, np.where(np.isnan(filled), np.inf, filled).min(1))
         high = np.where(empty, np.nan, np.where(np.isnan(filled), -np.inf, filled).max(1))
         view["envelope"] = {"size": size, "low": page.packed(low), "high": page.packed(high)}
-    if len(events.positions) and events.amplitudes.shape[1] > c:
+    if len(events.position) and events.amplitude.shape[1] > c:
         kept = slice(0, MOST_EVENTS)
         view["events"] = {
-            "positions": page.packed(events.positions[kept], np.int32),
-            "kernels": page.packed(events.kernels[kept], np.int32),
-            "amplitudes": page.packed(events.amplitudes[kept, c] / by),
+            "kernel": page.packed(events.kernel[kept], np.int32),
+            "position": page.packed(events.position[kept], np.int32),
+            "amplitude": page.packed(events.amplitude[kept, c] / by),
         }
         view["channel"] = list(shown.channels).index(c)
     return view
 
 
-def _kernels(kernels: np.ndarray | None, shown: Part, events: ChunkEvents) -> list[dict[str, Any]]:
+def _kernels(kernels: np.ndarray | None, shown: Part, events: StreamEvents) -> list[dict[str, Any]]:
     if kernels is None or not kernels.size:
         return []
-    counts = np.bincount(events.kernels, minlength=len(kernels))
+    counts = np.bincount(events.kernel, minlength=len(kernels))
     return [
         {
             "channels": [page.packed(w[c]) for c in shown.channels],
-            "anchors": [int(np.abs(w[c]).argmax()) for c in shown.channels],
+            "before": middle_of(w.shape[1]),
             "note": f"{counts[i]} events",
         }
         for i, w in enumerate(kernels)

@@ -103,6 +103,17 @@ class Dictionary:
         return read(data)
 
 
+def middle_of(length: int) -> int:
+    """The sample of a kernel that the position of an event names, from 0.
+
+    Examples
+    --------
+    >>> middle_of(5), middle_of(6)
+    (2, 2)
+    """
+    return max(0, length - 1) // 2
+
+
 def quantize(kernels: np.ndarray, precision: int = PRECISION) -> Dictionary:
     """A dictionary of kernels, float (K, channels, L), rounded to steps of 2**-precision.
 

@@ -111,7 +111,7 @@ function drawPlane() {
 function showTable() {
   const rows = state.result.positions.flatMap((of, i) => of.map((t, e) => [
     `w${i + 1}`, DATA.start + t, ...(DATA.fs ? [((DATA.start + t) * STEP).toFixed(4)] : []), state.result.values[i][e]]));
-  const head = ['kernel', 'sample', ...(DATA.fs ? ['time, s'] : []), 'amplitude'];
+  const head = ['kernel', 'position', ...(DATA.fs ? ['time, s'] : []), 'amplitude'];
   byId('table').replaceChildren(byId('table').querySelector('summary'), table('Events', head, rows, 300));
 }
 

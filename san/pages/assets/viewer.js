@@ -22,8 +22,8 @@ class Viewer {
       if (view.x) view.error = view.decodedValues.map((v, t) => v - view.x[t]);
       if (view.envelope) for (const side of ['low', 'high']) view.envelope[side] = numbers(view.envelope[side]);
       if (view.events) {
-        const { positions, kernels, amplitudes, first = 0 } = view.events;
-        view.events = { positions: numbers(positions, Int32Array), amplitudes: numbers(amplitudes), kernels: numbers(kernels, Int32Array).map((k) => k + first) };
+        const { kernel, position, amplitude, first = 0 } = view.events;
+        view.events = { kernel: numbers(kernel, Int32Array).map((k) => k + first), position: numbers(position, Int32Array), amplitude: numbers(amplitude) };
       }
     }
     const sameLength = this.view && this.view.total === view.total && this.view.fs === view.fs;
@@ -31,7 +31,7 @@ class Viewer {
     this.step = view.fs ? 1 / view.fs : 1;
     if (!sameLength) this.range = this.beginning();
     byId('view-error').hidden = !view.error;
-    byId('view-events').hidden = !view.events || view.events.positions.length === 0;
+    byId('view-events').hidden = !view.events || view.events.position.length === 0;
     byId('events-table').hidden = byId('view-events').hidden;
     byId('view-note').textContent = view.envelope
       ? `Sample by sample from ${this.said(view.start)} to ${this.said(view.start + view.decodedValues.length)}; grey: the smallest and the largest of every ${view.envelope.size} samples.`
@@ -55,7 +55,7 @@ class Viewer {
   }
 
   showKey() {
-    const { view } = this, used = view.events ? [...new Set(view.events.kernels)].sort((a, b) => a - b) : [];
+    const { view } = this, used = view.events ? [...new Set(view.events.kernel)].sort((a, b) => a - b) : [];
     byId('view-key').replaceChildren(
       ...(view.x ? [make('li', { className: 'signal' }, DATA.names[0]), make('li', { className: 'reconstruction' }, DATA.names[1])]
         : [make('li', { className: 'signal' }, 'decoded')]),
@@ -171,43 +171,42 @@ class Viewer {
     this.showTables();
   }
 
+  /** Kernel k as it is drawn: its samples w, how many of them lie before an event's position, and the largest. */
   kernel(k) {
     const kernel = this.kernels[k], channel = this.view.channel || 0;
-    if (!kernel.values) kernel.values = kernel.channels.map((text) => numbers(text));
-    return { w: kernel.values[channel], anchor: kernel.anchors[channel] };
+    if (!kernel.values) {
+      kernel.values = kernel.channels.map((text) => numbers(text));
+      kernel.summits = kernel.values.map((w) => w.reduce((top, v) => (Math.abs(v) > Math.abs(top) ? v : top), 0));
+    }
+    return { w: kernel.values[channel], before: kernel.before, summit: kernel.summits[channel] };
   }
 
-  /** Where an event is: the place in its kernel that stands for it. */
-  placeOf(e) {
-    const { positions, kernels } = this.view.events;
-    return positions[e] + this.kernel(kernels[e]).anchor;
-  }
-
-  /** Numbers of the events in the range, in the order of their place. */
+  /** Numbers of the events whose position is in the range, in the order of their positions. */
   eventsShown() {
     const { events } = this.view, [low, high] = this.range;
     if (!events) return [];
-    const found = [...events.positions.keys()].filter((e) => this.placeOf(e) >= low && this.placeOf(e) <= high);
-    return found.sort((a, b) => this.placeOf(a) - this.placeOf(b));
+    const { position } = events;
+    return [...position.keys()].filter((e) => position[e] >= low && position[e] <= high).sort((a, b) => position[a] - position[b]);
   }
 
+  /** Draw each event's kernel with a dot at its position; of very many events a line each, as high as the kernel. */
   drawEvents(shown, x, xLabel) {
-    const { view, step } = this, { positions, kernels, amplitudes } = view.events;
-    const layers = [baseline()], heights = [new Float32Array(1)], summits = new Map(); // by kernel
+    const { view, step } = this, { kernel, position, amplitude } = view.events, many = shown.length > MOST_SHAPES;
+    const layers = [baseline()], heights = [new Float32Array(1)], marks = new Map(); // by kernel
     for (const e of shown) {
-      const { w, anchor } = this.kernel(kernels[e]), name = kernelColour(kernels[e]);
-      if (!summits.has(kernels[e])) summits.set(kernels[e], { places: [], values: [] });
-      summits.get(kernels[e]).places.push(positions[e] + anchor);
-      summits.get(kernels[e]).values.push(amplitudes[e] * w[anchor]);
-      if (shown.length > MOST_SHAPES) continue;
-      const drawn = w.map((v) => v * amplitudes[e]);
+      const { w, before, summit } = this.kernel(kernel[e]);
+      if (!marks.has(kernel[e])) marks.set(kernel[e], { positions: [], values: [] });
+      marks.get(kernel[e]).positions.push(position[e]);
+      marks.get(kernel[e]).values.push(amplitude[e] * (many ? summit : w[before]));
+      if (many) continue;
+      const drawn = w.map((v) => v * amplitude[e]);
       heights.push(drawn);
-      layers.push(line(drawn, name, { start: positions[e], step, width: 1.5 }));
+      layers.push(line(drawn, kernelColour(kernel[e]), { start: position[e] - before, step, width: 1.5 }));
     }
-    for (const [k, { places, values }] of summits) {
+    for (const [k, { positions, values }] of marks) {
       heights.push(values);
-      layers.push(shown.length > MOST_SHAPES ? stems(places, values, kernelColour(k), { step, radius: 0 })
-        : dots(places.map((t) => t * step), values, kernelColour(k), 2.5));
+      layers.push(many ? stems(positions, values, kernelColour(k), { step, radius: 0 })
+        : dots(positions.map((t) => t * step), values, kernelColour(k), 2.5));
     }
     draw(byId('view-events'), { x, left: ALIGNED, y: rangeOf(heights), xLabel, yLabel: `events, as they are drawn ${view.scale ? `(${view.scale})` : ''}`, layers });
   }
@@ -219,9 +218,9 @@ class Viewer {
       if (byId(id).open) byId(id).replaceChildren(byId(id).querySelector('summary'), table(caption, head, rows, 300));
     };
     if (view.events && byId('events-table').open) {
-      const rows = this.eventsShown().map((e) => [`w${view.events.kernels[e] + 1}`,
-        ...timed(this.placeOf(e)), view.events.amplitudes[e]]);
-      fill('events-table', 'Events', ['kernel', 'sample', ...rate, 'amplitude'], rows);
+      const { kernel, position, amplitude } = view.events;
+      const rows = this.eventsShown().map((e) => [`w${kernel[e] + 1}`, ...timed(position[e]), amplitude[e]]);
+      fill('events-table', 'Events', ['kernel', 'position', ...rate, 'amplitude'], rows);
     }
     if (byId('samples-table').open) {
       const first = Math.max(0, Math.floor(this.range[0]) - view.start), rows = [];
