@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from san import archive, datasets, metrics, report, signals
     from san.activations import (
         competing_extrema,
-        events,
         extrema,
         extrema_pool,
         identity,
+        list_activations,
         relu,
         top_k_absolutes,
     )
@@ -45,10 +45,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "activations": [
         "competing_extrema",
-        "events",
         "extrema",
         "extrema_pool",
         "identity",
+        "list_activations",
         "relu",
         "top_k_absolutes",
     ],
@@ -96,13 +96,13 @@ __all__ = [
     "datasets",
     "decompress",
     "evaluate",
-    "events",
     "extrema",
     "extrema_pool",
     "identity",
     "inspect",
     "inverse_compression_ratio",
     "learn_dictionary",
+    "list_activations",
     "max_abs_error",
     "metrics",
     "normalized_loss",

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from san import deprecated
 from san.selection.operation import nonzeros, parameter_rows, refuse_nan, select
 
 Parameter = int | Sequence[int] | Sequence[Sequence[int]] | Tensor | np.ndarray
@@ -266,7 +267,7 @@ def competing_extrema(s: Tensor, min_distance: int | Sequence[int]) -> Tensor:
     return torch.where(kept & (channels == best), candidates, 0)
 
 
-def events(alpha: Tensor) -> tuple[Tensor, Tensor]:
+def list_activations(alpha: Tensor) -> tuple[Tensor, Tensor]:
     """List the activations of maps: where they are and how strong.
 
     Parameters
@@ -288,13 +289,17 @@ def events(alpha: Tensor) -> tuple[Tensor, Tensor]:
 
     Examples
     --------
-    >>> indices, values = events(extrema(torch.tensor([[[0.0, 1.0, 0.0, 3.0, 0.0, -2.0]]]), 1))
+    >>> alpha = extrema(torch.tensor([[[0.0, 1.0, 0.0, 3.0, 0.0, -2.0]]]), 1)
+    >>> indices, values = list_activations(alpha)
     >>> indices.tolist(), values.tolist()
     ([[0, 0, 1], [0, 0, 3]], [1.0, 3.0])
     """
     _check_similarity(alpha)
     indices = nonzeros(alpha)
     return indices, alpha[tuple(indices.T)]
+
+
+__getattr__ = deprecated.names(__name__, {"events": "list_activations"})
 
 
 def _check_similarity(s: Tensor) -> None:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 REMOVED_IN = "0.6"
 
 #: Public names of `san`.
-NAMES: dict[str, str] = {}
+NAMES: dict[str, str] = {"events": "list_activations"}
 
 #: Modules, below `san`.
 MODULES = {

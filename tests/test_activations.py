@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from san.activations import events, extrema, extrema_pool, identity, relu, top_k_absolutes
+from san.activations import (
+    extrema,
+    extrema_pool,
+    identity,
+    list_activations,
+    relu,
+    top_k_absolutes,
+)
 
 SPARSE = {
     "top_k_absolutes": (top_k_absolutes, naive.top_k_absolutes),
@@ -477,17 +484,17 @@ def test_selecting_twice_changes_nothing(name):
 @pytest.mark.parametrize("shape", [(2, 3, 50), (2, 1, 9, 11), (1, 1, 9000), (0, 1, 5)], ids=str)
 def test_events_are_the_nonzeros(shape):
     alpha = extrema(signal("noise", shape), 2)
-    indices, values = events(alpha)
+    indices, values = list_activations(alpha)
     assert torch.equal(indices, alpha.nonzero())
     assert torch.equal(values, alpha[alpha != 0])
     strided = alpha.transpose(0, 1)
-    assert torch.equal(events(strided)[0], strided.nonzero())
+    assert torch.equal(list_activations(strided)[0], strided.nonzero())
 
 
 def test_events_pass_the_gradient():
     s = signal("noise", (1, 2, 40)).requires_grad_()
     alpha = extrema(s, 2)
-    (gradient,) = torch.autograd.grad(events(alpha)[1].sum(), s)
+    (gradient,) = torch.autograd.grad(list_activations(alpha)[1].sum(), s)
     assert torch.equal(gradient, (alpha != 0).float())
 
 

@@ -631,14 +631,23 @@ def test_a_trained_model_is_a_dictionary(tmp_path):
     path = model_file(tmp_path, [pulse, np.zeros((1, 9)), pulse[:, :33] - 0.5])
     found = dictionaries.find_dictionary(path)
     assert found.kernels.shape == (2, 1, 64)
-    assert np.abs(found.kernels[0, 0, :40] / 2**14 - pulse[0] / np.linalg.norm(pulse)).max() < 0.02
+    drawn = found.kernels[0, 0] / 2**14
+    first = 31 - 19  # the middle of 64 samples less the middle of 40
+    assert np.abs(drawn[first : first + 40] - pulse[0] / np.linalg.norm(pulse)).max() < 0.02
+    assert np.abs(drawn[:first]).max() < 0.02 and np.abs(drawn[first + 40 :]).max() < 0.02
     x = beats(3000)
     for it in (path, tmp_path, str(tmp_path)):
         blob = san.compress(x, fs=360, prdn=8.0, dictionary=it)
         assert prdn_of(x, san.decompress(blob)) <= 8
     ramp = np.arange(1.0, 33)[None]
     turned = dictionaries.find_dictionary(model_file(tmp_path, [ramp], decoder="paper"))
-    assert turned.kernels[0, 0, 0] > turned.kernels[0, 0, -1]
+    assert turned.kernels.shape == (
+        1,
+        1,
+        64,
+    )  # that decoder draws 16 of 32 samples before the event
+    first = 31 - 16
+    assert turned.kernels[0, 0, first] > turned.kernels[0, 0, first + 31] > 0
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 import san
 from san import deprecated, report
 from san.codec.container.header import Header
+from san.codec.decoder import StreamEvents
 from san.codec.numbers.representation import Representation
 from san.datasets import Dataset
 from san.signals import Recording, read_table
@@ -20,6 +21,7 @@ X = np.arange(6.0).reshape(3, 2)
 RECORDING = Recording(X, 50.0, ("mV", "mV"), ("I", "II"))
 DATASET = Dataset("d", "test", X, None, 50.0, ("mV",), ("I",), "", "")
 HEADER = Header(Representation(np.dtype("int16"), 1, 1), 3600, 50.0)
+EVENTS = StreamEvents(np.array([0, 1]), np.array([3, 70]), np.array([[2.0], [-1.0]]), 32)
 
 
 @pytest.mark.parametrize("old", sorted(deprecated.MODULES))
@@ -70,6 +72,8 @@ ATTRIBUTES = [
     (DATASET, "sampling_rate", "fs"),
     (DATASET, "channels", "names"),
     (HEADER, "sampling_rate", "fs"),
+    (EVENTS, "kernels", "kernel"),
+    (EVENTS, "amplitudes", "amplitude"),
 ]
 
 
@@ -143,7 +147,10 @@ def test_arguments(call, old, new, value, tmp_path, monkeypatch):
 
 
 # A module, a name that it had, and what that is called now (below `san`).
-NAMES = []
+NAMES = [
+    ("activations", "events", "activations.list_activations"),
+    ("codec.decoder", "ChunkEvents", "codec.decoder.StreamEvents"),
+]
 
 
 @pytest.mark.parametrize(("module", "old", "new"), NAMES, ids=[".".join(row[:2]) for row in NAMES])
@@ -194,3 +201,19 @@ def test_an_argument_under_both_names_is_refused():
         Rate(fs=50, sampling_rate=50)
     with pytest.raises(TypeError, match="fs"), pytest.warns(DeprecationWarning):
         Rate(50, sampling_rate=50)
+
+
+def test_positions_of_a_stream_are_still_first_samples():
+    words = r"\.positions is StreamEvents\.start \(a kernel's first sample; .* its middle\) now; "
+    with pytest.warns(DeprecationWarning, match=words) as caught:
+        assert EVENTS.positions.tolist() == [3 - 15, 70 - 15]
+    assert caught[0].filename == __file__
+
+
+def test_events_of_a_stream_can_still_be_unpacked():
+    words = "^unpacking StreamEvents is reading its start, kernel and amplitude now; "
+    with pytest.warns(DeprecationWarning, match=words) as caught:
+        positions, kernels, amplitudes = EVENTS
+    assert caught[0].filename == __file__
+    assert positions is EVENTS.start and kernels is EVENTS.kernel
+    assert amplitudes is EVENTS.amplitude

@@ -3,12 +3,14 @@
 A chunk's payload is its gaps (floats only, see `gaps`) and what the coder wrote (see `payload`).
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from san import deprecated
 from san.codec.container.header import Header, Limits
 from san.codec.container.stream import StreamReader
 from san.codec.dictionaries import Source, find_dictionary
@@ -67,11 +69,11 @@ def decompress(
 
 @dataclass(frozen=True)
 class StreamEvents:
-    """The events of a stream: where which kernel is drawn, and how strong.
+    """The events of a stream: which kernel is drawn, where, and how strong.
 
-    The codec adds what the wavelet holds to the sum of the events, so the events alone are near
-    the signal, and not the signal. `kernel`, `position` and `amplitude` mean what they mean in
-    `san.Events`: a kernel of m samples at position t covers samples t - (m - 1) // 2 ... t + m // 2.
+    A kernel of m samples at position t covers the samples t - (m - 1) // 2 ... t + m // 2, as in
+    `san.Events`. The events alone are near the signal and not equal to it: the stream also holds
+    wavelet coefficients, which are added.
     """
 
     kernel: np.ndarray  #: int64 (E,), the number of the kernel in `Decoder.dictionary`
@@ -80,13 +82,27 @@ class StreamEvents:
     amplitude: np.ndarray
     kernel_size: int  #: m, the samples of each kernel of the dictionary, 0 without a dictionary
 
-    @property
+    @functools.cached_property
     def start(self) -> np.ndarray:
         """The first sample that each event draws: int64 (E,)."""
         return self.position - middle_of(self.kernel_size)
 
     def __len__(self) -> int:
         return len(self.position)
+
+    kernels = deprecated.attribute("kernels", "kernel")
+    amplitudes = deprecated.attribute("amplitudes", "amplitude")
+
+    @property
+    def positions(self) -> np.ndarray:
+        """The old name of `start`."""
+        meaning = "a kernel's first sample; StreamEvents.position is its middle"
+        deprecated.warn("StreamEvents.positions", f"StreamEvents.start ({meaning})")
+        return self.start
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        deprecated.warn("unpacking StreamEvents", "reading its start, kernel and amplitude")
+        return iter((self.start, self.kernel, self.amplitude))
 
 
 class Decoder:
@@ -232,10 +248,12 @@ class Decoder:
         Examples
         --------
         >>> import san
-        >>> x = np.tile(np.hanning(64) * (np.arange(64) % 2), 40) + np.arange(2560) / 300
-        >>> events = san.Decoder(san.compress(x, prdn=5)).events()
-        >>> events.position.shape == events.kernel.shape, events.amplitude.shape[1]
-        (True, 1)
+        >>> beats = np.zeros(9000)
+        >>> beats[150:-300:300] = 100.0
+        >>> x = np.rint(np.convolve(beats, np.hanning(40), "same")).astype(np.int16)
+        >>> events = san.Decoder(san.compress(x, fs=360, prdn=5)).events()
+        >>> len(events), np.diff(events.position[:4]).tolist()
+        (29, [300, 300, 300])
         """
         from san.codec.modes.payload import payload_events
         from san.codec.modes.transform import step_size
@@ -318,3 +336,6 @@ def _dictionary_of(header: Header, given: Source | None) -> Dictionary | None:
         found = find_dictionary(given)
     data = header.needed_dictionary(None if found is None else found.data)
     return found if found is not None or data is None else read(data)
+
+
+__getattr__ = deprecated.names(__name__, {"ChunkEvents": "StreamEvents"})

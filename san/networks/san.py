@@ -272,7 +272,7 @@ class SAN(nn.Module):
         True
         """
         maps = self(x).activations
-        where, amplitude = functions.events(maps)
+        where, amplitude = functions.list_activations(maps)
         return Events(
             signal=where[:, 0],
             kernel=where[:, 1],
