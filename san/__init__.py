@@ -126,9 +126,9 @@ if deprecated.Finder not in sys.meta_path:
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return import_module(f"san.{name}")
+        return _load(name)
     if name in _HOME_OF:
-        value = getattr(import_module(f"san.{_HOME_OF[name]}"), name)
+        value = getattr(_load(_HOME_OF[name]), name)
         globals()[name] = value
         return value
     if name == "__version__":
@@ -140,6 +140,15 @@ def __getattr__(name: str) -> Any:
         deprecated.warn(f"san.{name}", f"san.{new}")
         return getattr(sys.modules[__name__], new)
     raise AttributeError(f"module 'san' has no attribute {name!r}")
+
+
+def _load(module: str) -> Any:
+    try:
+        return import_module(f"san.{module}")
+    except ModuleNotFoundError as error:
+        from san import packages
+
+        raise packages.explained(error) from error
 
 
 def __dir__() -> list[str]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from san import packages
 from san.command import archive, codec, pages
 from san.training import processes
 
@@ -31,6 +32,10 @@ def main() -> None:
         _fail("interrupted", 130)
     except (ValueError, TypeError, OSError) as error:
         _fail(" ".join(str(error).split()), 2)
+    except ModuleNotFoundError as error:
+        if packages.is_about_san(error):
+            raise
+        _fail(str(packages.explained(error)), 2)
     except Exception as error:
         if not hasattr(error, "format_message"):  # not wrong use, but a fault of ours
             raise
@@ -149,6 +154,7 @@ def train(
     given = {name: value for name, value in locals().items() if value is not None}
     for name in ("settings", "output", "resume", "as_json"):
         given.pop(name, None)
+    packages.need(*packages.OF_NETWORKS)
     from san.command import console
     from san.training import runs
 
@@ -188,6 +194,7 @@ def reproduce(
     """
     if processes.are_several():
         raise ValueError("reproduce runs in one process, start it without torchrun")
+    packages.need(*packages.OF_NETWORKS)
     from san.command import console
     from san.paper.experiments import EXPERIMENTS, VARIANTS, plan
 
@@ -204,6 +211,7 @@ def datasets(
     as_json: Annotated[bool, typer.Option("--json", help=JSON)] = False,
 ) -> None:
     """List the data sets: what each is, its licence, and whether it is here."""
+    packages.need(*packages.OF_NETWORKS, "platformdirs")
     from san.command import console
     from san.datasets import available
 

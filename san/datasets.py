@@ -21,6 +21,7 @@ from san import deprecated, signals
 from san.data import epilepsy, fetch, images, physionet
 from san.data.fetch import MissingData
 from san.data.physionet import BUNDLED
+from san.packages import need
 
 __all__ = [
     "BUNDLED",
@@ -262,6 +263,7 @@ def load_recording(record: str = BUNDLED, data_dir: str | Path | None = None) ->
     >>> recording.x.shape, recording.fs, recording.units
     ((108000, 1), 360.0, ('mV',))
     """
+    need("platformdirs", "wfdb")
     manifest = read_manifest("physionet")
     places = fetch.folders(data_dir)
     folder = _manifests() / "sample"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from san import deprecated, times
+from san.packages import need
 
 
 @deprecated.arguments(data="x", sampling_rate="fs", channels="names")
@@ -80,6 +81,7 @@ def read_wfdb(record: str | Path) -> Recording:
     >>> recording.x.shape, recording.fs, recording.units, recording.names
     ((108000, 1), 360.0, ('mV',), ('MLII',))
     """
+    need("wfdb")
     import wfdb
 
     path = Path(record)

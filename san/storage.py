@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from san.packages import need
+
 LARGEST = 1 << 30  # bytes of a tensor file that is still read
 
 
@@ -37,6 +39,7 @@ def remove_leftovers(folder: Path) -> None:
 
 def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], description: Any) -> None:
     """Write arrays and a description (JSON) as a safetensors file that carries its own SHA-256."""
+    need("safetensors")
     from safetensors.numpy import save
 
     arrays = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
@@ -56,6 +59,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], Any]:
     ValueError
         If it is too large, not such a file, or does not agree with its SHA-256.
     """
+    need("safetensors")
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():

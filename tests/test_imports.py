@@ -74,7 +74,7 @@ def test_every_public_name_is_there():
 ORDER = {
     "": """__main__ cli command pages paper sklearn training networks activations archive archives
         files zarr numcodecs codec selection datasets data report signals times storage metrics
-        deprecated""",
+        packages deprecated""",
     "codec": """ndarray recording encoder comparison block decoder options info dictionaries search
         modes container numbers entropy errors""",
     "codec.search": "coding search learning pursuit",

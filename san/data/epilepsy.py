@@ -9,6 +9,7 @@ import numpy as np
 
 from san.data import fetch
 from san.data.fetch import MissingData
+from san.packages import need
 
 Manifest = dict[str, Any]
 
@@ -69,6 +70,7 @@ def _check_git_blob(path: Path, expected: str) -> None:
 
 def _read_table(path: Path, manifest: Manifest) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The recording that each row belongs to, its samples and its label."""
+    need("pandas")
     import pandas
 
     try:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from san.packages import need
+
 ATTEMPTS = 3
 TIMEOUT = 30  # seconds without an answer
 
@@ -38,6 +40,7 @@ def folders(data_dir: str | Path | None = None) -> list[Path]:
 
 def cache() -> Path:
     """Return the folder that downloads go to, in the user's cache."""
+    need("platformdirs")
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("sparsely-activated-networks"))
@@ -71,6 +74,7 @@ def download(
     ValueError
         If what arrived is not what was expected.
     """
+    need("pooch", "requests")
     import pooch
     import requests
 

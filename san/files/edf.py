@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from san import storage
+from san.packages import need
 from san.signals import Array, groups_of
 
 HEADER, ANNOTATIONS = "edf/header", "edf/annotations"
@@ -131,6 +132,7 @@ def write_edf(path: Path, array: Array) -> None:
 
 def _open(path: Path) -> Any:
     """What edfio makes of a file, which checks it."""
+    need("edfio")
     import edfio
 
     try:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from san import signals
+from san.packages import need
 from san.signals import Array, groups_of
 
 HEADER, ANNOTATIONS, BEGINNING = "wfdb/header", "wfdb/annotations/", "wfdb/beginning/"
@@ -181,6 +182,7 @@ def _holds_annotations(file: Path) -> bool:
 
 def _read_header(content: bytes) -> Any:
     """The header that travelled with samples, checked to be one of a plain record."""
+    need("wfdb")
     import wfdb
 
     with tempfile.TemporaryDirectory() as folder:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from san.packages import OF_NETWORKS, need
 from san.pages import page
 
 STYLES = ("base.css", "report.css")
@@ -44,6 +45,7 @@ def describe(
     True
     """
     if source.is_dir():
+        need(*OF_NETWORKS)
         from san.pages.run import describe_run
 
         return report_page(describe_run(source, data_dir))
