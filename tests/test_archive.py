@@ -442,7 +442,9 @@ def test_verify_measures_the_error(records, out):
     found = verify(out, records, jobs=1)
     assert found.problems.keys() == {"pair.npy.san"} and found.compared == RECORDS + 2
     words = found.problems["pair.npy.san"]
-    assert "does not keep its word: the PRDN is" in words and "the record has changed" in words
+    assert (
+        "exceeds the error it promises: the PRDN is" in words and "the record has changed" in words
+    )
     shutil.rmtree(records / "a")
     assert verify(out, records, jobs=1).compared == 2
 
@@ -511,8 +513,8 @@ def test_the_summary_as_json(originals, tmp_path, command):
     [
         ("archive none out --lossless", "none is not there"),
         ("archive empty out --lossless", "no WFDB header, .edf, .bdf, .npy or .csv is below"),
-        ("archive data out", "give one of --prdn, --max-error, --bits-per-sample and --lossless"),
-        ("archive data out --prdn 8 --lossless", "got --prdn, --lossless"),
+        ("archive data out", "give one of --max-error, --prdn, --lossless and --bits-per-sample"),
+        ("archive data out --prdn 8 --lossless", "got --prdn and --lossless"),
         ("archive data out --prdn 0", "prdn must be above 0"),
         ("archive data out --lossless --jobs 0", "jobs must be at least 1, got 0"),
         ("archive data out --prdn 8 --name-only", "needs a dictionary"),

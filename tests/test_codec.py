@@ -292,7 +292,7 @@ def test_any_prdn_holds(x, prdn):
     assert accuracy.prdn == pytest.approx(info.prdn, rel=1e-9)
 
 
-def test_a_coder_that_breaks_its_word_is_not_believed(monkeypatch):
+def test_a_coder_that_misses_the_target_is_not_believed(monkeypatch):
     """Payloads are decoded and compared; where they are wrong, the chunk is coded without loss."""
     right = block.encode_signal
 
@@ -315,10 +315,10 @@ def test_a_coder_that_breaks_its_word_is_not_believed(monkeypatch):
     ("arguments", "error", "words"),
     [
         ({}, ValueError, "give one of max_error, prdn, lossless and bits_per_sample, got none"),
-        ({"prdn": 8, "lossless": True}, ValueError, "got prdn, lossless"),
+        ({"prdn": 8, "lossless": True}, ValueError, "got prdn and lossless"),
         ({"prdn": 0}, ValueError, "prdn must be above 0"),
-        ({"prdn": np.nan}, ValueError, "prdn must be finite"),
-        ({"max_error": -1}, ValueError, "max_error must be finite and not negative"),
+        ({"prdn": np.nan}, ValueError, "prdn must be above 0 and finite, got nan"),
+        ({"max_error": -1}, ValueError, "max_error must be 0 or above and finite, got -1"),
         ({"bits_per_sample": 0}, ValueError, "bits_per_sample must be above 0"),
         ({"lossless": True, "fs": 0}, ValueError, "fs must be above 0"),
         ({"lossless": True, "fs": np.inf}, ValueError, "fs must be above 0"),

@@ -12,8 +12,9 @@ from san.codec.entropy import logistic, mixing, range_coder
 from san.codec.errors import CodecError
 from san.codec.modes import bands, dictionary, events, payload, transform, wavelet
 from san.codec.modes.transform import Plan, Setting
-from san.codec.search import learning, pursuit, search
-from san.codec.search.coding import Target, encode_signal
+from san.codec.search import excerpts, learning, pursuit
+from san.codec.search.coding import encode_signal
+from san.codec.target import LOSSLESS, Target
 
 NONE = np.zeros(0, np.int64)
 
@@ -209,14 +210,14 @@ def test_peaks_are_the_same_without_compiled_code():
 
 
 def test_learning_finds_the_shape_of_the_beats():
-    found = learning.learn(beats(40_000), 360, np.array([12.0]))
+    found = learning.learn_kernels(beats(40_000), 360, np.array([12.0]))
     assert found is not None
     assert 1 <= len(found.kernels) <= 4
 
 
 def test_noise_needs_no_kernels():
     x = np.random.default_rng(0).normal(0, 50, (20_000, 1)).astype(np.int64)
-    assert learning.learn(x, 360, np.array([20.0])) is None
+    assert learning.learn_kernels(x, 360, np.array([20.0])) is None
 
 
 def coded(x, target, **options):
@@ -241,7 +242,7 @@ def size(found):
 @pytest.mark.parametrize("samples", [1 << 20, 3600], ids=["whole", "10 s chunks"])
 def test_the_error_is_just_below_what_is_asked_for(target, samples):
     x = beats(40_000)
-    found, y = coded(x, Target("prdn", target), chunk_samples=samples)
+    found, y = coded(x, Target(prdn=target), chunk_samples=samples)
     assert 0.85 * target < prdn(x, y)[0] <= target  # fewer bytes may come with a smaller error
     assert found.squared_error == pytest.approx(((x - y) ** 2).sum(0))
     assert found.largest_error == np.abs(x - y).max()
@@ -249,7 +250,7 @@ def test_the_error_is_just_below_what_is_asked_for(target, samples):
 
 def test_events_save_bytes_where_beats_repeat():
     x = beats(60_000)
-    with_events, without = (coded(x, Target("prdn", 8), events=e)[0] for e in (True, False))
+    with_events, without = (coded(x, Target(prdn=8.0), events=e)[0] for e in (True, False))
     assert size(with_events) < 0.7 * size(without)
     assert with_events.sections["events"] > 100
 
@@ -258,29 +259,29 @@ def test_events_save_bytes_where_beats_repeat():
 @pytest.mark.parametrize("channels", [1, 12])
 def test_events_never_cost_bytes(channels, target):
     x = np.concatenate([beats(4000, seed, noise=8 + seed) for seed in range(channels)], axis=1)
-    with_events, without = (coded(x, Target("prdn", target), events=e)[0] for e in (True, False))
+    with_events, without = (coded(x, Target(prdn=target), events=e)[0] for e in (True, False))
     assert size(with_events) <= 1.01 * size(without)
 
 
 def test_chunks_learn_from_an_excerpt():
     x = beats(100_000)
-    found, _ = coded(x, Target("prdn", 8), chunk_samples=3600)
+    found, _ = coded(x, Target(prdn=8.0), chunk_samples=3600)
     assert found.dictionary is not None and found.dictionary.samples > 0
 
 
 def test_two_channels_share_their_events():
     x = beats(40_000)
     both = np.ascontiguousarray(np.concatenate([x, x // 2 + 7], axis=1))
-    found, y = coded(both, Target("prdn", 8))
+    found, y = coded(both, Target(prdn=8.0))
     assert (prdn(both, y) <= 8).all()
-    assert size(found) < 1.5 * size(coded(x, Target("prdn", 8))[0])
+    assert size(found) < 1.5 * size(coded(x, Target(prdn=8.0))[0])
 
 
 @pytest.mark.parametrize("bound", [1, 2, 5, 20])
 def test_no_sample_is_off_by_more_than_its_bound(bound):
     x = np.concatenate([beats(6000), beats(6000, seed=5)], axis=1)
     bounds = (bound, bound + 3)
-    found, y = coded(x, Target("max_error", bounds=bounds))
+    found, y = coded(x, Target(max_error=1.0), bounds=bounds)
     assert (np.abs(x - y).max(0) <= bounds).all()
     assert np.array_equal(found.largest_error, np.abs(x - y).max(0))
 
@@ -288,14 +289,14 @@ def test_no_sample_is_off_by_more_than_its_bound(bound):
 @pytest.mark.parametrize("bits", [0.3, 1.0, 3.0])
 def test_bytes_are_at_most_what_is_asked_for(bits):
     x = beats(20_000)
-    assert size(coded(x, Target("bits_per_sample", bits))[0]) <= bits * len(x) / 8
+    assert size(coded(x, Target(bits_per_sample=bits))[0]) <= bits * len(x) / 8
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 31, 32, 100])
 @pytest.mark.parametrize("kind", ["prdn", "max_error", "lossless", "bits_per_sample"])
 def test_short_and_constant_signals(kind, n):
     for x in (np.full((n, 2), 7), np.arange(2 * n).reshape(n, 2) * 1000):
-        _, y = coded(x.astype(np.int64), Target(kind, 5.0, (3, 3)))
+        _, y = coded(x.astype(np.int64), Target.stored(kind, 5.0), bounds=(3, 3))
         if kind == "lossless":
             assert np.array_equal(x, y)
         if kind == "max_error":
@@ -306,8 +307,8 @@ def test_short_and_constant_signals(kind, n):
 def test_extreme_integers():
     random = np.random.default_rng(0)
     x = random.integers(-(2**31) + 1, 2**31 - 1, (500, 1))
-    for target in (Target("prdn", 5.0), Target("max_error", bounds=(1000,)), Target("lossless")):
-        _, y = coded(x, target)
+    for target in (Target(prdn=5.0), Target(max_error=1000.0), LOSSLESS):
+        _, y = coded(x, target, bounds=(1000,))
         assert target.kind != "lossless" or np.array_equal(x, y)
         assert target.kind != "max_error" or np.abs(x - y).max() <= 1000
         assert target.kind != "prdn" or prdn(x, y) <= 5
@@ -315,33 +316,33 @@ def test_extreme_integers():
 
 def test_a_dictionary_of_many_signals_is_used_by_each():
     signals = [beats(4000, seed) for seed in range(12)]
-    shared = search.learn_for(signals, 360, 8.0)
+    shared = excerpts.learn_for(signals, 360, 8.0)
     assert shared is not None and shared.samples > 0 and len(shared.kernels) > 0
     x = beats(4000, seed=99)
-    found, y = coded(x, Target("prdn", 8), dictionary=shared)
+    found, y = coded(x, Target(prdn=8.0), dictionary=shared)
     assert found.dictionary is shared and prdn(x, y)[0] <= 8
-    alone, _ = coded(x, Target("prdn", 8))
+    alone, _ = coded(x, Target(prdn=8.0))
     assert sum(map(len, found.payloads)) < 0.7 * size(alone)
 
 
 @pytest.mark.parametrize("n", [8, 20, 31, 120, 319, 320, 321, 700])
 def test_a_dictionary_and_a_signal_shorter_than_its_kernels(n):
-    shared = search.learn_for([beats(4000, seed) for seed in range(3)], 360, 8.0)
-    _, y = coded(beats(4000)[:n], Target("prdn", 8), dictionary=shared)
+    shared = excerpts.learn_for([beats(4000, seed) for seed in range(3)], 360, 8.0)
+    _, y = coded(beats(4000)[:n], Target(prdn=8.0), dictionary=shared)
     assert len(y) == n
 
 
 def test_a_last_chunk_shorter_than_the_kernels():
     x = beats(3000)
-    _, y = coded(x, Target("prdn", 8), chunk_samples=720)
+    _, y = coded(x, Target(prdn=8.0), chunk_samples=720)
     assert prdn(x, y)[0] <= 8
 
 
 def test_a_useless_dictionary_is_left_aside():
-    shared = search.learn_for([beats(4000, seed) for seed in range(12)], 360, 8.0)
+    shared = excerpts.learn_for([beats(4000, seed) for seed in range(12)], 360, 8.0)
     x = np.random.default_rng(0).normal(0, 500, (3000, 1)).astype(np.int64)
-    found, _ = coded(x, Target("prdn", 8), dictionary=shared)
-    alone, _ = coded(x, Target("prdn", 8))
+    found, _ = coded(x, Target(prdn=8.0), dictionary=shared)
+    alone, _ = coded(x, Target(prdn=8.0))
     assert sum(map(len, found.payloads)) <= 1.01 * size(alone) + 2
 
 

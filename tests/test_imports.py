@@ -76,8 +76,8 @@ ORDER = {
         files zarr numcodecs codec selection datasets data report signals times storage metrics
         packages deprecated""",
     "codec": """ndarray recording encoder comparison block decoder options info dictionaries search
-        modes container numbers entropy errors""",
-    "codec.search": "coding search learning pursuit",
+        modes container numbers entropy errors target""",
+    "codec.search": "coding convergence trials excerpts steps learning pursuit",
     "codec.modes": "payload transform predictive dictionary wavelet bands events",
     "codec.container": "stream attachments header source",
     "codec.numbers": "integers representation steps gaps grids bits accuracy",

@@ -116,7 +116,7 @@ def test_a_frozen_chunk_decodes_as_it_always_did(order):
         ({}, ValueError, "give one of"),
         ({"prdn": 8, "lossless": True}, ValueError, "give one of"),
         ({"prdn": "8"}, TypeError, "prdn must be a number"),
-        ({"prdn": -1}, ValueError, "prdn must be 0 or above"),
+        ({"prdn": -1}, ValueError, "prdn must be above 0 and finite, got -1"),
         ({"lossless": 1}, TypeError, "lossless must be True or False"),
         ({"lossless": True, "axis": 1}, ValueError, "axis must be 0 or -1"),
         ({"lossless": True, "level": 9}, TypeError, "level"),

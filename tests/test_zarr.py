@@ -126,7 +126,7 @@ def test_the_metadata_hold_everything_a_reader_needs(tmp_path):
     ("codec", "dtype", "words"),
     [
         (lambda: SAN(lossless=True), "int64", "the codec takes"),
-        (lambda: SAN(lossless=True, axis=1), "int16", "axis 1 is none of an array of 1"),
+        (lambda: SAN(lossless=True, axis=1), "int16", "axis 1 does not exist in an array of 1"),
         (lambda: {"name": "san", "configuration": {"prdn": 8, "speed": 1}}, "int16", "speed"),
         (lambda: {"name": "san", "configuration": {}}, "int16", "give one of"),
     ],

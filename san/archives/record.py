@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from san import storage
+from san.codec.target import Target
 
 if TYPE_CHECKING:
-    from san.codec.dictionaries import Source as DictionarySource
+    from san.codec.dictionaries import DictionaryLike
     from san.codec.info import Info
 
 ENDINGS = (".hea", ".edf", ".bdf", ".npy", ".csv")
@@ -62,7 +63,7 @@ class Options:
     max_error: float | None = None
     lossless: bool = False
     bits_per_sample: float | None = None
-    dictionary: "DictionarySource | None" = None
+    dictionary: "DictionaryLike | None" = None
     events: bool = True
     chunk_seconds: float | None = None
     embed_dictionary: bool = True
@@ -71,34 +72,30 @@ class Options:
     annotations: bool = True
 
     @property
-    def target(self) -> dict[str, Any]:
-        """The arguments of `san.compress` that are the target."""
-        return {
-            "prdn": self.prdn,
-            "max_error": self.max_error,
-            "lossless": self.lossless,
-            "bits_per_sample": self.bits_per_sample,
-        }
+    def target(self) -> Target:
+        """The one target that is given, checked."""
+        return Target.of(
+            max_error=self.max_error,
+            prdn=self.prdn,
+            lossless=self.lossless,
+            bits_per_sample=self.bits_per_sample,
+        )
 
     def settings(self) -> dict[str, Any]:
-        """What decides the bytes of streams, as JSON holds it.
+        """All that the bytes of a stream depend on, as JSON holds it.
 
         Raises
         ------
         ValueError
-            If there is not exactly one target, or a number is none.
+            If not exactly one target is given, or a number is out of its range.
         FileNotFoundError
             If the dictionary is not there.
         """
-        import numpy as np
-
         from san.codec.container.header import checked_fs
         from san.codec.dictionaries import find_dictionary
-        from san.codec.numbers.integers import represent
-        from san.codec.options import samples_of_chunks, target_of
+        from san.codec.options import samples_of_chunks
 
-        represent(np.zeros(0), **self.target)  # checks the target
-        kind, value = target_of(self.max_error, self.prdn, self.lossless, self.bits_per_sample)
+        target = self.target
         samples_of_chunks(self.chunk_seconds, self.fs or 1.0, 1)
         if self.dictionary is None and not self.embed_dictionary:
             raise ValueError("embed_dictionary=False needs a dictionary to name")
@@ -106,8 +103,8 @@ class Options:
             raise ValueError("a dictionary is of no use with events=False: give one of them")
         sha256 = None if self.dictionary is None else find_dictionary(self.dictionary).sha256
         return {
-            "target": kind,
-            "value": value,
+            "target": target.kind,
+            "value": target.value,
             "dictionary": sha256,
             "embed_dictionary": self.embed_dictionary,
             "events": self.events,
@@ -143,7 +140,7 @@ def code_record(path: Path, options: Options) -> "tuple[bytes, Info]":
         fs=options.fs,
         physical=options.physical,
         annotations=options.annotations,
-        **options.target,
+        **options.target.arguments,
         dictionary=options.dictionary,
         events=options.events,
         chunk_seconds=options.chunk_seconds,

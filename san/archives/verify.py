@@ -150,7 +150,7 @@ def _problem_of(file: Any, out: Path, record: Path | None, row: Row) -> str:
         samples = sum(len(part) for part in decoder)
         return "" if samples == row["samples"] else f"it has {samples} samples"
     broken = streams.compare_file(record, decoder).broken
-    return f"it does not keep its word: {'; '.join(broken)}" if broken else ""
+    return f"it exceeds the error it promises: {'; '.join(broken)}" if broken else ""
 
 
 def _problems_of_the_whole(manifest: Manifest, out: Path) -> dict[str, str]:

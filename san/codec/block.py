@@ -1,7 +1,7 @@
 """How a block of samples becomes payloads that were decoded and compared with the original.
 
-Whatever the coder answers, nothing leaves here that breaks the target: what does is coded again,
-finer, and at last without loss.
+Nothing that breaks the target leaves this module: such payloads are encoded again with finer steps,
+and at last without loss.
 """
 
 from dataclasses import dataclass, field
@@ -19,11 +19,14 @@ from san.codec.numbers.grids import BITS
 from san.codec.numbers.integers import Representation, restore
 from san.codec.numbers.steps import within_dtype
 from san.codec.options import Progress, Request
-from san.codec.search.coding import Coded, Target, encode_signal
+from san.codec.search.coding import Coded, encode_signal
+from san.codec.target import LOSSLESS, Target
 
 SHORTEST = 8  # samples of a chunk that has wavelet coefficients
-TRIES = 4  # to meet a PRDN that what lies between the grid's points, or gaps, make larger
-FINER = 0.999  # of the PRDN that would just do
+TRIES = (
+    4  # to meet a PRDN: rounding floats to integers, and gaps, make it larger than the search knows
+)
+FINER = 0.999  # of the PRDN that should be just small enough
 
 
 class Samples(NamedTuple):
@@ -64,29 +67,30 @@ def code_block(
     samples : Samples
     request : Request
     dictionary : Dictionary or None
-        None has one learned, where events are asked for.
+        With None the encoder learns one, if the request allows events.
     progress : callable
-        Told the share that is done, 0 ... 1.
+        Called with the share that is done, 0 ... 1.
     room : float, optional
-        Bytes that the payloads may take, for bits_per_sample; what the request allows otherwise.
+        Bytes that the payloads may have, where bits_per_sample is the target. By default they are
+        computed from the target.
 
     Raises
     ------
     ValueError
         If the representation is too coarse for the target.
     """
-    representation = samples.representation
+    representation, asked = samples.representation, request.target
     of_bits = any(scale.kind == BITS for scale in representation.scales)
     short = min(request.chunk_samples, len(samples.k)) < SHORTEST
-    if request.exact or ((of_bits or short) and request.kind != "max_error"):
-        return _checked(samples, request, _encode(samples, request, Target("lossless"), progress))
-    if request.kind == "max_error":
+    if asked.exact or ((of_bits or short) and asked.max_error is None):
+        return _checked(samples, request, _encode(samples, request, LOSSLESS, progress))
+    if asked.max_error is not None:
         return _within_bound(samples, request, dictionary, progress)
-    if request.kind == "prdn":
-        return _within_prdn(samples, request, dictionary, progress)
+    if asked.prdn is not None:
+        return _within_prdn(samples, request, asked.prdn, dictionary, progress)
     if room is None:
-        room = request.value * samples.x.size / 8
-    target = Target("bits_per_sample", max(1e-6, 8 * room / max(1, samples.k.size)))
+        room = asked.value * samples.x.size / 8
+    target = Target(bits_per_sample=max(1e-6, 8 * room / max(1, samples.k.size)))
     return _checked(
         samples, request, _encode(samples, request, target, progress, dictionary, request.events)
     )
@@ -96,36 +100,37 @@ def _within_bound(
     samples: Samples, request: Request, dictionary: Dictionary | None, progress: Progress
 ) -> Block:
     if samples.bounds.min(initial=0) < 0:
-        raise ValueError(f"steps are too coarse for a max_error of {request.value}")
-    bounds = tuple(samples.bounds.tolist())
-    target = Target("max_error", bounds=bounds) if any(bounds) else Target("lossless")
-    return _checked(
-        samples, request, _encode(samples, request, target, progress, dictionary, request.events)
-    )
+        raise ValueError(f"steps are too coarse for a max_error of {request.target.max_error}")
+    coded = _encode(samples, request, request.target, progress, dictionary, request.events)
+    return _checked(samples, request, coded)
 
 
 def _within_prdn(
-    samples: Samples, request: Request, dictionary: Dictionary | None, progress: Progress
+    samples: Samples,
+    request: Request,
+    prdn: float,
+    dictionary: Dictionary | None,
+    progress: Progress,
 ) -> Block:
-    asked = request.value * (1 - 1e-9)  # sums are rounded
+    asked = prdn * (1 - 1e-9)  # sums are rounded
     rounding = _rounding(samples)
     if rounding >= asked:
         raise ValueError(
-            f"steps are too coarse for a PRDN of {request.value}: they alone make it {rounding:.3g}"
+            f"steps are too coarse for a PRDN of {prdn}: they alone make it {rounding:.3g}"
         )
     value, events = np.sqrt(asked**2 - rounding**2), request.events
     for _ in range(TRIES):
-        target = Target("prdn", float(value))
+        target = Target(prdn=float(value))
         coded = _encode(samples, request, target, progress, dictionary, events)
         block = _checked(samples, request, coded)
         reached = block.accuracy.prdn
-        if reached <= request.value:
+        if reached <= prdn:
             return block
         if not np.isfinite(reached):
             break
         value *= min(FINER, FINER * asked / reached)
         dictionary, events = coded.dictionary, events and coded.dictionary is not None
-    return _checked(samples, request, _encode(samples, request, Target("lossless"), progress))
+    return _checked(samples, request, _encode(samples, request, LOSSLESS, progress))
 
 
 def _rounding(samples: Samples) -> float:
@@ -151,6 +156,7 @@ def _encode(
         target,
         fs=request.fs,
         chunk_samples=request.chunk_samples,
+        bounds=tuple(samples.bounds.tolist()),
         dictionary=dictionary,
         events=events,
         progress=lambda share: progress(0.9 * share),
@@ -166,17 +172,13 @@ def _checked(samples: Samples, request: Request, coded: Coded) -> Block:
         x, gaps = samples.x[begin:end], crop_gaps(samples.gaps, begin, end)
         written = _with_gaps(payload, gaps, representation)
         y = _decoded(written, x, representation, coded.dictionary)
-        if not _holds(x, y, request):
+        if not _holds(x, y, request.target):
             exact = encode_signal(
-                samples.k[begin:end],
-                Target("lossless"),
-                fs=request.fs,
-                chunk_samples=step,
-                events=False,
+                samples.k[begin:end], LOSSLESS, fs=request.fs, chunk_samples=step, events=False
             )
             written = _with_gaps(exact.payloads[0], gaps, representation)
             y = _decoded(written, x, representation, None)
-            if not _holds(x, y, request):
+            if not _holds(x, y, request.target):
                 raise RuntimeError(f"samples {begin} ... {end - 1} do not come back as they should")
         block.accuracy.add(x, y)
         block.payloads.append(written)
@@ -187,7 +189,7 @@ def _checked(samples: Samples, request: Request, coded: Coded) -> Block:
 
 
 def _with_gaps(payload: bytes, gaps: np.ndarray, representation: Representation) -> bytes:
-    """What a stream holds of a chunk."""
+    """The bytes of a chunk in a stream: its gaps (floats only) and its payload."""
     if representation.dtype.kind != "f":
         return payload
     return pack_gaps(gaps, representation.channels) + payload
@@ -199,9 +201,9 @@ def _decoded(
     return decode_chunk(payload, len(x), representation, dictionary).reshape(x.shape)
 
 
-def _holds(x: np.ndarray, y: np.ndarray, request: Request) -> bool:
+def _holds(x: np.ndarray, y: np.ndarray, target: Target) -> bool:
     """Whether every sample is as it was promised."""
-    if request.exact:
+    if target.exact:
         return x.tobytes() == y.tobytes()
     finite = np.isfinite(x)
     if (
@@ -209,17 +211,17 @@ def _holds(x: np.ndarray, y: np.ndarray, request: Request) -> bool:
         or not np.isfinite(y[finite]).all()
     ):
         return False
-    if request.kind != "max_error":
+    if target.max_error is None:
         return True
     wide = np.float64 if x.dtype.kind == "f" else np.int64
     with np.errstate(over="ignore"):
         error = np.abs(x[finite].astype(wide) - y[finite].astype(wide)).max(initial=0)
-    limit = request.value if wide is np.int64 else within_dtype(request.value, x.dtype)
+    limit = target.max_error if wide is np.int64 else within_dtype(target.max_error, x.dtype)
     return bool(error <= limit)
 
 
 def _sections(size: int, coded: Coded, gaps: int) -> dict[str, int]:
-    """Bytes by section; what the coder does not name is other."""
+    """Bytes of each section; those that no section names count as `other`."""
     sections = dict.fromkeys(SECTIONS, 0) | {"gaps": gaps}
     for name, count in coded.sections.items():
         sections[name if name in SECTIONS else "other"] += count

@@ -1,7 +1,6 @@
-"""How a stream is compared with its original, and what it promises and does not keep."""
+"""How a stream is compared with its original, and which of its promises it breaks."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from san.codec.info import Info
 from san.codec.numbers.accuracy import Accuracy
 from san.codec.options import Progress, silent
 
-ROUNDING = 1 + 1e-9  # of sums that were added in another order
+ROUNDING = 1 + 1e-9  # sums that are added in another order may differ by this factor
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Comparison:
     largest_error, prdn, prd : float
         In the signal's units; in per cent, with and without the mean subtracted.
     broken : tuple of str
-        What the stream promises and does not keep, in words.
+        The promises that the stream breaks, in words.
     """
 
     largest_error: float
@@ -36,7 +35,7 @@ def fits(x: np.ndarray, info: Info) -> bool:
     return x.shape == info.shape and x.dtype.newbyteorder("=") == info.dtype
 
 
-def compare(x: Any, decoder: Decoder, progress: Progress = silent) -> Comparison:
+def compare(x: np.ndarray, decoder: Decoder, progress: Progress = silent) -> Comparison:
     """Decode every chunk and compare it with the original.
 
     Parameters
@@ -46,7 +45,7 @@ def compare(x: Any, decoder: Decoder, progress: Progress = silent) -> Comparison
     decoder : Decoder
         Of a source that can seek.
     progress : callable
-        Told the share that is done, 0 ... 1.
+        Called with the share that is done, 0 ... 1.
 
     Raises
     ------
@@ -62,7 +61,7 @@ def compare(x: Any, decoder: Decoder, progress: Progress = silent) -> Comparison
     >>> compare(x, Decoder(san.compress(x, lossless=True))).broken
     ()
     >>> compare(x + np.int16(1), Decoder(san.compress(x, lossless=True))).broken[0]
-    'it is lossless, and not every bit is the same'
+    'it promises to be lossless, and not every bit is the same'
     """
     info = decoder.info
     if not fits(x, info):
@@ -89,13 +88,14 @@ def compare(x: Any, decoder: Decoder, progress: Progress = silent) -> Comparison
 
 
 def _broken(info: Info, error: float, prdn: float, same: bool) -> list[str]:
-    broken = []
-    if (info.target == "lossless" or (info.target == "max_error" and info.value == 0)) and not same:
-        broken.append("it is lossless, and not every bit is the same")
-    elif info.target == "max_error" and error > info.value:
-        broken.append(f"an error is {error:.9g}, and the most that may be is {info.value:.9g}")
-    elif info.target == "prdn" and prdn > info.value:
-        broken.append(f"the PRDN is {prdn:.9g} %, and the most that may be is {info.value:.9g} %")
+    """The promises that errors break, and errors that are larger than the footer states."""
+    broken, target = [], info.promise
+    if target.exact and not same:
+        broken.append("it promises to be lossless, and not every bit is the same")
+    if target.max_error and error > target.max_error:
+        broken.append(f"the largest error is {error:.9g}, it promises {target.max_error:.9g}")
+    if target.prdn is not None and prdn > target.prdn:
+        broken.append(f"the PRDN is {prdn:.9g} %, it promises {target.prdn:.9g} %")
     for name, found, stated in (
         ("largest error", error, info.largest_error),
         ("PRDN", prdn, info.prdn),

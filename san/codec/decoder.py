@@ -6,14 +6,14 @@ A chunk's payload is its gaps (floats only, see `gaps`) and what the coder wrote
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from san import deprecated
 from san.codec.container.header import Header, Limits
+from san.codec.container.source import StreamLike
 from san.codec.container.stream import StreamReader
-from san.codec.dictionaries import Source, find_dictionary
+from san.codec.dictionaries import DictionaryLike, find_dictionary
 from san.codec.errors import CorruptStream
 from san.codec.info import Info, describe
 from san.codec.modes.dictionary import Dictionary, middle_of, read
@@ -23,11 +23,11 @@ from san.codec.options import silent
 
 
 def decompress(
-    blob: Any,
+    blob: StreamLike,
     start: int | None = None,
     stop: int | None = None,
     *,
-    dictionary: Source | None = None,
+    dictionary: DictionaryLike | None = None,
     limits: Limits | None = None,
 ) -> np.ndarray:
     """Decode a stream, or some samples of it.
@@ -37,12 +37,12 @@ def decompress(
     blob : bytes-like, or binary file that can seek
         What `compress` or an `Encoder` wrote.
     start, stop : int, optional
-        Samples start ... stop - 1, as in a slice: from the end where negative, cut where beyond.
-        Only the chunks that they lie in are read and decoded.
+        Samples start ... stop - 1, with the rules of a slice: negative numbers count from the end,
+        numbers beyond the end are cut. Only the chunks that hold them are read and decoded.
     dictionary : Dictionary or path, optional
-        Needed where the stream only names one. A path is what `compress` takes.
+        Needed if the stream only names one. It may be whatever `compress` takes.
     limits : Limits, optional
-        What is accepted of a stream.
+        Streams that declare more are refused.
 
     Returns
     -------
@@ -113,19 +113,19 @@ class Decoder:
     source : bytes-like or binary file
         A file that cannot seek gives its chunks once and in their order.
     dictionary : Dictionary or path, optional
-        Needed where the stream only names one.
+        Needed if the stream only names one.
     limits : Limits, optional
-        What is accepted of a stream.
+        Streams that declare more are refused.
 
     Attributes
     ----------
     info : Info
-        What `inspect` says; of a file that cannot seek, once all its chunks were read.
+        What `inspect` returns. Of a file that cannot seek it is known after the last chunk.
 
     Raises
     ------
     CodecError
-        Here, or where a chunk is reached, as `decompress` does.
+        For the reasons that `decompress` states: here for the header, later for a chunk.
 
     Examples
     --------
@@ -138,9 +138,9 @@ class Decoder:
 
     def __init__(
         self,
-        source: Any,
+        source: StreamLike,
         *,
-        dictionary: Source | None = None,
+        dictionary: DictionaryLike | None = None,
         limits: Limits | None = None,
     ) -> None:
         self._reader = StreamReader(source, limits)
@@ -148,7 +148,7 @@ class Decoder:
 
     @property
     def header(self) -> Header:
-        """What the stream says of itself before its first chunk."""
+        """What the stream states before its first chunk."""
         return self._reader.header
 
     @property
@@ -156,7 +156,7 @@ class Decoder:
         return describe(self._reader)
 
     def attachment(self, name: str) -> bytes:
-        """A file that travels with the samples; `info.attachments` names them.
+        """The bytes of a file that is attached to the stream; `info.attachments` lists their names.
 
         Raises
         ------
@@ -192,7 +192,7 @@ class Decoder:
         stop: int | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> np.ndarray:
-        """Samples start ... stop - 1, as in a slice, of a source that can seek.
+        """Samples start ... stop - 1, with the rules of a slice, of a source that can seek.
 
         `progress` is called with the share that is done, 0 ... 1.
 
@@ -299,12 +299,12 @@ class Decoder:
 def decode_chunk(
     payload: bytes, samples: int, representation: Representation, dictionary: Dictionary | None
 ) -> np.ndarray:
-    """The samples of one payload; of none, no samples.
+    """The samples of one payload. With `samples` 0 the payload is not read.
 
     Raises
     ------
     CodecError
-        If it is not what an encoder writes for so many samples.
+        If no encoder writes this payload for so many samples.
     """
     from san.codec.modes.payload import decode_payload
 
@@ -329,8 +329,8 @@ def _units_of_one(representation: Representation) -> np.ndarray:
     return np.atleast_1d(high - low) / steps
 
 
-def _dictionary_of(header: Header, given: Source | None) -> Dictionary | None:
-    """The dictionary that a stream's chunks need, if they need one."""
+def _dictionary_of(header: Header, given: DictionaryLike | None) -> Dictionary | None:
+    """The dictionary that a stream's chunks need, or None."""
     found = None
     if given is not None and header.dictionary_sha256 is not None:
         found = find_dictionary(given)

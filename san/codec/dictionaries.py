@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,12 +11,13 @@ from san.codec.container.header import checked_fs
 from san.codec.modes.dictionary import Dictionary, middle_of, quantize
 from san.codec.numbers.grids import BITS
 from san.codec.numbers.integers import represent
+from san.codec.target import Target
 
 MODEL = "model.safetensors"  # of a run folder
 MODEL_FORMAT = "san model 1"
 MULTIPLE = 32  # samples; lengths of kernels are filled up with zeros
 
-Source = Dictionary | str | os.PathLike[str]
+DictionaryLike = Dictionary | str | os.PathLike[str]
 
 
 def learn_dictionary(
@@ -56,7 +56,7 @@ def learn_dictionary(
     >>> san.decompress(blob).shape
     (3600,)
     """
-    from san.codec.search.search import learn_for
+    from san.codec.search.excerpts import learn_for
 
     arrays = [x] if isinstance(x, np.ndarray) else list(x)
     if not all(isinstance(array, np.ndarray) for array in arrays):
@@ -67,7 +67,7 @@ def learn_dictionary(
     if len(channels) > 1:
         raise ValueError(f"signals that share a dictionary have channels of one number: {channels}")
     fs, joined = checked_fs(fs), [array.reshape(len(array), -1) for array in arrays]
-    k, representation, _, _ = represent(np.concatenate(joined), prdn=prdn)
+    k, representation, _, _ = represent(np.concatenate(joined), Target.of(prdn=prdn))
     found = None
     if not any(scale.kind == BITS for scale in representation.scales) and np.ptp(k, axis=0).any():
         ends = np.cumsum([len(array) for array in arrays])
@@ -77,7 +77,7 @@ def learn_dictionary(
     return found
 
 
-def find_dictionary(source: Source) -> Dictionary:
+def find_dictionary(source: DictionaryLike) -> Dictionary:
     """The dictionary that a user means: it, its file, a run folder, or a trained model's file.
 
     Raises
@@ -123,7 +123,9 @@ def of_model(path: str | os.PathLike[str]) -> Dictionary:
     return quantize(_stacked(tensors, reverse, path))
 
 
-def _stacked(tensors: dict[str, np.ndarray], reverse: bool, path: Any) -> np.ndarray:
+def _stacked(
+    tensors: dict[str, np.ndarray], reverse: bool, path: str | os.PathLike[str]
+) -> np.ndarray:
     """Kernels of one length: float64 (K, channels, L)."""
     kernels = []
     for number in range(len(tensors)):

@@ -1,14 +1,15 @@
-"""What a stream says of itself, from its header and footer alone."""
+"""What a stream states of itself, from its header and footer alone."""
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from san.codec.container.header import Limits
+from san.codec.container.source import StreamLike
 from san.codec.container.stream import StreamReader
 from san.codec.errors import CorruptStream
+from san.codec.target import Target
 
 SECTIONS = ("gaps", "events", "coefficients", "corrections", "predicted", "other")
 
@@ -31,26 +32,27 @@ class Info:
     target : str
         lossless, max_error, prdn or bits_per_sample.
     value : float
-        Of the target: in the signal's units, per cent, or bits; 0 for lossless.
+        Number of the target: in the signal's units, per cent, or bits; 0 for lossless.
     largest_error : float
-        Of any sample, in the signal's units; measured on what was decoded.
+        Of any sample, in the signal's units; the encoder measured it on the decoded signal.
     prdn : float
-        In per cent, of the channel where it is largest; measured likewise.
+        In per cent, of the channel where it is largest; measured in the same way.
     chunks, chunk_samples : int
         How many chunks, and the samples of each but the last.
     bytes : int
         Of the whole stream.
     sections : dict of str to int
-        Bytes of each part, which sum up to `bytes`: header; dictionary; attachments; the parts of
-        the payloads; framing (lengths and checksums of the chunks); index (the footer).
+        Bytes of each part; their sum is `bytes`. The parts are header, dictionary, attachments,
+        the parts of the payloads, framing (lengths and checksums of the chunks), and index (the
+        footer).
     compression_ratio : float
         Bytes of the array, in its dtype, for each byte of the stream.
     bits_per_sample : float
         Of the stream, for each sample of each channel; infinite without samples.
     dictionary_sha256 : str or None
-        Of the dictionary that is carried or named.
+        Of the dictionary that the chunks need, if they need one.
     dictionary_carried : bool
-        Whether it is in the stream.
+        Whether that dictionary is in the stream.
     attachments : dict of str to int
         Names and sizes of the files that travel with the samples.
     """
@@ -75,16 +77,21 @@ class Info:
     dictionary_carried: bool
     attachments: dict[str, int]
 
+    @property
+    def promise(self) -> Target:
+        """The target as one object."""
+        return Target.stored(self.target, self.value)
 
-def inspect(blob: Any, *, limits: Limits | None = None) -> Info:
-    """What a stream says of itself: its array, its target, its errors, and where its bytes went.
+
+def inspect(blob: StreamLike, *, limits: Limits | None = None) -> Info:
+    """Read what a stream states of itself: array, target, errors, and the bytes of each part.
 
     Parameters
     ----------
     blob : bytes-like, or binary file that can seek
-        Only header and footer are read, however long it is: chunks may still be corrupt.
+        Only header and footer are read, so chunks may still be corrupt.
     limits : Limits, optional
-        What is accepted of a stream.
+        Streams that declare more are refused.
 
     Returns
     -------
@@ -108,10 +115,10 @@ def inspect(blob: Any, *, limits: Limits | None = None) -> Info:
 
 
 def describe(reader: StreamReader) -> Info:
-    """The same of a stream that is open."""
+    """What an open stream states of itself."""
     header, footer = reader.header, reader.footer
     if footer is None or reader.chunk_count is None:
-        raise ValueError("a source that cannot seek tells its length after its last chunk")
+        raise ValueError("the source cannot seek: its length is known only after its last chunk")
     representation = header.representation
     begin, first, end, total = reader.places
     sections = {"header": begin - len(header.dictionary or b"")}

@@ -1,48 +1,50 @@
-"""How a chunk of an array of any dimensions becomes a stream, and what is configured for it.
+"""How a chunk of an array of any dimensions becomes a stream, and how that is configured.
 
-The codecs of numcodecs and of zarr are two faces of this. Time runs along one axis; all others
-together are channels. A dictionary stands in the configuration, so that streams only name it.
+The codecs for numcodecs and for zarr use this module. Time runs along one axis; all other axes
+together are the channels. The configuration holds the dictionary, and the streams only name it.
 """
 
 import base64
 import math
 from dataclasses import dataclass, fields
+from types import NoneType
 from typing import Any
 
 import numpy as np
 
+from san.codec.container.header import checked_fs
+from san.codec.container.source import StreamLike
 from san.codec.decoder import decompress
-from san.codec.dictionaries import Source, find_dictionary
+from san.codec.dictionaries import DictionaryLike, find_dictionary
 from san.codec.encoder import compress
 from san.codec.errors import CorruptStream
 from san.codec.modes.dictionary import Dictionary, read
 from san.codec.numbers.integers import DTYPES
-
-TARGETS = ("max_error", "prdn", "bits_per_sample", "lossless")
+from san.codec.target import Target
 
 
 @dataclass(frozen=True, repr=False)
 class ChunkCoding:
-    """What is asked of the codec for every chunk of an array.
+    """How the codec encodes every chunk of an array.
 
     Parameters
     ----------
     max_error, prdn, bits_per_sample, lossless
-        Exactly one, as `san.compress` takes it. It holds in each chunk.
+        Exactly one, as `san.compress` takes it. It holds for each chunk.
     fs : float, optional
         Sampling rate in Hz, from which kernels get their usual length.
     axis : int
-        Along which time runs; all other axes together are channels.
+        The axis of time; all other axes together are channels.
     events : bool
         False to use no kernels.
     dictionary : Dictionary, path, or str, optional
-        Kernels that all chunks share, of as many channels as a chunk has; a str is a path or what
-        `to_dict` gives. Without it each chunk learns its own and carries them.
+        Kernels that all chunks share, with as many channels as a chunk. A str is a path, or what
+        `to_dict` returns. Without a dictionary, each chunk learns its own kernels and carries them.
 
     Raises
     ------
     TypeError, ValueError
-        If not exactly one target is given, or one is not such a number.
+        If not exactly one target is given, or an option is of another type or out of its range.
 
     Examples
     --------
@@ -62,39 +64,43 @@ class ChunkCoding:
     fs: float | None = None
     axis: int = 0
     events: bool = True
-    dictionary: Source | None = None
+    dictionary: DictionaryLike | None = None
 
     def __post_init__(self) -> None:
-        given = [name for name in TARGETS if getattr(self, name) not in (None, False)]
-        if len(given) != 1:
-            raise ValueError(f"give one of {', '.join(TARGETS)}, got {', '.join(given) or 'none'}")
-        for name in ("max_error", "prdn", "bits_per_sample", "fs"):
-            value = getattr(self, name)
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise TypeError(f"{name} must be a number, got {value!r}")
-            if not 0 <= value < math.inf:
-                raise ValueError(f"{name} must be 0 or above, and finite, got {value}")
-        if isinstance(self.axis, bool) or not isinstance(self.axis, int):
-            raise TypeError(f"axis must be an integer, got {self.axis!r}")
         for name in ("lossless", "events"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        for name in ("max_error", "prdn", "bits_per_sample", "fs"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float, NoneType)):
+                raise TypeError(f"{name} must be a number, got {value!r}")
+        _ = self.target, checked_fs(self.fs)  # raise ValueError
+        if isinstance(self.axis, bool) or not isinstance(self.axis, int):
+            raise TypeError(f"axis must be an integer, got {self.axis!r}")
         if self.dictionary is not None:
             object.__setattr__(self, "dictionary", _dictionary(self.dictionary))
+
+    @property
+    def target(self) -> Target:
+        """What every chunk is held to."""
+        return Target.of(
+            max_error=self.max_error,
+            prdn=self.prdn,
+            lossless=self.lossless,
+            bits_per_sample=self.bits_per_sample,
+        )
 
     def __repr__(self) -> str:
         said = (f"{name}={value!r}" for name, value in self._given().items())
         return f"{type(self).__name__}({', '.join(said)})"
 
     def _given(self) -> dict[str, Any]:
-        """What differs from the defaults."""
+        """The options that differ from the defaults."""
         found = {field: getattr(self, field.name) for field in fields(ChunkCoding)}
         return {f.name: value for f, value in found.items() if value != f.default}
 
     def to_dict(self) -> dict[str, Any]:
-        """What differs from the defaults, as JSON holds it."""
+        """The options that differ from the defaults, as JSON holds them."""
         found = self._given()
         if isinstance(self.dictionary, Dictionary):
             found["dictionary"] = base64.b64encode(self.dictionary.data).decode()
@@ -106,29 +112,32 @@ class ChunkCoding:
             names = ", ".join(each.name for each in DTYPES)
             raise TypeError(f"the codec takes {names}, got {dtype}")
         if not -dimensions <= self.axis < dimensions:
-            raise ValueError(f"axis {self.axis} is none of an array of {dimensions} dimensions")
+            raise ValueError(
+                f"axis {self.axis} does not exist in an array of {dimensions} dimensions"
+            )
 
     def encode_array(self, x: np.ndarray) -> bytes:
         """The stream of a chunk."""
         self.check(x.dtype, x.ndim)
         moved = np.moveaxis(x, self.axis, 0)
-        options = {name: getattr(self, name) for name in TARGETS}
         return compress(
             moved if x.ndim == 1 else moved.reshape(len(moved), -1),
             self.fs,
             dictionary=self.dictionary,
             embed_dictionary=self.dictionary is None,
             events=self.events,
-            **options,
+            **self.target.arguments,
         )
 
-    def decode_array(self, stream: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """The chunk of a stream, of this shape and dtype.
+    def decode_array(
+        self, stream: StreamLike, shape: tuple[int, ...], dtype: np.dtype
+    ) -> np.ndarray:
+        """The chunk of a stream, with this shape and dtype.
 
         Raises
         ------
         CodecError
-            If the stream is corrupt, or of other samples.
+            If the stream is corrupt, or holds another shape or dtype.
         """
         y = decompress(stream, dictionary=self.dictionary)
         moved = list(shape)
@@ -141,8 +150,8 @@ class ChunkCoding:
         return np.moveaxis(y.reshape(first, *moved), 0, self.axis).astype(dtype, copy=False)
 
 
-def _dictionary(source: Source) -> Dictionary:
-    """The dictionary that a configuration names or holds."""
+def _dictionary(source: DictionaryLike) -> Dictionary:
+    """The dictionary of a configuration, which holds it or its path."""
     if isinstance(source, str):
         try:
             data = base64.b64decode(source, validate=True)

@@ -1,4 +1,4 @@
-"""What a user asks of an encoder: checked, and in the words of the rooms below."""
+"""What a user asks of an encoder: each option is checked here and passed on in one form."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 
 from san.codec.container.attachments import pack_attachments
 from san.codec.container.header import Header, Limits, checked_fs
-from san.codec.dictionaries import Source, find_dictionary
+from san.codec.dictionaries import DictionaryLike, find_dictionary
 from san.codec.modes.dictionary import Dictionary
 from san.codec.numbers.integers import Representation
+from san.codec.target import Target
 
-CHUNK_SAMPLES = 1 << 20  # of a channel, where nothing else is asked for
-CHUNK_VALUES = 1 << 22  # of all channels
-SHORTEST_CHUNK = 16  # below, what every chunk costs is more than readers take for a sample
+# Samples of a chunk, unless chunk_seconds is given: at most 2**20 of a channel, and 2**22 of all
+# channels together. A part of a signal is read by whole chunks: longer ones make that slower.
+CHUNK_SAMPLES, CHUNK_VALUES = 1 << 20, 1 << 22
+SHORTEST_CHUNK = 16  # each chunk costs 5 to 8 bytes besides its samples: too many for fewer
 
 Progress = Callable[[float], None]
 Texts = str | Sequence[str] | None
@@ -22,24 +24,18 @@ Texts = str | Sequence[str] | None
 class Request:
     """What is asked of an encoder."""
 
-    kind: str
-    value: float
-    fs: float
+    target: Target
+    fs: float  # in Hz, 0 where it is unknown
     chunk_samples: int
     events: bool
 
-    @property
-    def exact(self) -> bool:
-        """Whether every sample must come back to the last bit."""
-        return self.kind == "lossless" or (self.kind == "max_error" and self.value == 0)
-
     def without_learning(self, dictionary: Dictionary | None) -> "Request":
-        """The same where a dictionary, or that none pays, is known."""
+        """The same request after the search for a dictionary: without one, no events are used."""
         return replace(self, events=self.events and dictionary is not None)
 
 
 class HeaderPlan:
-    """What a header says besides the dictionary, which is known later."""
+    """All that a header says, except for the dictionary, which is known later."""
 
     def __init__(
         self,
@@ -56,14 +52,14 @@ class HeaderPlan:
             representation,
             request.chunk_samples,
             request.fs,
-            request.kind,
-            request.value,
+            request.target.kind,
+            request.target.value,
             units,
             names,
         )
 
     def build(self, dictionary: Dictionary | None) -> Header:
-        """The header of a stream whose chunks need this dictionary, or none."""
+        """The header of a stream whose chunks need this dictionary; None if they need none."""
         if dictionary is None:
             return self._plain
         if self._embed:
@@ -75,20 +71,10 @@ def silent(share: float) -> None:
     """Progress that nobody watches."""
 
 
-def target_of(
-    max_error: float | None, prdn: float | None, lossless: bool, bits_per_sample: float | None
-) -> tuple[str, float]:
-    """The name and value of the one target that was given, which `represent` has checked."""
-    if lossless:
-        return "lossless", 0.0
-    given = {"max_error": max_error, "prdn": prdn, "bits_per_sample": bits_per_sample}
-    return next((kind, float(value)) for kind, value in given.items() if value is not None)
-
-
 def samples_of_chunks(
     seconds: float | None, fs: float | None, channels: int, values: int = CHUNK_VALUES
 ) -> int:
-    """Samples of a chunk, from its seconds or such that it has so many values of all channels."""
+    """Samples of a chunk: those of so many seconds, or else of at most so many values in all."""
     if seconds is None:
         return min(CHUNK_SAMPLES, max(SHORTEST_CHUNK, values // channels))
     if fs is None:
@@ -104,7 +90,7 @@ def texts_of(given: Texts) -> tuple[str, ...]:
 
 
 def fitting_dictionary(
-    dictionary: Source | None, representation: Representation, embed: bool, events: bool
+    dictionary: DictionaryLike | None, representation: Representation, embed: bool, events: bool
 ) -> Dictionary | None:
     """The dictionary that was given, if it fits the signal."""
     if dictionary is None:

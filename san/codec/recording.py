@@ -1,25 +1,28 @@
 """How a recording becomes a stream part by part, as it comes.
 
-What is chosen for all of it, the representation of floats and the dictionary, is chosen from its
-first samples, which are held back for that.
+The representation of floats and the dictionary are chosen once, from the first samples. These wait
+in memory until there are enough of them.
 """
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from types import TracebackType
+from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from san.codec.block import Block, Samples, code_block, footer_of
 from san.codec.container.header import checked_fs
 from san.codec.container.stream import StreamWriter
-from san.codec.dictionaries import Source
+from san.codec.dictionaries import DictionaryLike
 from san.codec.errors import CodecError
 from san.codec.info import SECTIONS
 from san.codec.modes.dictionary import Dictionary
 from san.codec.numbers.accuracy import Accuracy
 from san.codec.numbers.grids import BITS, EXPONENTS, POWER, Scale
 from san.codec.numbers.integers import Representation, integer_bounds, represent, to_integers
+from san.codec.numbers.steps import FINEST
 from san.codec.options import (
     HeaderPlan,
     Request,
@@ -27,15 +30,15 @@ from san.codec.options import (
     fitting_dictionary,
     samples_of_chunks,
     silent,
-    target_of,
     texts_of,
 )
-from san.codec.search.coding import Target, encode_signal
+from san.codec.search.coding import encode_signal
+from san.codec.target import Target
 
-HELD_VALUES = 1 << 18  # samples of a chunk, of all channels, where nothing else is asked for
-LEARNING = 1 << 17  # samples that are held back
-HEADROOM = 22  # bits of the largest float among them: later ones may have nine more
-UNKNOWN_STEP = -18  # exponent of a float's step where all of them are zeros
+HELD_VALUES = 1 << 18  # values of a chunk, of all channels together, unless chunk_seconds is given
+LEARNING = 1 << 17  # samples that wait until representation and dictionary are chosen
+HEADROOM = 22  # bits of the largest of the first floats: later ones may be 2**9 times as large
+UNKNOWN_STEP = -18  # exponent of the step where all of the first floats are zero
 
 
 class Encoder:
@@ -44,17 +47,17 @@ class Encoder:
     Parameters
     ----------
     file : binary file object
-        It need not seek, and is neither flushed nor closed.
+        The encoder only calls `write`: it neither seeks nor flushes nor closes the file.
     dtype : dtype
-        As `compress` takes it; each part must have it.
+        One that `compress` takes. Each part must have it.
     channels : int, optional
         Parts are (n, channels); without it they are (n,).
     fs, prdn, max_error, lossless, bits_per_sample, dictionary, events, chunk_seconds, \
 embed_dictionary, units, names, attachments
-        As `compress` takes them, but for what the notes say.
+        As `compress` takes them; the notes say what differs.
     lossless_grid : bool
-        Have floats of a lossless recording coded as the integers of the grid that the first
-        chunk lies on. That is far smaller, and a later sample off that grid is an error.
+        True to code floats of a lossless recording as the integers of the grid on which the first
+        chunk lies. The stream is then far smaller, and a later sample off that grid is an error.
 
     Raises
     ------
@@ -63,20 +66,22 @@ embed_dictionary, units, names, attachments
 
     Notes
     -----
-    Chunks have 2**18 samples of all channels together, unless chunk_seconds says otherwise: with
-    these, the process stays below 300 MB, however long the recording is.
+    Chunks have 2**18 samples of all channels together, unless chunk_seconds is given. With these
+    chunks the process needs less than 300 MB, however long the recording is.
 
-    A PRDN is held in each chunk. bits_per_sample is aimed at in the payload of each chunk;
-    header, footer, 5 to 8 bytes of each chunk, and what a short last chunk cannot do without come
-    on top.
+    `prdn` holds in each chunk. `bits_per_sample` limits the payload of each chunk. The stream is a
+    little larger: header, footer, and 5 to 8 bytes for each chunk are added, and a short last
+    chunk may need more than the limit.
 
-    The first chunks, up to 2**17 samples or one chunk, are held back: a dictionary is learned on
-    them where none is given, and the step of floats is chosen from them, finer than `compress`
-    does because more is to come. Lossless floats are kept as their bits. Integers always fit.
-    Where later floats do not (they reach 2**31 steps, or the step is too coarse for the target),
-    `write` or `finish` raises ValueError, and what came before can be finished.
+    The encoder keeps the first samples in memory, up to 2**17 or one chunk, before it writes
+    anything. From them it learns a dictionary, unless one is given, and chooses the step of
+    floats. This step is finer than that of `compress`, because later samples may be larger.
+    Lossless floats are stored as their bits. Integers always fit. Later floats may not fit: they
+    may reach 2**31 steps, or the step may be too coarse for the target. `write` or `finish` then
+    raises ValueError; after it, `finish` completes the stream of the earlier samples.
 
-    Left by an exception, the stream has no footer, and readers will say that it was cut.
+    If an exception ends the `with` block, the stream has no footer, and readers report that it was
+    cut.
 
     Examples
     --------
@@ -91,8 +96,8 @@ embed_dictionary, units, names, attachments
 
     def __init__(
         self,
-        file: Any,
-        dtype: Any,
+        file: BinaryIO,
+        dtype: DTypeLike,
         channels: int | None = None,
         *,
         fs: float | None = None,
@@ -100,7 +105,7 @@ embed_dictionary, units, names, attachments
         max_error: float | None = None,
         lossless: bool = False,
         bits_per_sample: float | None = None,
-        dictionary: Source | None = None,
+        dictionary: DictionaryLike | None = None,
         events: bool = True,
         chunk_seconds: float | None = None,
         embed_dictionary: bool = True,
@@ -109,20 +114,16 @@ embed_dictionary, units, names, attachments
         attachments: Mapping[str, bytes] | None = None,
         lossless_grid: bool = False,
     ) -> None:
-        targets: dict[str, Any] = {
-            "max_error": max_error,
-            "prdn": prdn,
-            "lossless": lossless,
-            "bits_per_sample": bits_per_sample,
-        }
+        target = Target.of(
+            max_error=max_error, prdn=prdn, lossless=lossless, bits_per_sample=bits_per_sample
+        )
         self._shape = (0,) if channels is None else (0, channels)
-        empty = represent(np.zeros(self._shape, dtype), **targets).representation  # checks all
-        self._dtype, self._targets, self._grid = empty.dtype, targets, lossless_grid
+        empty = represent(np.zeros(self._shape, dtype), target).representation  # checks the dtype
+        self._dtype, self._grid = empty.dtype, lossless_grid
         chunk = samples_of_chunks(chunk_seconds, fs, empty.channels, HELD_VALUES)
-        wanted = target_of(max_error, prdn, lossless, bits_per_sample)
-        self._request = Request(*wanted, checked_fs(fs), chunk, events)
+        self._request = Request(target, checked_fs(fs), chunk, events)
         given = fitting_dictionary(dictionary, empty, embed_dictionary, events)
-        self._given = None if self._request.exact else given
+        self._given = None if target.exact else given
         texts = texts_of(units), texts_of(names)
         self._said = *texts, embed_dictionary, dict(attachments or {})
         HeaderPlan(empty, self._request, *self._said).build(self._given)
@@ -138,11 +139,16 @@ embed_dictionary, units, names, attachments
     def __enter__(self) -> "Encoder":
         return self
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if kind is None:
             self.finish()
 
-    def write(self, x: Any) -> None:
+    def write(self, x: ArrayLike) -> None:
         """Add samples, (n,) or (n, channels); chunks are written as they fill."""
         if self._finished:
             raise RuntimeError("the stream is finished")
@@ -162,7 +168,7 @@ embed_dictionary, units, names, attachments
                 self._flush()
 
     def finish(self) -> None:
-        """Write what is left, and the footer. A second time nothing happens."""
+        """Write the samples that are left, and the footer. A second call does nothing."""
         if self._finished:
             return
         if self._held or self._representation is None:
@@ -171,13 +177,13 @@ embed_dictionary, units, names, attachments
         self._finished = True
 
     def _flush(self) -> None:
-        """Encode what is held; it is gone, also where it cannot be encoded."""
+        """Encode the samples in the buffer, and empty it even if they cannot be encoded."""
         held = np.zeros(self._shape, self._dtype) if self._buffer is None else self._buffer
         x, self._buffer, self._held = held[: self._held], None, 0
         self._write_chunks(x)
 
     def _room(self) -> int:
-        """Samples that are held before chunks are written: at first, enough to choose by."""
+        """Samples that the buffer holds: one chunk, or at first enough of them to choose by."""
         chunk = self._request.chunk_samples
         if self._representation is not None or not (self._learns or self._dtype.kind == "f"):
             return chunk
@@ -186,14 +192,14 @@ embed_dictionary, units, names, attachments
     @property
     def _learns(self) -> bool:
         request = self._request
-        return request.events and self._given is None and not request.exact
+        return request.events and self._given is None and not request.target.exact
 
     @property
     def _columns(self) -> int:
         return self._shape[1] if len(self._shape) > 1 else 1
 
     def _write_chunks(self, x: np.ndarray) -> None:
-        """Encode and write samples, as many as chunks hold."""
+        """Encode and write samples, chunk by chunk."""
         if self._representation is None:
             self._begin(x)
         full = self._request.chunk_samples
@@ -212,7 +218,7 @@ embed_dictionary, units, names, attachments
         except CodecError:
             raise
         except ValueError as error:
-            hint = ": leave lossless_grid=False" if self._request.exact else ""
+            hint = ": leave lossless_grid=False" if self._request.target.exact else ""
             raise ValueError(
                 f"what follows sample {self._samples} does not fit what was chosen from the first "
                 f"samples: {error}{hint}"
@@ -229,52 +235,56 @@ embed_dictionary, units, names, attachments
         self._writer.write_header(header.build(self._dictionary), header.attachments)
 
     def _learned(self, samples: Samples) -> Dictionary | None:
-        """The dictionary that pays on these samples, if one does."""
+        """The dictionary that saves bytes on these samples, or None."""
         request, bounds = self._request, tuple(samples.bounds.tolist())
-        if request.kind == "max_error" and not any(bounds):
+        if request.target.max_error is not None and not any(bounds):
             return None
-        target = Target(request.kind, request.value, bounds)
         return encode_signal(
-            samples.k, target, fs=request.fs, chunk_samples=request.chunk_samples
+            samples.k,
+            request.target,
+            fs=request.fs,
+            chunk_samples=request.chunk_samples,
+            bounds=bounds,
         ).dictionary
 
     def _chosen(self, x: np.ndarray) -> Representation:
         """The representation of all chunks, from the first ones."""
-        found = represent(x, **self._targets).representation
+        found = represent(x, self._request.target).representation
         if not found.scales:
             return found
-        if self._request.exact:
+        target = self._request.target
+        if target.exact:
             scales = found.scales if self._grid else (Scale(BITS),) * found.channels
         else:
             columns = x.reshape(len(x), found.channels)
             scales = tuple(
-                _roomy(columns[:, c], scale, self._request) for c, scale in enumerate(found.scales)
+                _roomy(columns[:, c], scale, target) for c, scale in enumerate(found.scales)
             )
         return Representation(found.dtype, found.dimensions, found.channels, scales)
 
     def _integers(self, x: np.ndarray) -> Samples:
-        representation, request = self._representation, self._request
+        representation, target = self._representation, self._request.target
         assert representation is not None
-        k, gaps = to_integers(x, representation, exact=request.exact)
+        k, gaps = to_integers(x, representation, exact=target.exact)
         bounds = np.zeros(representation.columns, np.int64)
-        if request.kind == "max_error" and not request.exact:
-            bounds = integer_bounds(x, k, representation, request.value)
+        if target.max_error is not None and not target.exact:
+            bounds = integer_bounds(x, k, representation, target.max_error)
         columns = x.reshape(len(x), representation.channels)
         return Samples(columns, k, gaps, bounds, representation)
 
 
-def _roomy(column: np.ndarray, scale: Scale, request: Request) -> Scale:
-    """A scale that will do for later chunks as well: a grid that is one, or a fine step."""
+def _roomy(column: np.ndarray, scale: Scale, target: Target) -> Scale:
+    """A scale that suits later chunks too: the grid of the first samples, or a fine step."""
     if scale.kind == BITS:
         return scale
     values = column[np.isfinite(column)].astype(np.float64)
     largest = float(np.abs(values).max(initial=0))
     constant = not values.size or bool((values == values[0]).all())
     low, high = EXPONENTS[column.dtype.name]
-    if request.kind == "max_error":
-        if scale.step <= request.value and not constant:
+    if target.max_error is not None:
+        if scale.step <= target.max_error and not constant:
             return scale
-        exponent = math.frexp(request.value)[1] - 7
+        exponent = math.frexp(target.max_error)[1] - FINEST
     else:
         if scale.kind != POWER and not constant:
             return scale

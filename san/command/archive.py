@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from san.codec.target import Target
 from san.command import codec as codec
 from san.command import progress
 
@@ -79,15 +80,18 @@ def archive(
     Only what is missing, changed, damaged or failed is done. `san archive verify OUT` checks the
     result. Exit code 1: records failed, each is named; all others are done.
     """
-    codec.check_target(prdn, max_error, lossless, bits_per_sample)
+    target = Target.of(
+        max_error=max_error,
+        prdn=prdn,
+        lossless=lossless,
+        bits_per_sample=bits_per_sample,
+        spell=codec.spell_option,
+    )
     from san.archive import Options
     from san.archive import archive as run
 
     options = Options(
-        prdn=prdn,
-        max_error=max_error,
-        lossless=lossless,
-        bits_per_sample=bits_per_sample,
+        **target.arguments,
         dictionary=dictionary,
         events=not no_events,
         chunk_seconds=chunk_seconds,

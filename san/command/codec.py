@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO
 
 import typer
 
+from san.codec.target import Target
 from san.command import progress
 
 if TYPE_CHECKING:
@@ -87,22 +88,24 @@ def compress(
 ) -> None:
     """Encode a recording within an error, without loss, or to a size."""
     check_free(out, force)
-    check_target(prdn, max_error, lossless, bits_per_sample)
+    target = Target.of(
+        max_error=max_error,
+        prdn=prdn,
+        lossless=lossless,
+        bits_per_sample=bits_per_sample,
+        spell=spell_option,
+    )
     from san.codec.info import inspect as described
     from san.files import streams
 
-    exact = lossless or max_error == 0
     array = streams.read_file(
-        source, exact=exact, fs=fs, physical=physical, annotations=not no_annotations
+        source, exact=target.exact, fs=fs, physical=physical, annotations=not no_annotations
     )
     samples = sum(part.x.size for part in (array, *array.others))
     with progress.shares(f"compressing {source.name}", samples) as report:
         blob = streams.encode_array(
             array,
-            prdn=prdn,
-            max_error=max_error,
-            lossless=lossless,
-            bits_per_sample=bits_per_sample,
+            **target.arguments,
             dictionary=dictionary,
             events=not no_events,
             chunk_seconds=chunk_seconds,
@@ -179,7 +182,7 @@ def inspect(
         ("format", f"SAN stream, version {info.version}"),
         ("samples", f"{_shape(info.shape)}, {info.dtype}{_duration(info)}"),
         ("channels", ", ".join(_labels(info))),
-        ("target", _target(info)),
+        ("target", str(info.promise)),
         ("largest error", f"{info.largest_error:.6g}"),
         ("PRDN", f"{info.prdn:.4g} %"),
         ("attached", ", ".join(f"{name} ({size})" for name, size in info.attachments.items())),
@@ -226,23 +229,17 @@ def verify(
                 f"{part.bits_per_sample:.4f} bits per sample"
             )
     if found.broken:
-        print(f"san: {out} does not keep its word: {'; '.join(found.broken)}", file=sys.stderr)
+        print(
+            f"san: {out} exceeds the error it promises: {'; '.join(found.broken)}", file=sys.stderr
+        )
         raise typer.Exit(1)
     if not as_json:
-        print(f"kept: {_target(info)}")
+        print(f"kept: {info.promise}")
 
 
-def check_target(
-    prdn: float | None, max_error: float | None, lossless: bool, bits_per_sample: float | None
-) -> None:
-    """Refuse other than one target, by the names of the options."""
-    given = {"--prdn": prdn, "--max-error": max_error, "--bits-per-sample": bits_per_sample}
-    targets = [name for name, value in given.items() if value is not None]
-    targets += ["--lossless"] * lossless
-    if len(targets) != 1:
-        raise ValueError(
-            f"give one of {', '.join(given)} and --lossless, got {', '.join(targets) or 'none'}"
-        )
+def spell_option(name: str) -> str:
+    """The option that gives a parameter of this name."""
+    return f"--{name.replace('_', '-')}"
 
 
 @contextmanager
@@ -308,14 +305,6 @@ def _labels(info: "Info") -> list[str]:
     if names is units or not units:
         return list(names)
     return [f"{name} [{unit}]" if unit else name for name, unit in zip(names, units, strict=True)]
-
-
-def _target(info: "Info") -> str:
-    unit = {"lossless": "", "max_error": "", "prdn": " %", "bits_per_sample": " bits"}[info.target]
-    name = {"max_error": "largest error", "prdn": "PRDN", "bits_per_sample": "bits per sample"}
-    if info.target == "lossless":
-        return "lossless"
-    return f"{name[info.target]} of at most {info.value:g}{unit}"
 
 
 def _plain(info: "Info") -> dict[str, Any]:

@@ -122,7 +122,7 @@ def decoders(decoder: Decoder) -> list[Decoder]:
 
 def is_exact(info: Info) -> bool:
     """Whether every bit of the samples is as it was."""
-    return info.target == "lossless" or (info.target == "max_error" and info.value == 0)
+    return info.promise.exact
 
 
 def write_file(decoder: Decoder, out: Path, progress: Callable[[float], None] = silent) -> Array:

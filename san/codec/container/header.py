@@ -16,8 +16,8 @@ from san.codec.numbers.representation import (
     pack_representation,
     unpack_representation,
 )
+from san.codec.target import TARGETS
 
-TARGETS = ("lossless", "max_error", "prdn", "bits_per_sample")
 INDEX_STEP = 16  # chunks from one entry of the index to the next
 MOST_CHUNKS = 2**32  # a chunk's number has four bytes
 _TWO_DIMENSIONS = 16
@@ -94,7 +94,7 @@ class Header:
     fs : float
         Sampling rate in Hz; 0 if unknown.
     target : str
-        One of `TARGETS`.
+        One of `san.codec.target.TARGETS`.
     value : float
         Of the target; 0 for lossless.
     units, names : tuple of str

@@ -1,21 +1,24 @@
-"""How bytes are read from whatever holds them: all that were asked for, or an error.
+"""How bytes are read from memory or a file: exactly as many as are asked for, or an error.
 
-A length that lies costs no memory: it is compared with what is left, or read in pieces.
+A corrupt length does not cost memory: it is compared with the bytes that are left, or the bytes are
+read in pieces.
 """
 
 import io
-from typing import Any
+from typing import BinaryIO
 
 from san.codec.entropy.varints import LONGEST
 from san.codec.errors import CorruptStream, TruncatedStream
 
-PIECE = 1 << 20  # bytes read at once
+PIECE = 1 << 20  # bytes that are read at once
+
+StreamLike = bytes | bytearray | memoryview | BinaryIO
 
 
-class Source:
-    """Reads exactly what is asked for, from bytes or a file, and knows where it is."""
+class ByteSource:
+    """Reads exactly as many bytes as are asked for, and knows its position."""
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: StreamLike) -> None:
         if isinstance(source, (bytes, bytearray, memoryview)):
             source = io.BytesIO(source)
         if not hasattr(source, "read"):
@@ -30,6 +33,7 @@ class Source:
             self.seek(0)
 
     def seek(self, position: int) -> None:
+        """Go to a position, if the source can seek."""
         if self.size is not None:
             self._file.seek(self._start + position)
             self.position = position
@@ -50,7 +54,7 @@ class Source:
         return b"".join(pieces)
 
     def exactly(self, count: int, what: str) -> bytes:
-        """The next bytes, all of them; a length that cannot be is refused before it is read."""
+        """The next bytes. More than the source has left are refused before any is read."""
         left = count if self.size is None else self.size - self.position
         data = self.some(count) if count <= left else b""
         if len(data) < count:
@@ -59,6 +63,7 @@ class Source:
         return data
 
     def varint(self, what: str) -> int:
+        """The next varint, which is the length of what."""
         value = 0
         for count in range(LONGEST):
             byte = self.exactly(1, f"the length of {what}")[0]

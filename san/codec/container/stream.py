@@ -18,7 +18,7 @@ The bodies are described in `header`.
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 
@@ -36,7 +36,7 @@ from san.codec.container.header import (
     unpack_footer,
     unpack_header,
 )
-from san.codec.container.source import Source
+from san.codec.container.source import ByteSource, StreamLike
 from san.codec.entropy.varints import write_varint
 from san.codec.errors import (
     CodecError,
@@ -67,14 +67,14 @@ class StreamWriter:
     Parameters
     ----------
     file : file object with `write`
-        It is neither flushed nor closed here.
+        The writer neither flushes nor closes it.
     limits : Limits
-        Nothing is written that a reader with these limits would refuse.
+        The writer refuses what a reader with these limits would refuse.
 
     Examples
     --------
     >>> import io
-    >>> from san.codec.representation import Representation
+    >>> from san.codec.numbers.representation import Representation
     >>> file = io.BytesIO()
     >>> writer = StreamWriter(file)
     >>> writer.write_header(Header(Representation(np.dtype("int16"), 1, 1), chunk_samples=100))
@@ -85,7 +85,7 @@ class StreamWriter:
     b'second'
     """
 
-    def __init__(self, file: Any, limits: Limits | None = None) -> None:
+    def __init__(self, file: BinaryIO, limits: Limits | None = None) -> None:
         self._file = file
         self._limits = limits or Limits()
         self._header: Header | None = None
@@ -177,13 +177,13 @@ class StreamReader:
     Parameters
     ----------
     source : bytes-like, or file object with `read`
-        Of a file that can seek, the stream is what lies from its position to its end, and its
-        footer is read first. Otherwise the footer is known when `chunks` has ended.
+        If a file can seek, the stream begins at its position and ends at its end, and the footer
+        is read first. Otherwise the footer is known when `chunks` has ended.
     limits : Limits
-        What is accepted of a stream.
+        Streams that declare more are refused.
     sequential : bool
-        Read as if the source could not seek: gives the chunks of a stream that was cut, as far
-        as they go.
+        True to read as if the source could not seek. This gives the complete chunks of a stream
+        that was cut.
 
     Attributes
     ----------
@@ -202,9 +202,9 @@ class StreamReader:
     """
 
     def __init__(
-        self, source: Any, limits: Limits | None = None, *, sequential: bool = False
+        self, source: StreamLike, limits: Limits | None = None, *, sequential: bool = False
     ) -> None:
-        self._source = Source(source)
+        self._source = ByteSource(source)
         self._random = self._source.size is not None and not sequential
         self._limits = limits or Limits()
         self.version, self.header = self._read_header()

@@ -5,10 +5,10 @@ multiple of a power of two that the target can bear, or their bits in two or thr
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from san.codec.numbers.bits import join_bits, split_bits
 from san.codec.numbers.gaps import crop_gaps, fill_gaps, find_gaps, no_gaps, pack_gaps, unpack_gaps
@@ -20,6 +20,7 @@ from san.codec.numbers.representation import (
     unpack_representation,
 )
 from san.codec.numbers.steps import choose_scale, largest_bound, within_dtype
+from san.codec.target import Target
 
 __all__ = [
     "DTYPES",
@@ -46,24 +47,7 @@ class Integers(NamedTuple):
     bounds: np.ndarray  # int64 (columns,): how far k may be off; zeros unless max_error is given
 
 
-@dataclass(frozen=True)
-class _Target:
-    kind: str
-    value: float
-
-    @property
-    def exact(self) -> bool:
-        return self.kind == "lossless" or (self.kind == "max_error" and self.value == 0)
-
-
-def represent(
-    x: Any,
-    *,
-    max_error: float | None = None,
-    prdn: float | None = None,
-    lossless: bool = False,
-    bits_per_sample: float | None = None,
-) -> Integers:
+def represent(x: ArrayLike, target: Target) -> Integers:
     """Integers for a coder, fine enough for the target.
 
     Parameters
@@ -71,8 +55,8 @@ def represent(
     x : array (n,) or (n, channels)
         int8, int16, int32, uint8, uint16, float32 or float64 of either byte order; what is
         restored has the native one. NaN and infinities of floats come back where they were.
-    max_error, prdn, lossless, bits_per_sample
-        Exactly one. A `max_error` of zero is lossless.
+    target : Target
+        A `max_error` of zero is lossless.
 
     Returns
     -------
@@ -89,7 +73,7 @@ def represent(
     TypeError
         For another dtype, or what is no array of numbers.
     ValueError
-        For another shape, no channel, no or several targets, or a target that is no such number.
+        For another shape, or no channel.
 
     Notes
     -----
@@ -106,25 +90,26 @@ def represent(
 
     Examples
     --------
-    >>> k, representation, gaps, bounds = represent(np.array([0.25, np.nan, -0.1]), max_error=0.06)
+    >>> k, representation, gaps, bounds = represent(
+    ...     np.array([0.25, np.nan, -0.1]), Target(max_error=0.06)
+    ... )
     >>> k.ravel().tolist(), representation.scales[0].factor, gaps.tolist(), bounds.tolist()
     ([5, 2, -2], 20.0, [[0, 1, 1, 0]], [1])
     """
     array = _checked(x)
-    target = _chosen(max_error, prdn, lossless, bits_per_sample)
     columns = _columns(array)
     dimensions, channels = array.ndim, columns.shape[1]
     if array.dtype.kind != "f":
         representation = Representation(array.dtype, dimensions, channels)
-        bound = min(math.floor(target.value), LARGEST) if target.kind == "max_error" else 0
+        bound = min(math.floor(target.max_error or 0), LARGEST)
         bounds = np.full(channels, bound, np.int64)
         return Integers(columns.astype(np.int64), representation, no_gaps(), bounds)
-    scales = tuple(choose_scale(columns[:, c], target.kind, target.value) for c in range(channels))
+    scales = tuple(choose_scale(columns[:, c], target) for c in range(channels))
     representation = Representation(array.dtype, dimensions, channels, scales)
     k, gaps = to_integers(array, representation, exact=target.exact)
     bounds = np.zeros(representation.columns, np.int64)
-    if target.kind == "max_error" and not target.exact:
-        bounds = integer_bounds(array, k, representation, target.value)
+    if target.max_error is not None and not target.exact:
+        bounds = integer_bounds(array, k, representation, target.max_error)
     return Integers(k, representation, gaps, bounds)
 
 
@@ -152,7 +137,7 @@ def to_integers(
 
     Examples
     --------
-    >>> halves = represent(np.array([0.5, 1.0, 3.5]), lossless=True).representation
+    >>> halves = represent(np.array([0.5, 1.0, 3.5]), Target.of(lossless=True)).representation
     >>> to_integers(np.array([2.5, 1.5]), halves, exact=True)[0].ravel().tolist()
     [5, 3]
     """
@@ -230,7 +215,7 @@ def integer_bounds(
     Examples
     --------
     >>> x = np.array([0.0, 0.5, 1.0])
-    >>> k, representation, _, _ = represent(x, lossless=True)
+    >>> k, representation, _, _ = represent(x, Target.of(lossless=True))
     >>> integer_bounds(x, k, representation, 1.2)
     array([2])
     """
@@ -274,7 +259,8 @@ def restore(k: np.ndarray, representation: Representation, gaps: np.ndarray) -> 
 
     Examples
     --------
-    >>> k, representation, gaps, _ = represent(np.array([0.5, np.inf, 3.5]), lossless=True)
+    >>> x = np.array([0.5, np.inf, 3.5])
+    >>> k, representation, gaps, _ = represent(x, Target.of(lossless=True))
     >>> restore(k, representation, gaps)
     array([0.5, inf, 3.5])
     """
@@ -297,7 +283,7 @@ def restore(k: np.ndarray, representation: Representation, gaps: np.ndarray) -> 
     return y.reshape(-1) if representation.dimensions == 1 else y
 
 
-def _checked(x: Any) -> np.ndarray:
+def _checked(x: ArrayLike) -> np.ndarray:
     """The array in native byte order, or why it is refused."""
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError("x must not be a masked array: fill it, with NaN for instance")
@@ -313,21 +299,3 @@ def _checked(x: Any) -> np.ndarray:
 
 def _columns(array: np.ndarray) -> np.ndarray:
     return array[:, np.newaxis] if array.ndim == 1 else array
-
-
-def _chosen(
-    max_error: float | None, prdn: float | None, lossless: bool, bits_per_sample: float | None
-) -> _Target:
-    """The one target that was given."""
-    given = {"max_error": max_error, "prdn": prdn, "bits_per_sample": bits_per_sample}
-    targets = [_Target(kind, float(v)) for kind, v in given.items() if v is not None]
-    targets += [_Target("lossless", 0.0)] * bool(lossless)
-    if len(targets) != 1:
-        names = ", ".join(target.kind for target in targets) or "none"
-        raise ValueError(f"give one of max_error, prdn, lossless and bits_per_sample, got {names}")
-    target = targets[0]
-    if not 0 <= target.value < math.inf:
-        raise ValueError(f"{target.kind} must be finite and not negative, got {target.value}")
-    if target.value == 0 and target.kind in ("prdn", "bits_per_sample"):
-        raise ValueError(f"{target.kind} must be above 0, got {target.value}")
-    return target

@@ -6,16 +6,18 @@ import numpy as np
 
 from san.codec.numbers.gaps import find_gaps
 from san.codec.numbers.grids import BITS, EXPONENTS, LARGEST, POWER, Scale, find_grid
+from san.codec.target import Target
 
 MODEST = 2**24  # integers of a grid that is finer than the target needs
 FINEST, COARSEST = 7, 3  # a step takes 2**-7 of a bound, up to 2**-3 where integers get too large
 
 
-def choose_scale(column: np.ndarray, kind: str, value: float) -> Scale:
-    """The scale of one channel of floats (n,) for a target: its name and its value."""
+def choose_scale(column: np.ndarray, target: Target) -> Scale:
+    """The scale of one channel of floats (n,) for a target."""
     y = np.ascontiguousarray(column)
-    limit = within_dtype(value, y.dtype) if kind == "max_error" else value
-    exact = kind == "lossless" or limit == 0
+    bounded = target.max_error is not None
+    limit = within_dtype(target.max_error or 0.0, y.dtype)
+    exact = target.exact or (bounded and limit == 0)
     found = find_gaps(y, 0, exact)
     if found is None:
         return Scale(BITS)
@@ -23,12 +25,12 @@ def choose_scale(column: np.ndarray, kind: str, value: float) -> Scale:
     grid = find_grid(values, y.dtype)
     if exact:
         return grid or Scale(BITS)
-    step = _power_for(values, y.dtype, kind, limit)
+    step = _power_for(values, y.dtype, target, limit)
     if grid is not None and (step is None or _is_kept(grid, step, values)):
         return grid
     if step is None:
         return Scale(BITS)
-    if kind == "max_error":
+    if bounded:
         k = step.integers(values)
         if k is None or largest_bound(values, k, step, y.dtype, limit) < 0:
             return Scale(BITS)
@@ -43,22 +45,22 @@ def _is_kept(grid: Scale, step: Scale, values: np.ndarray) -> bool:
     return grid.kind != POWER and k is not None and int(np.abs(k).max(initial=0)) < MODEST
 
 
-def _power_for(values: np.ndarray, dtype: np.dtype, kind: str, limit: float) -> Scale | None:
+def _power_for(values: np.ndarray, dtype: np.dtype, target: Target, limit: float) -> Scale | None:
     """A power of two fine enough for the target, if the integers stay below 2**31."""
     low, high = EXPONENTS[dtype.name]
     coarser = FINEST - COARSEST
-    if kind == "max_error":
+    if target.max_error is not None:
         finest = math.frexp(limit)[1] - FINEST
     else:
         deviation = _deviation(values)
         if deviation == 0:
             return None
-        if kind == "prdn":
-            deviation = max(deviation / 6400 * limit, math.ldexp(1.0, low))
+        if target.prdn is not None:
+            deviation = max(deviation / 6400 * target.prdn, math.ldexp(1.0, low))
             finest = math.frexp(deviation)[1] - 1
         else:
             coarser = 16
-            finest = math.frexp(deviation)[1] - 17 - math.ceil(min(limit, 64))
+            finest = math.frexp(deviation)[1] - 17 - math.ceil(min(target.value, 64))
     for exponent in range(finest, finest + coarser + 1):
         scale = Scale(POWER, exponent=min(max(exponent, low), high))
         if scale.integers(values) is not None:

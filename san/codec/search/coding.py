@@ -6,23 +6,18 @@ import numpy as np
 
 from san.codec.modes.dictionary import Dictionary
 from san.codec.modes.payload import SHARED, TRANSFORM, decode_payload, encode_predictive
-from san.codec.search.search import Encoded, Progress, Signal, meet_bounds, meet_error, meet_size
+from san.codec.search.convergence import Progress, meet_bounds, meet_error, meet_size
+from san.codec.search.trials import Encoded, Signal
+from san.codec.target import Target
 
-EXACT_BITS = 2.5  # a lossy chunk of more bits a sample is compared with a lossless one
-
-
-@dataclass(frozen=True)
-class Target:
-    """What an encoder is held to."""
-
-    kind: str  # "lossless", "max_error", "prdn" or "bits_per_sample"
-    value: float = 0.0  # of prdn in per cent, for each column; of bits per sample
-    bounds: tuple[int, ...] = ()  # of max_error: the bound of each column
+# A result of more bits a sample is compared with the lossless one, which is seldom the smaller one
+# below that. A smaller number costs time, a larger one may miss that lossless has fewer bytes.
+EXACT_BITS = 2.5
 
 
 @dataclass(frozen=True)
 class Coded:
-    """What an encoder made of a signal."""
+    """The payloads of a signal, and how far they are from it."""
 
     payloads: list[bytes]
     dictionary: Dictionary | None  # the one that its chunks need
@@ -37,28 +32,45 @@ def encode_signal(
     *,
     fs: float,
     chunk_samples: int,
+    bounds: tuple[int, ...] = (),
     dictionary: Dictionary | None = None,
     events: bool = True,
     progress: Progress | None = None,
 ) -> Coded:
     """Encode integers (n, columns), below 2**31 in magnitude, in chunks.
 
-    Without a dictionary one is learned, where it pays; without events none is used.
+    Parameters
+    ----------
+    k : int64 (n, columns)
+    target : Target
+        `prdn` is of each column; `bits_per_sample` is of each integer of k. Of `max_error` the
+        bounds are what counts.
+    fs : float
+        Sampling rate in Hz, 0 where it is unknown.
+    chunk_samples : int
+    bounds : tuple of int
+        With `max_error`: how far the integers of each column may be off.
+    dictionary : Dictionary, optional
+        Kernels to use. Without it they are learned, where they save bytes.
+    events : bool
+        False to use no kernels.
+    progress : callable, optional
+        Called with the share that is done, 0 ... 1.
     """
     progress = progress or (lambda share: None)
     exact = (0,) * k.shape[1]
-    if target.kind == "lossless" or k.size == 0:
+    if target.exact or k.size == 0:
         return _predict(k, exact, chunk_samples, progress)
     signal = Signal(k, chunk_samples, fs, dictionary, events)
     found: Encoded | None
-    if target.kind == "max_error":
-        if max(target.bounds) == 0:
-            return _predict(k, target.bounds, chunk_samples, progress)
-        found = meet_bounds(signal, target.bounds, progress)
-        return _smaller(found, _predict(k, target.bounds, chunk_samples, progress))
-    if target.kind == "prdn":
+    if target.max_error is not None:
+        if max(bounds) == 0:
+            return _predict(k, exact, chunk_samples, progress)
+        found = meet_bounds(signal, bounds, progress)
+        return _smaller(found, _predict(k, bounds, chunk_samples, progress))
+    if target.prdn is not None:
         centred = k - k.mean(0)
-        allowed = (target.value / 100) ** 2 * (centred**2).sum(0)
+        allowed = (target.prdn / 100) ** 2 * (centred**2).sum(0)
         found = meet_error(signal, allowed, progress)
     else:
         found = meet_size(signal, target.value * k.size / 8, progress)
@@ -93,5 +105,5 @@ def _predict(
 
 
 def _smaller(found: Encoded, predicted: Coded) -> Coded:
-    """The two, whichever has fewer bytes."""
+    """The one of the two that has fewer bytes."""
     return _coded(found) if found.size < sum(map(len, predicted.payloads)) else predicted

@@ -11,7 +11,7 @@ import numpy as np
 
 from san.codec.modes import wavelet
 from san.codec.modes.dictionary import SCALE, Dictionary, quantize
-from san.codec.search.pursuit import correlate, cost, peaks, pursue
+from san.codec.search.pursuit import cost, peaks, pursue, similarities_of
 
 CANDIDATES = 160  # windows that are compared with each other
 BEFORE_PEAK = 0.35  # of a kernel lies before its window's extremum
@@ -25,7 +25,7 @@ ITERATIONS = 8
 TRIALS = ((1.0, 12, None), (1.0, 16, 0), (0.8, 8, None), (0.8, 16, 1))
 
 
-def learn(x: np.ndarray, fs: float, step: np.ndarray) -> Dictionary | None:
+def learn_kernels(x: np.ndarray, fs: float, step: np.ndarray) -> Dictionary | None:
     """The dictionary that saves most of a signal, or None where none pays.
 
     x: int64 (n, channels). step: float (channels,), the quantizer's in samples.
@@ -156,7 +156,7 @@ def _typical_windows(excerpts: Sequence[np.ndarray], count: int, length: int) ->
     # How much of window j kernel i explains, at the best shift.
     explained = np.zeros((len(wide), len(wide)))
     row = np.ascontiguousarray(wide.transpose(1, 0, 2)).reshape(channels, -1)
-    similarity = correlate(row, shapes)
+    similarity = similarities_of(row, shapes)
     starts = np.arange(len(wide)) * wide.shape[2]
     for i in range(len(wide)):
         at = starts[:, None] + np.arange(2 * margin + 1)

@@ -36,7 +36,7 @@ def pursue(
     count, _, length = kernels.shape
     if n < length or count == 0:
         return no_events(channels), x.copy()
-    similarity = correlate(x, kernels)
+    similarity = similarities_of(x, kernels)
     gram = _gram(kernels)
     places = n - length + 1
     room = capacity(n, length)
@@ -82,7 +82,7 @@ def cost(x: np.ndarray) -> float:
     return sum(float(estimate_bits(row, 0, row.size, _LIFTING)) for row in rows)
 
 
-def correlate(x: np.ndarray, kernels: np.ndarray) -> np.ndarray:
+def similarities_of(x: np.ndarray, kernels: np.ndarray) -> np.ndarray:
     """Similarity of every kernel at every place: float32 (K, channels, n - L + 1)."""
     channels, n = x.shape
     count, _, length = kernels.shape

@@ -1,0 +1,133 @@
+"""How the quantizer's steps are moved until a target is just met.
+
+A signal is cut into chunks that share their steps and their dictionary. Steps are guessed from the
+coefficients alone, and events and dictionary are chosen for them (see `trials`). Then the chunks
+are encoded again with other steps, until the error is just below what is allowed.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from san.codec.modes.transform import step_code
+from san.codec.search.steps import HIGHEST_CODE, Bracket, guess_code
+from san.codec.search.trials import Choice, Encoded, Signal, Trial, choose, size_of
+
+# Encodings until the error must be close enough. Each costs a pass of the encoder; with fewer, more
+# streams end further below the error that is allowed.
+TRIES = 10
+LAST_TRIES = 3  # of them, which take a smaller step rather than none that fits
+STEP_BACK = 8  # codes (128 an octave) that the first of them goes back; the next ones twice as many
+# Above this error, relative to the deviation, events of much finer steps are tried too: so coarse
+# steps show the search little of the beats. A lower limit costs time where it seldom pays.
+COARSE, FINEST = 0.13, (4.0, 6.0)
+# Where events save less than this share suggests, the signal is brought to the target without them
+# too. A smaller share saves that time, and may miss the smaller stream.
+CLEARLY = 0.8
+# Steps that are tried under a bound, as multiples of 2 · bound + 1, the range of errors it allows;
+# the first is used to choose. Each further one costs a pass.
+BOUND_STEPS = (1.5, 1.2, 1.8)
+# The share of the energy that is allowed as an error when a size is the target: only where the
+# search begins, which halves its range in each step.
+FIRST_ERROR = 0.01
+
+Progress = Callable[[float], None]
+
+
+def meet_bounds(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> Encoded:
+    """Encode with corrections, so that no sample is off by more than its channel's bound."""
+    width = np.array([2 * bound + 1 for bound in bounds])
+    tried: list[Encoded] = []
+    choice: Choice | None = None
+    for i, relative in enumerate(BOUND_STEPS):
+        codes = tuple(step_code(float(w)) for w in width * relative)
+        if choice is None:
+            (choice, encoded), _ = choose(signal, codes, bounds)
+        else:
+            encoded = signal.encode(codes, choice, bounds)
+        tried.append(encoded)
+        progress(0.3 + 0.5 * (i + 1) / len(BOUND_STEPS))
+    return min(tried, key=size_of)
+
+
+def meet_error(signal: Signal, allowed: np.ndarray, progress: Progress) -> Encoded | None:
+    """Encode so that the squared error of each channel is at most what is allowed, if possible."""
+    codes = _guess(signal, allowed)
+    progress(0.1)
+    chosen, plain = choose(signal, codes)
+    best = _converge(signal, codes, chosen, allowed, progress)
+    if signal.events_wanted and allowed.sum() > COARSE**2 * _energy(signal.x).sum():
+        tried = [best]
+        for finer in FINEST:
+            found = signal.search(codes, finer)
+            if found is not None:
+                every = signal.every(found)
+                trial = Trial(every, signal.encode(codes, every))
+                tried.append(_converge(signal, codes, trial, allowed, progress))
+        best = _smallest(tried)
+    with_events = any(chosen.choice.with_events)
+    if with_events and (best is None or best.size > CLEARLY * plain.encoded.size):
+        best = _smallest([best, _converge(signal, codes, plain, allowed, progress)])
+    return best
+
+
+def meet_size(signal: Signal, room: float, progress: Progress) -> Encoded:
+    """Encode in at most so many bytes, or with the largest step where they do not suffice."""
+    codes = np.array(_guess(signal, FIRST_ERROR * _energy(signal.x) + 1e-9))
+    (choice, encoded), _ = choose(signal, tuple(codes.tolist()))
+    low, high = -int(codes.min()), HIGHEST_CODE - int(codes.max())
+    best: Encoded | None = None
+    offset = 0
+    while True:
+        progress(0.4)
+        if encoded.size <= room:
+            best, high = encoded, min(high, offset)
+        else:
+            low = offset + 1
+        if low >= high:
+            break
+        offset = (low + high) // 2
+        encoded = signal.encode(tuple((codes + offset).tolist()), choice)
+    return best if best is not None else encoded
+
+
+def _guess(signal: Signal, allowed: np.ndarray) -> tuple[int, ...]:
+    """Step codes at which a plain quantizer would make the squared error of each channel."""
+    channels = range(signal.x.shape[1])
+    return tuple(
+        guess_code([piece[:, c] for piece in signal.chunks], float(allowed[c])) for c in channels
+    )
+
+
+def _energy(x: np.ndarray) -> np.ndarray:
+    """Squared differences from the mean, of each channel."""
+    return ((x - x.mean(0)).astype(np.float64) ** 2).sum(0)
+
+
+def _smallest(tried: Sequence[Encoded | None]) -> Encoded | None:
+    return min((each for each in tried if each), key=size_of, default=None)
+
+
+def _converge(
+    signal: Signal, codes: tuple[int, ...], first: Trial, allowed: np.ndarray, progress: Progress
+) -> Encoded | None:
+    """Move the steps until the error of each channel is just below what is allowed."""
+    choice, encoded = first
+    best: Encoded | None = None
+    bracket = [Bracket(code) for code in codes]
+    for attempt in range(TRIES):
+        progress(0.4 + 0.6 * attempt / TRIES)
+        if attempt:
+            encoded = signal.encode(tuple(b.code for b in bracket), choice)
+        ratio = np.sqrt(encoded.error / np.maximum(allowed, 1e-30))
+        if (ratio <= 1).all() and (best is None or encoded.size < best.size):
+            best = encoded
+        for one, r in zip(bracket, ratio, strict=True):
+            one.see(float(r))
+        if all(one.done for one in bracket) or any(one.hopeless for one in bracket):
+            break
+        late = attempt - (TRIES - LAST_TRIES)
+        if late >= 0 and best is None:  # any step that fits, rather than one that fits closely
+            for one in bracket:
+                one.step_back(STEP_BACK << late)
+    return best

@@ -1,0 +1,226 @@
+"""Which events and which dictionary suit a signal: each choice is tried, the cheapest is taken."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from san.codec.modes import transform
+from san.codec.modes.dictionary import Dictionary
+from san.codec.modes.events import Events
+from san.codec.modes.transform import Plan, Setting
+from san.codec.search.excerpts import (
+    EXCERPT_PIECES,
+    SHORTEST_EXCERPT,
+    bin_bits_for,
+    find_events,
+    with_excerpt,
+)
+from san.codec.search.learning import as_floats, learn_kernels
+from san.codec.search.steps import step_of
+
+# Kernels are learned for at most so many channels. All channels share the positions of events,
+# which seldom suits more of them, and the time to learn grows with the channels.
+MOST_CHANNELS = 16
+# Bytes fall as the squared error to this power rises: so choices of different errors are compared.
+# A larger value prefers choices of a small error to those of few bytes.
+RATE_OF_ERROR = 0.725
+# An excerpt is tried where the chunks are at least so many, which share its cost, and have at most
+# so many values: longer chunks learn enough by themselves. Other limits cost time or bytes.
+MANY_CHUNKS, SHORT_CHUNK = 8, 1 << 16
+# Shares of the signal that are tried as the excerpt. Larger ones teach more, and cost more bytes.
+EXCERPT_SHARES = (1 / 24, 1 / 12)
+# Events are searched as for steps so many times finer, in turn: finer steps give more events, which
+# pay where the noise is small. Each value costs one more search.
+FINER = (1.0, 2.5)
+# Events that bring the bytes below this share of those without events are good enough: the next
+# value of FINER is not tried. A larger share saves time, and may miss a better choice.
+ENOUGH = 0.7
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The chunks of one trial, and the dictionary that they need."""
+
+    payloads: list[bytes]
+    dictionary: Dictionary | None
+    overhead: int  # bytes of a dictionary that is carried for them
+    errors: list[np.ndarray]  # of each chunk: squared, of each channel
+    largest: np.ndarray
+    sections: dict[str, int]
+
+    @property
+    def error(self) -> np.ndarray:
+        """The squared error of each channel."""
+        return np.sum(self.errors, axis=0)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all payloads, and of the dictionary that is carried."""
+        return sum(map(len, self.payloads)) + self.overhead
+
+
+class Found(NamedTuple):
+    """What a search found: kernels, the events of each chunk, and the steps of their amplitudes."""
+
+    dictionary: Dictionary
+    events: list[Events]
+    steps: np.ndarray
+
+    def events_of(self, chunk: int, codes: tuple[int, ...]) -> Events:
+        """The events of a chunk, with amplitudes in the steps of other codes."""
+        events = self.events[chunk]
+        ratio = self.steps / np.array([step_of(code) for code in codes])
+        amplitudes = np.rint(events.amplitudes * ratio).astype(np.int64)
+        kept = amplitudes.any(1)
+        return Events(events.positions[kept], events.kernels[kept], amplitudes[kept])
+
+
+class Choice(NamedTuple):
+    """How the chunks of a signal are encoded, but for their steps."""
+
+    with_events: tuple[bool, ...]  # of each chunk
+    found: Found | None = None  # where any chunk has events
+    share: float = 0.0  # of the signal is an excerpt, from which the chunks learn
+    use_given: bool = True  # the dictionary that was given
+
+
+class Signal:
+    """The chunks of a signal. Trials read it and never change it."""
+
+    def __init__(
+        self, x: np.ndarray, chunk: int, fs: float, dictionary: Dictionary | None, events: bool
+    ) -> None:
+        self.x, self.fs = x, fs
+        self.chunks = tuple(x[i : i + chunk] for i in range(0, len(x), chunk))
+        self.given, self.events_wanted = dictionary, events
+        self.bin_bits = bin_bits_for(fs)
+
+    def every(self, found: Found) -> Choice:
+        """The choice of events in all chunks."""
+        return Choice((True,) * len(self.chunks), found)
+
+    def none(self, use_given: bool = False) -> Choice:
+        """The choice of no events."""
+        return Choice((False,) * len(self.chunks), use_given=use_given)
+
+    def search(self, codes: tuple[int, ...], finer: float) -> Found | None:
+        """The events, with the given dictionary or one that is learned here; None without events.
+
+        Both are searched as for steps that are so many times finer.
+        """
+        steps = np.array([step_of(code) / finer for code in codes])
+        dictionary = self.given
+        if dictionary is None and self.x.shape[1] <= MOST_CHANNELS:
+            dictionary = learn_kernels(self.x, self.fs, steps)
+        if dictionary is None or len(dictionary.kernels) == 0:
+            return None
+        kernels = as_floats(dictionary)
+        events = [find_events(piece, self.fs, steps, kernels) for piece in self.chunks]
+        return Found(dictionary, events, steps) if any(map(len, events)) else None
+
+    def encode(
+        self, codes: tuple[int, ...], choice: Choice, bounds: tuple[int, ...] | None = None
+    ) -> Encoded:
+        """Encode all chunks with these steps and this choice, and decode them."""
+        setting = Setting(codes, self.bin_bits)
+        dictionary, overhead = self._dictionary_for(setting, choice, bounds)
+        payloads, errors, sections = [], [], dict[str, int]()
+        largest = np.zeros(self.x.shape[1], np.int64)
+        for i, piece in enumerate(self.chunks):
+            events = None
+            if choice.found is not None and choice.with_events[i]:
+                events = choice.found.events_of(i, codes)
+            payload, y, sizes = transform.encode(piece, Plan(setting, events, bounds), dictionary)
+            payloads.append(payload)
+            errors.append(((piece - y).astype(np.float64) ** 2).sum(0))
+            largest = np.maximum(largest, np.abs(piece - y).max(0))
+            for name, size in sizes.items():
+                sections[name] = sections.get(name, 0) + size
+        return Encoded(payloads, dictionary, overhead, errors, largest, sections)
+
+    def _dictionary_for(
+        self, setting: Setting, choice: Choice, bounds: tuple[int, ...] | None
+    ) -> tuple[Dictionary | None, int]:
+        """The dictionary of a choice, and its bytes where the stream will carry it."""
+        if self.given is not None:
+            return (self.given if choice.use_given else None), 0
+        with_events = any(choice.with_events)
+        dictionary = choice.found.dictionary if with_events and choice.found else None
+        if choice.share > 0:
+            piece = round(len(self.x) * choice.share / EXCERPT_PIECES)
+            dictionary = with_excerpt(
+                self.x, piece, self.fs, setting, dictionary, with_events, bounds
+            )
+        return dictionary, 0 if dictionary is None else len(dictionary.data)
+
+    @property
+    def may_learn(self) -> bool:
+        """Whether an excerpt may pay."""
+        enough = len(self.x) * EXCERPT_SHARES[0] >= SHORTEST_EXCERPT
+        many = len(self.chunks) >= MANY_CHUNKS and self.chunks[0].size <= SHORT_CHUNK
+        return enough and many
+
+
+class Trial(NamedTuple):
+    """A choice, and what it makes of the signal."""
+
+    choice: Choice
+    encoded: Encoded
+
+
+def choose(
+    signal: Signal, codes: tuple[int, ...], bounds: tuple[int, ...] | None = None
+) -> tuple[Trial, Trial]:
+    """The trial that suits the steps of codes best, and the one without events."""
+    score = _score if bounds is None else size_of
+
+    def tried(choice: Choice) -> Trial:
+        return Trial(choice, signal.encode(codes, choice, bounds))
+
+    def best(trials: list[Trial]) -> Trial:
+        return min(trials, key=lambda trial: score(trial.encoded))
+
+    plain = tried(signal.none())
+    trials = [plain]
+    if signal.given is not None and signal.given.samples:
+        trials.append(tried(signal.none(use_given=True)))
+    for finer in FINER if signal.events_wanted else ():
+        found = signal.search(codes, finer)
+        if found is None:
+            continue
+        trials.append(tried(signal.every(found)))
+        if len(signal.chunks) > 1:
+            better = _where_better(trials[-1].encoded, plain.encoded, bounds is not None)
+            trials.append(tried(Choice(better, found)))
+        if best(trials).encoded.size < ENOUGH * plain.encoded.size:
+            break
+    if signal.given is None and signal.may_learn:
+        choice = best(trials).choice
+        trials += [tried(choice._replace(share=share)) for share in EXCERPT_SHARES]
+    return best(trials), plain
+
+
+def _where_better(events: Encoded, plain: Encoded, bounded: bool) -> tuple[bool, ...]:
+    """The chunks which events make smaller, at the same error."""
+
+    def scores(encoded: Encoded) -> list[float]:
+        error = [0.0 if bounded else _logarithm(e) for e in encoded.errors]
+        sizes = map(len, encoded.payloads)
+        return [np.log(size) + RATE_OF_ERROR * e for size, e in zip(sizes, error, strict=True)]
+
+    return tuple(a < b for a, b in zip(scores(events), scores(plain), strict=True))
+
+
+def size_of(encoded: Encoded) -> float:
+    """The smaller, the fewer bytes."""
+    return encoded.size
+
+
+def _score(encoded: Encoded) -> float:
+    """The smaller, the fewer bytes at the same error."""
+    return float(np.log(max(1, encoded.size))) + RATE_OF_ERROR * _logarithm(encoded.error)
+
+
+def _logarithm(error: np.ndarray) -> float:
+    return float(np.log(np.maximum(error, 1e-9)).mean())
