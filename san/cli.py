@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from san import packages
-from san.command import archive, codec, pages
+from san.command import archive, codec, pages, parts
 from san.training import processes
 
 app = typer.Typer(
@@ -92,7 +92,9 @@ first of each of the paper's 15. Default: the bundled recording."""
 CHANNEL = "Channel of the record, from 0. Default: 0."
 WINDOW = "Samples per window. Default: 1000."
 WINDOWS = "Windows, split 1/2, 1/6, 1/3 into training, validation, test. Default: 12."
-START = "Sample at which the first window begins. Default: 0."
+START = """Where the first window begins, in seconds. Default: 0, of the bundled recording a calm
+stretch."""
+START_SAMPLE = "Where the first window begins, in samples."
 DATA_DIR = "Searched for data before the cache and the network. Default: $SAN_DATA_DIR."
 ACTIVATION = "identity, relu, top-k-absolutes, extrema-pool or extrema. Default: extrema."
 KERNEL_SIZES = """Sizes m to try, in samples: 74, or 7,10,74, or a range such as 1:250 (up to 249)
@@ -123,7 +125,8 @@ def train(
     channel: Annotated[int | None, _option(DATA, CHANNEL)] = None,
     window: Annotated[int | None, _option(DATA, WINDOW)] = None,
     windows: Annotated[int | None, _option(DATA, WINDOWS)] = None,
-    start: Annotated[int | None, _option(DATA, START)] = None,
+    start: Annotated[float | None, _option(DATA, START)] = None,
+    start_sample: Annotated[int | None, _option(DATA, START_SAMPLE)] = None,
     data_dir: Annotated[str | None, _option(DATA, DATA_DIR, "FOLDER")] = None,
     activation: Annotated[str | None, _option(MODEL, ACTIVATION)] = None,
     kernel_sizes: Annotated[str | None, _option(MODEL, KERNEL_SIZES, "SIZES")] = None,
@@ -152,8 +155,13 @@ def train(
     The run folder holds settings, history, model, test metrics and figures.
     """
     given = {name: value for name, value in locals().items() if value is not None}
-    for name in ("settings", "output", "resume", "as_json"):
+    for name in ("settings", "output", "resume", "as_json", "start", "start_sample"):
         given.pop(name, None)
+    begin = {"start_seconds": start, "start": start_sample}  # as settings name them
+    given |= {name: value for name, value in begin.items() if value is not None}
+    parts.refuse_both("--start", start, start_sample)
+    if processes.is_first():
+        parts.say_unit(start=start)
     packages.need(*packages.OF_NETWORKS)
     from san.command import console
     from san.training import runs
@@ -167,7 +175,10 @@ def train(
     if "activation" in given:
         given["activation"] = given["activation"].replace("-", "_")
     if settings is not None:
-        given = {**runs.read_settings(settings), **given}
+        kept = runs.read_settings(settings)
+        if given.keys() & begin.keys():
+            kept = {name: value for name, value in kept.items() if name not in begin}
+        given = {**kept, **given}
     chosen = runs.settings_from(given)
     with processes.joined():
         console.train(runs.start(*chosen, output), as_json)

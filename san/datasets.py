@@ -9,6 +9,7 @@ import csv
 import functools
 import gzip
 import hashlib
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -116,6 +117,7 @@ def load_splits(
     window: int | None = None,
     windows: int | None = None,
     start: int | None = None,
+    start_seconds: float | None = None,
     protocol: str = "corrected",
     seed: int = 0,
     data_dir: str | Path | None = None,
@@ -140,6 +142,8 @@ def load_splits(
         PhysioNet only: the sample of the record at which the first window begins; 0 where it is
         not given, and for the paper's windows of the bundled record a stretch with a calm
         baseline.
+    start_seconds : float, optional
+        PhysioNet only: the same as `start`, in seconds; not together with it.
     protocol : {"corrected", "published"}
         UCI-epilepsy only: "published" splits by row and scales by the extremes of all rows;
         "corrected" keeps windows of one recording on one side and scales by those of the training
@@ -177,9 +181,18 @@ def load_splits(
     places = fetch.folders(data_dir)
     if manifest["kind"] == "physionet":
         return _load_windows(
-            name, manifest, record or BUNDLED, channel, window, windows, start, places
+            name,
+            manifest,
+            record or BUNDLED,
+            channel,
+            window,
+            windows,
+            start,
+            start_seconds,
+            places,
         )
-    options = dict(record=record, channel=channel, window=window, windows=windows, start=start)
+    options: dict[str, Any] = dict(record=record, channel=channel, window=window, windows=windows)
+    options |= dict(start=start, start_seconds=start_seconds)
     for option, value in options.items():
         if value is not None:
             raise ValueError(f"{option} is an option of physionet, {name} has none")
@@ -207,14 +220,22 @@ def _load_windows(
     window: int | None,
     windows: int | None,
     start: int | None,
+    start_seconds: float | None,
     places: list[Path],
 ) -> Splits:
     """The windows of a PhysioNet record; the paper's where nothing else is given."""
     paper = manifest["windows"]
-    if start is None:
+    if start_seconds is not None:
+        if start is not None:
+            raise ValueError("give start or start_seconds, not both")
+        if not 0 <= start_seconds < math.inf:
+            raise ValueError(f"start_seconds must be 0 or above and finite, got {start_seconds}")
+    recording, label = physionet.find_recording(manifest, record, _manifests() / "sample", places)
+    if start_seconds is not None:
+        start = signals.sample_at(start_seconds, recording.fs)
+    elif start is None:
         calm = record == BUNDLED and window is None and windows is None
         start = manifest["bundled"]["start"] if calm else 0
-    recording, label = physionet.find_recording(manifest, record, _manifests() / "sample", places)
     _, entry = physionet.find_database(manifest, record)
     number = entry["channel"] if channel is None else channel
     parts = physionet.cut_windows(

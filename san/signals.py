@@ -1,5 +1,6 @@
 """What a recording is in memory, and how one on disk becomes it, checked against its header."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,43 @@ def groups_of(rates: Sequence[int]) -> list[list[int]]:
     """
     found = {rate: [c for c, each in enumerate(rates) if each == rate] for rate in rates}
     return sorted(found.values(), key=lambda group: -len(group) * rates[group[0]])
+
+
+def sample_at(
+    seconds: float, fs: float | None, name: str = "start", instead: str = "start_sample"
+) -> int:
+    """Return the sample that is nearest to a time.
+
+    Parameters
+    ----------
+    seconds : float
+        The time. Halves are rounded to the even sample.
+    fs : float or None
+        Sampling rate in Hz; None where it is not known.
+    name, instead : str
+        What an error calls the time, and the option that takes a sample instead.
+
+    Raises
+    ------
+    ValueError
+        If the time is not finite, or no sampling rate is known.
+
+    Examples
+    --------
+    >>> sample_at(2.5, 360.0)
+    900
+    >>> sample_at(2.5, None)
+    Traceback (most recent call last):
+    ...
+    ValueError: start is in seconds, and no sampling rate is known: give start_sample instead
+    """
+    if not math.isfinite(seconds):
+        raise ValueError(f"{name} must be a finite number of seconds, got {seconds}")
+    if fs is None:
+        raise ValueError(
+            f"{name} is in seconds, and no sampling rate is known: give {instead} instead"
+        )
+    return round(seconds * fs)
 
 
 def read_wfdb(record: str | Path) -> Recording:

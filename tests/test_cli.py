@@ -51,6 +51,32 @@ def test_settings_come_from_a_file_and_options_come_first(san, tmp_path):
     assert 'activation = "relu"' in written and "seed = 5" in written
 
 
+@pytest.mark.parametrize(
+    ("options", "written", "said"),
+    [
+        (
+            ["--start", "2.5"],
+            "start_seconds = 2.5",
+            "san: --start is in seconds now; --start-sample",
+        ),
+        (["--start-sample", "900"], "start = 900", ""),
+        ([], "start = 720", ""),
+    ],
+    ids=["seconds", "samples", "of the file"],
+)
+def test_the_first_window(options, written, said, san, tmp_path):
+    (tmp_path / "my.toml").write_text("start = 720\nepochs = 1\nkernel_sizes = [9]\n")
+    code, _, err = san("train", "--settings", "my.toml", *options, "--output", "here")
+    assert code == 0 and err.startswith(said) and (said or not err)
+    lines = (tmp_path / "here" / "settings.toml").read_text().splitlines()
+    assert [line for line in lines if line.startswith("start")] == [written]
+
+
+def test_a_time_and_a_sample_are_refused(san):
+    code, _, err = san("train", "--start", "1", "--start-sample", "360")
+    assert code == 2 and "give --start or --start-sample, not both" in err
+
+
 def test_resume_takes_no_other_settings(san):
     assert san("train", *QUICK, "--output", "here")[0] == 0
     code, out, _ = san("train", "--resume", "here")
@@ -88,7 +114,7 @@ def test_help_and_version(san):
         ("train --kernel-sizes 5000", "kernel size must be between 1 and"),
         ("train --kernel-sizes abc", "got 'abc'"),
         ("train --window 200000", "do not fit"),
-        ("train --start 107000", "do not fit"),
+        ("train --start-sample 107000", "do not fit"),
         ("train --channel 3", "channel must be between 0 and 0"),
         ("train --data-dir /no/such/folder", "/no/such/folder is not there"),
         ("train --settings missing.toml", "missing.toml"),
@@ -211,5 +237,5 @@ def test_a_gap_is_one_line(san, tmp_path, monkeypatch):
     recording = signals.Recording(data, 360.0, ("mV",), ("a",))
     monkeypatch.setattr(signals, "read_wfdb", lambda path: recording)
     assert datasets.BUNDLED == "bundled"
-    code, _, err = san("train", "--start", "0")
+    code, _, err = san("train", "--start-sample", "0")
     assert code == 2 and "has a gap between samples 0 and 1000" in err

@@ -43,8 +43,38 @@ def test_there_and_back(name, target, san, tmp_path):
 
 def test_a_part_is_decoded(san):
     san("compress", "x.npy", "z.san", "--lossless", "--fs", 100, "--chunk-seconds", 2)
-    assert san("decompress", "z.san", "part.npy", "--start", 150, "--stop", -200)[0] == 0
-    assert np.array_equal(np.load("part.npy"), X[150:-200])
+    code, _, err = san("decompress", "z.san", "a.npy", "--start-sample", 150, "--stop-sample", -200)
+    assert code == 0 and err == ""
+    assert np.array_equal(np.load("a.npy"), X[150:-200])
+    code, _, err = san("decompress", "z.san", "b.npy", "--start", 1.5, "--stop", -2)
+    assert code == 0 and np.array_equal(np.load("b.npy"), X[150:-200])
+    assert err == (
+        "san: --start and --stop are in seconds now; --start-sample and --stop-sample are in "
+        "samples\n"
+    )
+    code, _, err = san("decompress", "z.san", "c.npy", "--stop", 2.506)
+    assert code == 0 and np.array_equal(np.load("c.npy"), X[:251])
+    assert err == "san: --stop is in seconds now; --stop-sample is in samples\n"
+    assert san("decompress", "z.san", "d.npy", "--start", -100)[0] == 0
+    assert np.array_equal(np.load("d.npy"), X)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            ["--start", 1],
+            "--start is in seconds, and no sampling rate is known: give --start-sample",
+        ),
+        (["--stop", 1], "--stop is in seconds, and no sampling rate is known: give --stop-sample"),
+        (["--start", "nan"], "--start must be a finite number of seconds, got nan"),
+        (["--stop", 1, "--stop-sample", 1], "give --stop or --stop-sample, not both"),
+    ],
+)
+def test_a_part_that_cannot_be_found(options, words, san):
+    san("compress", "x.npy", "z.san", "--lossless")
+    code, _, err = san("decompress", "z.san", "part.npy", *options)
+    assert code == 2 and words in err and not Path("part.npy").exists()
 
 
 def test_options_reach_the_encoder(san):

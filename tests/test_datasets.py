@@ -123,6 +123,9 @@ def test_constant_windows_become_zeros():
         (dict(window=1), "window must be at least 2, got 1"),
         (dict(windows=5), "windows must be at least 6, got 5"),
         (dict(start=-1), "start must be at least 0, got -1"),
+        (dict(start_seconds=-0.5), "start_seconds must be 0 or above and finite, got -0.5"),
+        (dict(start_seconds=float("nan")), "start_seconds must be 0 or above and finite, got nan"),
+        (dict(start=5, start_seconds=5.0), "give start or start_seconds, not both"),
         (dict(windows=109), "109 windows of 1000 samples from sample 0 on do not fit bundled"),
         (dict(protocol="best"), "protocol must be one of"),
     ],
@@ -131,6 +134,13 @@ def test_constant_windows_become_zeros():
 def test_wrong_use(options, words):
     with pytest.raises(ValueError, match=words):
         datasets.load("physionet", **options)
+
+
+def test_the_first_window_begins_at_a_time():
+    at_a_time = datasets.load("physionet", start_seconds=2.5)
+    assert np.array_equal(at_a_time.x, datasets.load("physionet", start=900).x)
+    with pytest.raises(ValueError, match="start_seconds is an option of physionet, mnist has none"):
+        datasets.load("mnist", start_seconds=2.5)
 
 
 def test_unknown_names():

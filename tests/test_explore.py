@@ -431,6 +431,12 @@ def test_the_command_writes_one_file(san, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["e.html"]
 
 
+def test_an_excerpt_begins_at_a_time_or_at_a_sample():
+    by_time, by_sample = excerpt(None, start=2.5, seconds=1.0), excerpt(None, start_sample=900)
+    assert by_time.start == by_sample.start == 900
+    assert (len(by_time.x), len(by_sample.x)) == (360, 3000)
+
+
 def test_a_model_is_what_the_page_begins_with(san, tmp_path, browser):
     model = SAN(1, [7, 9], "extrema_pool", [8, 8], decoder="paper", seed=3)
     (tmp_path / "run").mkdir()
@@ -451,9 +457,14 @@ def test_a_model_is_what_the_page_begins_with(san, tmp_path, browser):
     [
         ("none.npy", "none.npy is not there"),
         ("x.npy --channel 2", "channel must be from 0 to 1, got 2"),
-        ("x.npy --seconds 1", "seconds needs a sampling rate"),
+        ("x.npy --seconds 1", "no sampling rate is known: give samples instead"),
+        (
+            "x.npy --start 1",
+            "start is in seconds, and no sampling rate is known: give start_sample",
+        ),
+        ("x.npy --fs 10 --start 1 --start-sample 5", "give start or start_sample, not both"),
         ("x.npy --fs 10 --seconds 1 --samples 5", "give seconds or samples, not both"),
-        ("x.npy --start 900", "start must lie in the 400 recorded, got 900"),
+        ("x.npy --start-sample 900", "must begin within the 400 samples, got sample 900"),
         ("x.npy --samples 1", "an excerpt has 2 to 20000 samples, got 1"),
         ("x.npy --kernel-size 401", "a kernel must have 1 to 400 samples here, got 401"),
         ("x.npy --kernels 7", "the page has 1 to 6 kernels, got 7"),

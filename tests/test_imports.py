@@ -92,7 +92,7 @@ ORDER = {
     "data": "physionet images epilepsy fetch",
     "paper": "output figures tables experiments classifiers",
     "pages": "explore reports run signals stream page",
-    "command": "archive pages codec console progress",
+    "command": "archive pages codec console parts progress",
 }
 # What must not be known, although it is below.
 WALLS = {

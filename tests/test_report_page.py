@@ -154,6 +154,8 @@ def test_a_long_stream_has_minima_and_maxima(x, stream, monkeypatch):
     content = report_stream.describe_stream(stream, start=5.0, seconds=2.0)
     (view,) = content["views"]
     assert view["start"] == 1800 and len(unpacked(view["decoded"])) == 720
+    by_sample = report_stream.describe_stream(stream, start_sample=1800, samples=720)
+    assert by_sample["views"] == [view]
     size = view["envelope"]["size"]
     y = san.decompress(stream.read_bytes()).astype(np.float32)
     bins = [y[t : t + size] for t in range(0, len(y), size)]
@@ -467,8 +469,16 @@ def test_every_record_of_a_collection(command, recordings, tmp_path, browser):
         ("x.npy", "no SAN stream"),
         (".", "it is no run folder"),
         ("z.san --channel 1", "channel must be from 0 to 0, got 1"),
-        ("z.san --start 5000", "start must lie within the 900 of the stream, got 5000"),
-        ("z.san --seconds 0", "at least one, got 0"),
+        ("z.san --start-sample 5000", "within the 900 samples of the stream, got sample 5000"),
+        (
+            "z.san --start 5",
+            "start is in seconds, and no sampling rate is known: give start_sample",
+        ),
+        ("z.san --start 5 --start-sample 5", "give start or start_sample, not both"),
+        ("z.san --seconds 5", "seconds is in seconds, and no sampling rate is known: give samples"),
+        ("z.san --seconds 5 --samples 5", "give seconds or samples, not both"),
+        ("z.san --samples 0", "at least one, got 0"),
+        (". --start-sample 1", ". is a run folder, and --start-sample is for streams"),
         ("z.san --original x.npy", "x.npy has shape (5,), z.san has (900,)"),
         ("z.san --data-dir .", "z.san is no run folder, and --data-dir"),
         (". --channel 0", ". is a run folder, and --channel is for streams"),

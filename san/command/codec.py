@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO
 import typer
 
 from san.codec.target import Target
-from san.command import progress
+from san.command import parts, progress
 
 if TYPE_CHECKING:
     from san.codec.comparison import Comparison
@@ -46,7 +46,11 @@ PHYSICAL = "Code a WFDB record or EDF in physical units, as floats, without its 
 NO_ANNOTATIONS = "Leave the annotation files of a WFDB record out."
 FORCE = "Replace OUT if it is there."
 NEEDED = "The dictionary that a stream only names: its file, a run folder, or a model."
-START, STOP = "First sample to decode. Default: 0.", "First sample not to. Default: the end."
+START = """Where the decoded part begins, in seconds. Default: 0. A negative time counts from the
+end."""
+STOP = "Where the decoded part ends, in seconds. Default: the end."
+START_SAMPLE = "Where the decoded part begins, in samples."
+STOP_SAMPLE = "Where the decoded part ends, in samples."
 JSON = "Print JSON."
 
 STANDARD = Path("-")  # standard input or output
@@ -127,8 +131,10 @@ def compress(
 def decompress(
     source: Annotated[Path, typer.Argument(metavar="IN", help=STREAM)],
     out: Annotated[Path, typer.Argument(metavar="OUT", help=BACK)],
-    start: Annotated[int | None, typer.Option(help=START, show_default=False)] = None,
-    stop: Annotated[int | None, typer.Option(help=STOP, show_default=False)] = None,
+    start: Annotated[float | None, typer.Option(help=START, show_default=False)] = None,
+    stop: Annotated[float | None, typer.Option(help=STOP, show_default=False)] = None,
+    start_sample: Annotated[int | None, typer.Option(help=START_SAMPLE, show_default=False)] = None,
+    stop_sample: Annotated[int | None, typer.Option(help=STOP_SAMPLE, show_default=False)] = None,
     dictionary: Annotated[
         Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
     ] = None,
@@ -136,6 +142,7 @@ def decompress(
     as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
 ) -> None:
     """Decode a stream, or some of its samples."""
+    parts.say_unit(start=start, stop=stop)
     if out != STANDARD and out.suffix.lower() not in ENDINGS:
         raise ValueError(f"{out} must end with .npy, .csv, .edf or .bdf, or name a WFDB record")
     if out != STANDARD:
@@ -145,24 +152,28 @@ def decompress(
 
     with _opened(source) as file:
         decoder = Decoder(file, dictionary=dictionary)
-        info, whole = decoder.info, start is None and stop is None
+        info = decoder.info
+        first = parts.sample_of("--start", start, start_sample, info)
+        last = parts.sample_of("--stop", stop, stop_sample, info)
+        whole = first is None and last is None
         if not whole and out.suffix not in (".npy", ".csv") and out != STANDARD:
             raise ValueError(f"{out} must end with .npy or .csv: it holds a part")
         with progress.shares(f"decompressing {source.name}", math.prod(info.shape)) as report:
             if whole:
                 array = streams.write_file(decoder, out, report)
             else:
-                x = decoder.read(start, stop, report)
+                x = decoder.read(first, last, report)
                 array = arrays.Array(x, info.fs, info.units, info.names)
                 arrays.write(out, array)
-    parts = (array, *array.others)
+    arrays_of_rates = (array, *array.others)
     if as_json:
         facts = [
-            {"shape": part.x.shape, "dtype": part.x.dtype.name, "fs": part.fs} for part in parts
+            {"shape": part.x.shape, "dtype": part.x.dtype.name, "fs": part.fs}
+            for part in arrays_of_rates
         ]
         print(json.dumps({"file": str(out), "parts": facts}, indent=2), file=_said(out))
         return
-    for part in parts:
+    for part in arrays_of_rates:
         print(f"{out}: {_shape(part.x.shape)} samples, {part.x.dtype}", file=_said(out))
 
 

@@ -13,9 +13,9 @@ SIGNAL = """A WFDB record, .edf, .bdf, .npy or .csv. Default: the bundled record
 OUTPUT = "File to write: NAME.html."
 FORCE = "Replace the file if it is there."
 CHANNEL = "Channel, from 0. Default: 0."
-START = """Where the excerpt begins, in seconds (samples where no rate is known). Default: 0, of the
-bundled recording 260."""
-SECONDS = "Length of the excerpt. Default: 3000 samples."
+START = "Where the excerpt begins, in seconds. Default: 0, of the bundled recording 260."
+START_SAMPLE = "Where the excerpt begins, in samples."
+SECONDS = "Length of the excerpt, in seconds. Default: 3000 samples."
 SAMPLES = "Length of the excerpt, in samples."
 FS = "Sampling rate, where the file does not say."
 MODEL = "Run folder of `san train`, or its model: kernels and activation to begin with."
@@ -24,8 +24,10 @@ KERNELS = "How many of them, up to 6. Default: 2."
 SOURCE = "A stream that `san compress` wrote, or a run folder of `san train`."
 ORIGINAL = "What the stream was made of, to compare: shows errors, and what others would cost."
 ONLY = "Only this channel, from 0. Default: the first 8."
-DETAIL = "Where samples are shown one by one, in seconds. Default: 0."
-LENGTH = "How long they are. Default: 300,000 values."
+DETAIL = "Where the part that is shown sample by sample begins, in seconds. Default: 0."
+DETAIL_SAMPLE = "Where this part begins, in samples."
+LENGTH = "Length of this part, in seconds. Default: 300,000 values."
+LENGTH_SAMPLES = "Length of this part, in samples."
 NO_CURVE = "Do not compress the original at other errors, which takes most of the time."
 DATA_DIR = "Searched for a run's data first."
 
@@ -45,6 +47,7 @@ def explore(
     ),
     channel: Annotated[int, typer.Option(help=CHANNEL, show_default=False)] = 0,
     start: Annotated[float | None, typer.Option(help=START, show_default=False)] = None,
+    start_sample: Annotated[int | None, typer.Option(help=START_SAMPLE, show_default=False)] = None,
     seconds: Annotated[float | None, typer.Option(help=SECONDS, show_default=False)] = None,
     samples: Annotated[int | None, typer.Option(help=SAMPLES, show_default=False)] = None,
     fs: Annotated[float | None, typer.Option(help=FS, metavar="HZ", show_default=False)] = None,
@@ -69,7 +72,7 @@ def explore(
         raise ValueError("--model has kernels of its own: give no --kernel-size, no --kernels")
     from san.pages.explore import KERNEL_SIZE, excerpt, explore_page
 
-    part = excerpt(signal, channel, start, seconds, samples, fs)
+    part = excerpt(signal, channel, start, seconds, samples, fs, start_sample)
     size = min(KERNEL_SIZE, len(part.x)) if kernel_size is None else kernel_size
     _write(output, explore_page(part, model, size, 2 if kernels is None else kernels), as_json)
 
@@ -84,7 +87,11 @@ def report(
     ] = None,
     channel: Annotated[int | None, typer.Option(help=ONLY, show_default=False)] = None,
     start: Annotated[float | None, typer.Option(help=DETAIL, show_default=False)] = None,
+    start_sample: Annotated[
+        int | None, typer.Option(help=DETAIL_SAMPLE, show_default=False)
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help=LENGTH, show_default=False)] = None,
+    samples: Annotated[int | None, typer.Option(help=LENGTH_SAMPLES, show_default=False)] = None,
     no_curve: Annotated[
         bool, typer.Option("--no-curve", help=NO_CURVE, show_default=False)
     ] = False,
@@ -108,13 +115,17 @@ def report(
         "original": original,
         "channel": channel,
         "start": start,
+        "start_sample": start_sample,
         "seconds": seconds,
+        "samples": samples,
         "dictionary": dictionary,
     }
     if source.is_dir():
         for name, value in {**options, "no-curve": no_curve or None}.items():
             if value is not None:
-                raise ValueError(f"{source} is a run folder, and --{name} is for streams")
+                raise ValueError(
+                    f"{source} is a run folder, and --{name.replace('_', '-')} is for streams"
+                )
     elif data_dir is not None:
         raise ValueError(f"{source} is no run folder, and --data-dir is for those")
     with progress.shares(f"reporting on {source.name}") as told:

@@ -8,6 +8,7 @@ import numpy as np
 
 from san.files import arrays
 from san.pages import page
+from san.signals import sample_at
 
 SAMPLES = 3000  # of the excerpt, unless told otherwise
 KERNEL_SIZE = 150
@@ -40,6 +41,7 @@ def excerpt(
     seconds: float | None = None,
     samples: int | None = None,
     fs: float | None = None,
+    start_sample: int | None = None,
 ) -> Excerpt:
     """Take a part of one channel of a recording and standardise it, as `san train` does.
 
@@ -50,13 +52,14 @@ def excerpt(
     channel : int
         From 0.
     start : float, optional
-        Where it begins: seconds, or samples where no rate is known. Default: 0, of the
-        bundled recording 260 s.
+        Where it begins, in seconds. Default: 0, of the bundled recording 260.
     seconds, samples : float, int, optional
         How long it is, 3000 samples unless one of them is given. What is beyond the end is left
         out.
     fs : float, optional
         Sampling rate in Hz where the file does not say.
+    start_sample : int, optional
+        Where it begins, in samples. Not together with `start`.
 
     Returns
     -------
@@ -75,8 +78,10 @@ def excerpt(
     >>> part.x.shape, part.fs, part.start, part.units
     ((720,), 360.0, 3600, 'mV')
     """
-    if start is None:
-        start = 0.0 if path is not None else BUNDLED_START
+    if start is not None and start_sample is not None:
+        raise ValueError("give start or start_sample, not both")
+    if start is None and start_sample is None and path is None:
+        start = BUNDLED_START
     array = _read(path, fs)
     columns = array.x[:, None] if array.x.ndim == 1 else array.x
     if columns.ndim != 2 or columns.dtype.kind not in "iuf":
@@ -85,13 +90,14 @@ def excerpt(
         raise ValueError(f"channel must be from 0 to {columns.shape[1] - 1}, got {channel}")
     if seconds is not None and samples is not None:
         raise ValueError("give seconds or samples, not both")
-    if seconds is not None and array.fs is None:
-        raise ValueError("seconds needs a sampling rate: give fs, or samples instead")
-    rate = array.fs or 1.0
-    first = round(start * rate)
-    count = round(seconds * rate) if seconds is not None else samples or SAMPLES
+    first = start_sample or 0 if start is None else sample_at(start, array.fs)
     if not 0 <= first < len(columns):
-        raise ValueError(f"start must lie in the {len(columns) / rate:g} recorded, got {start:g}")
+        raise ValueError(
+            f"the excerpt must begin within the {len(columns)} samples, got sample {first}"
+        )
+    if seconds is not None:
+        samples = sample_at(seconds, array.fs, "seconds", "samples")
+    count = SAMPLES if samples is None else samples
     if not 2 <= count <= MOST_SAMPLES:
         raise ValueError(f"an excerpt has 2 to {MOST_SAMPLES} samples, got {count}")
     part = np.asarray(columns[first : first + count, channel], np.float64)

@@ -14,6 +14,7 @@ from san.codec.info import Info
 from san.codec.modes.dictionary import middle_of
 from san.files import streams
 from san.pages import page
+from san.signals import sample_at
 
 MOST_VALUES = 300_000  # that are shown sample by sample; around them, minima and maxima
 MOST_BINS = 20_000  # of minima and maxima of a channel
@@ -40,11 +41,13 @@ def describe_stream(
     path: Path,
     original: Path | None = None,
     channel: int | None = None,
-    start: float = 0.0,
+    start: float | None = None,
     seconds: float | None = None,
     curve: bool = True,
     dictionary: Path | None = None,
     progress: Progress | None = None,
+    start_sample: int | None = None,
+    samples: int | None = None,
 ) -> dict[str, Any]:
     """Gather what the page of a stream shows.
 
@@ -57,14 +60,16 @@ def describe_stream(
     channel : int, optional
         The only channel to show, from 0. Default: the first 8.
     start, seconds : float, optional
-        The part that is shown sample by sample, in seconds (samples where no rate is known).
-        Default: from the beginning, 300,000 values.
+        Where the part begins that is shown sample by sample, and its length, both in seconds.
+        Default: the first 300,000 values.
     curve : bool
         Whether the original is compressed at several errors.
     dictionary : Path, optional
         Needed where the stream only names one, as for `san.decompress`.
     progress : callable, optional
         Told what is done, and the share of it, 0 ... 1.
+    start_sample, samples : int, optional
+        The same as `start` and `seconds`, in samples.
 
     Returns
     -------
@@ -82,7 +87,8 @@ def describe_stream(
     with open(path, "rb") as file:
         decoder = Decoder(file, dictionary=dictionary)
         info = decoder.info
-        shown = _part(info, channel, start, seconds, 2 if original is not None else 1)
+        span = _span(info, start, start_sample, seconds, samples)
+        shown = _part(info, channel, *span, of=2 if original is not None else 1)
         x = None if original is None else _original(original, path, decoder)
         y = _decoded(decoder, info, progress)
         events = decoder.events()
@@ -111,18 +117,36 @@ def describe_stream(
     return content
 
 
-def _part(info: Info, channel: int | None, start: float, seconds: float | None, of: int) -> Part:
+def _span(
+    info: Info,
+    start: float | None,
+    start_sample: int | None,
+    seconds: float | None,
+    samples: int | None,
+) -> tuple[int, int | None]:
+    """The first sample of the part, and how many there are, where that was given."""
+    if start is not None and start_sample is not None:
+        raise ValueError("give start or start_sample, not both")
+    if seconds is not None and samples is not None:
+        raise ValueError("give seconds or samples, not both")
+    first = start_sample or 0 if start is None else sample_at(start, info.fs)
+    count = samples if seconds is None else sample_at(seconds, info.fs, "seconds", "samples")
+    return first, count
+
+
+def _part(info: Info, channel: int | None, first: int, count: int | None, of: int) -> Part:
     """The channels, and the samples that are shown one by one."""
     number = info.shape[1] if len(info.shape) > 1 else 1
     if channel is not None and not 0 <= channel < number:
         raise ValueError(f"channel must be from 0 to {number - 1}, got {channel}")
     channels = range(min(number, MOST_CHANNELS)) if channel is None else [channel]
-    first = round(start * (info.fs or 1.0))
     if not 0 <= first < max(1, info.shape[0]):
-        length = info.shape[0] / (info.fs or 1.0)
-        raise ValueError(f"start must lie within the {length:g} of the stream, got {start:g}")
+        raise ValueError(
+            f"the part must begin within the {info.shape[0]} samples of the stream, got sample "
+            f"{first}"
+        )
     most = MOST_VALUES // (len(channels) * of)
-    count = most if seconds is None else round(seconds * (info.fs or 1.0))
+    count = most if count is None else count
     if not 1 <= count <= most:
         raise ValueError(
             f"at most {most} samples can be shown one by one here, at least one, got {count}"

@@ -50,6 +50,7 @@ class Source:
     window: Annotated[int, Field(ge=2)] | None = None  # samples
     windows: Annotated[int, Field(ge=6)] | None = None
     start: Annotated[int, Field(ge=0)] | None = None  # sample
+    start_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     data_dir: str | None = None
 
 
