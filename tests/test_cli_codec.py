@@ -1,5 +1,6 @@
 """The codec's commands as a user meets them: files in and out, exit codes, one clear line."""
 
+import dataclasses
 import doctest
 import json
 import shutil
@@ -8,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from san.codec.decoder import decompress
+from san.codec import block, encoder
+from san.codec.decoder import Decoder, decompress
 from san.codec.dictionaries import learn_dictionary
 from san.codec.info import inspect
 from san.files import arrays
@@ -131,6 +133,42 @@ def test_tables(san, tmp_path):
     assert san("compress", "n.csv", "n.san", "--lossless")[0] == 0
     assert san("decompress", "n.san", "n2.csv")[0] == 0
     assert (tmp_path / "n2.csv").read_text() == "channel_0\n1.0\n2.0\nnan\n"
+
+
+@pytest.fixture
+def with_sections(monkeypatch):
+    """A function that compresses, with other sections in the footer."""
+
+    def compressed(change):
+        def footer_of(*given):
+            footer = block.footer_of(*given)
+            return dataclasses.replace(footer, sections=change(footer.sections))
+
+        monkeypatch.setattr(encoder, "footer_of", footer_of)
+        return encoder.compress(X, 50, lossless=True)
+
+    return compressed
+
+
+def test_sections_that_this_version_does_not_know_count_as_other(san, with_sections):
+    plain, blob = with_sections(lambda own: own), with_sections(lambda own: (*own[:-1], 0, 2, 3))
+    Path("s.san").write_bytes(blob)
+    sections = json.loads(san("inspect", "s.san", "--json")[1])["sections"]
+    assert sum(sections.values()) == len(blob)
+    assert sections["other"] == 5 and sections["predicted"] == inspect(plain).sections["predicted"]
+    assert san("decompress", "s.san", "s.npy")[0] == 0
+    assert np.array_equal(np.load("s.npy"), X)
+
+
+def test_sections_that_are_too_large_are_told_and_decoded_all_the_same(san, with_sections):
+    blob = with_sections(lambda own: (10**6,))
+    Path("s.san").write_bytes(blob)
+    code, _, error = san("inspect", "s.san")
+    assert code == 2 and "the sections in the footer have 1000000 bytes together, the" in error
+    assert san("decompress", "s.san", "s.npy")[0] == 0
+    assert np.array_equal(np.load("s.npy"), X)
+    sections = Decoder(blob).info.sections
+    assert sum(sections.values()) == len(blob) and sections["other"] > 0
 
 
 def test_inspect_as_json(san):

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 
+import edfio
 import numpy as np
 import pytest
 import torch
@@ -17,6 +18,7 @@ from san.codec.modes import transform
 from san.codec.modes.dictionary import quantize
 from san.codec.modes.events import Events
 from san.codec.modes.payload import payload_events
+from san.files import streams
 from san.networks.san import SAN
 from san.pages import reports
 from san.pages import run as report_run
@@ -165,13 +167,35 @@ def test_a_long_stream_has_minima_and_maxima(x, stream, monkeypatch):
     assert f"of every {size} samples" in dict(content["words"])["What is shown"]
 
 
-def test_units_of_a_converter_become_physical():
-    k = np.arange(900, dtype=np.int16)
-    blob = san.compress(k, 250, lossless=True, units=("200(100)/mV",))
-    info = san.inspect(blob)
-    assert report_stream._units(info, 0) == (100.0, 200.0, "mV")
-    hostile = san.inspect(san.compress(k, lossless=True, units=("1e999(0)/x",)))
-    assert report_stream._units(hostile, 0) == (0.0, 1.0, "1e999(0)/x")
+CONVERTERS = {
+    "200(100)/mV": (100.0, 200.0, "mV"),
+    "10.92(-0.5)/uV": (-0.5, 10.92, "uV"),
+    "1.5e-05(-2e+06)/V/m": (-2e6, 1.5e-5, "V/m"),
+    "1e999(0)/x": (0.0, 1.0, "1e999(0)/x"),
+    "2(-1e999)/x": (0.0, 1.0, "2(-1e999)/x"),
+    "0(3)/x": (0.0, 1.0, "0(3)/x"),
+    "--2(3)/x": (0.0, 1.0, "--2(3)/x"),
+    "mV": (0.0, 1.0, "mV"),
+}
+
+
+@pytest.mark.parametrize("unit", CONVERTERS)
+def test_units_of_a_converter_become_physical(unit):
+    blob = san.compress(np.arange(90, dtype=np.int16), lossless=True, units=(unit,))
+    assert report_stream._units(san.inspect(blob), 0) == CONVERTERS[unit]
+
+
+def test_the_units_of_edf_become_physical(tmp_path):
+    signal = edfio.EdfSignal(
+        np.linspace(-187.5, 187.5, 500), 100, physical_dimension="uV",
+        physical_range=(-187.5, 187.5), digital_range=(-2048, 2047),
+    )  # fmt: skip
+    edfio.Edf([signal]).write(tmp_path / "a.edf")
+    blob = streams.encode_file(tmp_path / "a.edf", lossless=True)
+    baseline, gain, unit = report_stream._units(san.inspect(blob), 0)
+    assert (baseline, gain, unit) == (-0.5, pytest.approx(10.92), "uV")
+    physical = (san.decompress(blob)[:, 0] - baseline) / gain
+    assert np.allclose(physical, edfio.read_edf(tmp_path / "a.edf").signals[0].data, atol=1e-6)
 
 
 def test_the_curve_is_measured(stream, monkeypatch):

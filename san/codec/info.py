@@ -111,11 +111,23 @@ def inspect(blob: StreamLike, *, limits: Limits | None = None) -> Info:
     >>> info.shape, info.dtype, info.fs, info.target, info.largest_error
     ((500, 2), dtype('int16'), 250.0, 'lossless', 0.0)
     """
-    return describe(StreamReader(blob, limits))
+    reader = StreamReader(blob, limits)
+    info = describe(reader)
+    _, first, end, _ = reader.places
+    if reader.footer is not None and sum(reader.footer.sections) > end - first:
+        raise CorruptStream(
+            f"the sections in the footer have {sum(reader.footer.sections)} bytes together, the "
+            f"chunks have {end - first}"
+        )
+    return info
 
 
 def describe(reader: StreamReader) -> Info:
-    """What an open stream states of itself."""
+    """Describe a stream that is open, as `inspect` does.
+
+    Sections inform, and nothing is decoded with them. So sections that this version does not know
+    count as "other", and if they are larger than all chunks, the chunks count as "other".
+    """
     header, footer = reader.header, reader.footer
     if footer is None or reader.chunk_count is None:
         raise ValueError("the source cannot seek: its length is known only after its last chunk")
@@ -124,11 +136,12 @@ def describe(reader: StreamReader) -> Info:
     sections = {"header": begin - len(header.dictionary or b"")}
     sections["dictionary"] = len(header.dictionary or b"")
     sections["attachments"] = first - begin
-    sections |= dict.fromkeys(SECTIONS, 0) | dict(zip(SECTIONS, footer.sections, strict=False))
-    sections["framing"] = end - first - sum(footer.sections)
+    told = footer.sections if sum(footer.sections) <= end - first else ()
+    sections |= dict.fromkeys(SECTIONS, 0) | dict(zip(SECTIONS, told, strict=False))
+    sections["other"] += sum(told[len(SECTIONS) :])
+    sections["framing"] = 0
+    sections["framing" if told == footer.sections else "other"] += end - first - sum(told)
     sections["index"] = total - end
-    if len(footer.sections) > len(SECTIONS) or sections["framing"] < 0:
-        raise CorruptStream("the footer's sections are not those of this version")
     digest = header.dictionary_sha256
     if header.dictionary is not None:
         digest = hashlib.sha256(header.dictionary).digest()

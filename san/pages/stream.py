@@ -23,7 +23,7 @@ MOST_EVENTS = 50_000  # of a channel
 CURVE_PRDNS = (2.0, 4.0, 8.0, 12.0, 16.0)
 CURVE_VALUES = 200_000  # that are compressed for the curve
 SCALE = 1 << 14  # of a dictionary's kernels
-_CONVERTER = re.compile(r"([-+.\deE]+)\((-?\d+)\)/(.*)", re.DOTALL)
+_CONVERTER = re.compile(r"([-+.\deE]+)\(([-+.\deE]+)\)/(.*)", re.DOTALL)  # gain(baseline)/unit
 
 Progress = Callable[[str, float], None]
 
@@ -175,16 +175,16 @@ def _columns(x: np.ndarray) -> np.ndarray:
 
 
 def _units(info: Info, channel: int) -> tuple[float, float, str]:
-    """What makes a channel physical: less this, divided by this; and its unit."""
+    """The baseline, the gain and the unit of a channel: (x - baseline) / gain is physical."""
     unit = info.units[channel] if channel < len(info.units) else ""
     match = _CONVERTER.fullmatch(unit)
-    if match is None:
-        return 0.0, 1.0, unit
     try:
-        gain = float(match[1])
-    except ValueError:
-        gain = 0.0
-    return (float(match[2]), gain, match[3]) if gain and np.isfinite(gain) else (0.0, 1.0, unit)
+        gain, baseline = (float(match[1]), float(match[2])) if match else (0.0, 0.0)
+    except ValueError:  # signs and digits in an order that is no number
+        return 0.0, 1.0, unit
+    if match is None or not gain or not np.isfinite([gain, baseline]).all():
+        return 0.0, 1.0, unit
+    return baseline, gain, match[3]
 
 
 def _name(info: Info, channel: int) -> str:
