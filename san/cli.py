@@ -164,7 +164,7 @@ def train(
         parts.say_unit(start=start)
     packages.need(*packages.OF_NETWORKS)
     from san.command import console
-    from san.training import runs
+    from san.training import run_settings, runs
 
     if resume is not None:
         if settings or output or given.keys() - {"data_dir"}:
@@ -175,11 +175,11 @@ def train(
     if "activation" in given:
         given["activation"] = given["activation"].replace("-", "_")
     if settings is not None:
-        kept = runs.read_settings(settings)
+        kept = run_settings.read_settings(settings)
         if given.keys() & begin.keys():
             kept = {name: value for name, value in kept.items() if name not in begin}
         given = {**kept, **given}
-    chosen = runs.settings_from(given)
+    chosen = run_settings.settings_from(given)
     with processes.joined():
         console.train(runs.start(*chosen, output), as_json)
 

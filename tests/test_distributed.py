@@ -14,7 +14,7 @@ import trained_together
 
 from san import cli
 from san.networks.san import SAN
-from san.training import runs
+from san.training import run_settings, runs
 
 pytestmark = pytest.mark.skipif(
     not (torch.distributed.is_available() and torch.distributed.is_gloo_available()),
@@ -130,7 +130,7 @@ def test_what_one_process_does_alone_is_refused(tmp_path, monkeypatch, capsys):
     for name, value in {**names, "MASTER_PORT": "1"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ValueError, match="--record all trains in one process"):
-        runs.start(*runs.settings_from({"record": "all"}), tmp_path / "all")
+        runs.start(*run_settings.settings_from({"record": "all"}), tmp_path / "all")
     monkeypatch.setattr(sys, "argv", ["san", "reproduce"])
     with pytest.raises(SystemExit, match="2"):
         cli.main()

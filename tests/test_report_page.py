@@ -24,7 +24,7 @@ from san.pages import reports
 from san.pages import run as report_run
 from san.pages import signals as report_signals
 from san.pages import stream as report_stream
-from san.training import runs
+from san.training import run_settings, runs
 
 HOSTILE = "</script><b id=bad>&\u2028"
 
@@ -57,7 +57,7 @@ def run(tmp_path_factory):
     """A finished run of three kernel sizes."""
     folder = tmp_path_factory.mktemp("run") / "sweep"
     given = {"kernel_sizes": [20, 31, 45], "kernels": 2, "epochs": 4}
-    runs.finish(runs.start(*runs.settings_from(given), folder))
+    runs.finish(runs.start(*run_settings.settings_from(given), folder))
     return folder
 
 
@@ -254,7 +254,7 @@ def test_a_run_without_its_data_shows_its_figure(run, tmp_path, opened):
 
 def test_a_run_that_has_begun(tmp_path, opened):
     given = {"kernel_sizes": [20], "epochs": 2}
-    runs.start(*runs.settings_from(given), tmp_path / "run")
+    runs.start(*run_settings.settings_from(given), tmp_path / "run")
     content = report_run.describe_run(tmp_path / "run")
     assert "not finished" in content["summary"][0]
     check_page(opened(content))

@@ -18,7 +18,7 @@ from PIL import Image
 from san import datasets
 from san.data import fetch
 from san.networks.san import SAN
-from san.training import runs
+from san.training import run_settings, runs
 
 SAN_COMMAND = [sys.executable, "-c", "from san.cli import main; main()"]
 QUICK = {"kernel_sizes": "40,60", "epochs": 2, "kernels": 1}
@@ -30,8 +30,8 @@ def in_an_empty_folder(tmp_path, monkeypatch):
 
 
 def finished(given, folder=None):
-    run = runs.start(*runs.settings_from({**QUICK, **given}), folder)
-    return run, runs.finish(run)
+    run = runs.start(*run_settings.settings_from({**QUICK, **given}), folder)
+    return run, runs.finish(run).result
 
 
 def test_a_run_folder_holds_everything(tmp_path):
@@ -101,8 +101,8 @@ def test_a_folder_that_is_not_empty_is_left_alone(tmp_path):
 
 def test_a_runs_settings_make_the_same_run(tmp_path):
     one, _ = finished({"seed": 5}, tmp_path / "one")
-    given = runs.read_settings(tmp_path / "one" / "settings.toml")
-    two = runs.start(*runs.settings_from(given), tmp_path / "two")
+    given = run_settings.read_settings(tmp_path / "one" / "settings.toml")
+    two = runs.start(*run_settings.settings_from(given), tmp_path / "two")
     runs.finish(two)
     assert content(tmp_path / "one") == content(tmp_path / "two")
     assert two.settings == one.settings
@@ -118,7 +118,7 @@ def content(folder):
 
 def test_resume_continues_after_the_last_epoch(tmp_path):
     whole, _ = finished({"epochs": 4}, tmp_path / "whole")
-    run = runs.start(*runs.settings_from({**QUICK, "epochs": 4}), tmp_path / "part")
+    run = runs.start(*run_settings.settings_from({**QUICK, "epochs": 4}), tmp_path / "part")
 
     def stop(rows):
         if rows[0].epoch == 2:
@@ -225,7 +225,7 @@ def two_records(recordings, monkeypatch):
 
 def test_a_run_of_every_record_skips_what_is_not_here(two_records, tmp_path):
     given = {**QUICK, "record": "all", "data_dir": str(two_records), "kernel_sizes": "74"}
-    collection = runs.start(*runs.settings_from(given), tmp_path / "all")
+    collection = runs.start(*run_settings.settings_from(given), tmp_path / "all")
     members = dict(collection.members())
     assert members["slpdb"] is None
     runs.finish(members["mitdb"])
@@ -249,24 +249,24 @@ def test_a_run_of_every_record_skips_what_is_not_here(two_records, tmp_path):
 )
 def test_wrong_settings_are_named_in_one_line(given, words):
     with pytest.raises(ValueError, match=words) as caught:
-        runs.settings_from(given)
+        run_settings.settings_from(given)
     assert "\n" not in str(caught.value)
 
 
 def test_protocols_set_every_choice():
-    _, corrected = runs.settings_from({"record": "mitdb/100"})
+    _, corrected = run_settings.settings_from({"record": "mitdb/100"})
     assert (corrected.init, corrected.decoder, corrected.counted_weights) == (
         "data",
         "adjoint",
         "all",
     )
-    _, published = runs.settings_from({"record": "mitdb/100", "protocol": "published"})
+    _, published = run_settings.settings_from({"record": "mitdb/100", "protocol": "published"})
     assert (published.init, published.decoder) == ("normal", "paper")
     assert published.kernel_sizes == tuple(range(1, 250))
     assert (published.kernels, published.epochs, published.batch_size) == (1, 30, 2)
-    _, images = runs.settings_from({"dataset": "mnist", "protocol": "published"})
+    _, images = run_settings.settings_from({"dataset": "mnist", "protocol": "published"})
     assert (images.kernels, images.epochs, images.batch_size) == (2, 5, 64)
     assert (images.kernel_sizes, images.border_tolerance) == ((1, 2, 3, 4, 5, 6), 2)
     assert images.counted_weights == "published"
-    _, mixed = runs.settings_from({"protocol": "published", "init": "data"})
+    _, mixed = run_settings.settings_from({"protocol": "published", "init": "data"})
     assert (mixed.init, mixed.decoder) == ("data", "paper")

@@ -19,15 +19,16 @@ from san.paper import output
 from san.paper.experiments import Unit
 from san.paper.experiments import run as run_units
 from san.training import processes, runs
-from san.training.train import Result, Row
+from san.training.outcomes import Outcome
+from san.training.train import Row
 
 
 def train(run: runs.Run | runs.Collection, as_json: bool = False) -> None:
     """Finish a run, or each run of a collection, and show its result."""
     if isinstance(run, runs.Run):
-        result = _finish(run)
+        outcome = _finish(run)
         if processes.is_first():
-            show_result(run, result, as_json)
+            show_outcome(run.folder, outcome, as_json)
         return
     rows: list[tuple[str, ...]] = []
     results, missing = [], []
@@ -35,9 +36,9 @@ def train(run: runs.Run | runs.Collection, as_json: bool = False) -> None:
         if member is None:
             missing.append(database)
         else:
-            result = _finish(member)
-            rows += _table_rows(member, result)
-            results.append(_facts(member, result))
+            outcome = _finish(member)
+            rows += _table_rows(outcome)
+            results.append(_facts(member.folder, outcome))
     if as_json:
         print(json.dumps({"results": results, "missing": missing}, indent=2))
     elif rows:
@@ -95,13 +96,13 @@ def reproduce(
     print(f"{len(results)} results; tables.md, tables.tex, rows.csv.gz and figures are in {folder}")
 
 
-def show_result(run: runs.Run, result: Result, as_json: bool = False) -> None:
+def show_outcome(folder: Path, outcome: Outcome, as_json: bool = False) -> None:
     """Print the chosen model's test scores beside the published ones, and where its files are."""
     if as_json:
-        print(json.dumps(_facts(run, result), indent=2))
+        print(json.dumps(_facts(folder, outcome), indent=2))
         return
-    _print_table(_table_rows(run, result))
-    print(f"model, metrics and figures are in {run.folder}")
+    _print_table(_table_rows(outcome))
+    print(f"model, metrics and figures are in {folder}")
 
 
 def show_datasets(entries: Sequence[datasets.Entry], as_json: bool = False) -> None:
@@ -117,7 +118,7 @@ def show_datasets(entries: Sequence[datasets.Entry], as_json: bool = False) -> N
         print("  ".join([*cells, line[3]]))
 
 
-def _finish(run: runs.Run) -> Result:
+def _finish(run: runs.Run) -> Outcome:
     """Finish a run under a progress bar that shows the last loss and the best φ."""
     settings, training = run.settings, run.training
     bar = progress.bar(
@@ -160,23 +161,20 @@ def _best_phi(history: Sequence[Row]) -> str:
     return f"{min(row.phi for row in history):.3f}" if history else "-"
 
 
-def _facts(run: runs.Run, result: Result) -> dict[str, Any]:
+def _facts(folder: Path, outcome: Outcome) -> dict[str, Any]:
     """What a run came to, as JSON holds it."""
-    name = run.splits.test.name
     return {
-        "name": name,
-        "folder": str(run.folder),
-        "epoch": result.epoch,
-        **runs.test_scores(result),
-        "published": list(datasets.published_results(name, run.settings.activation)),
+        "name": outcome.test.name,
+        "folder": str(folder),
+        "epoch": outcome.result.epoch,
+        **outcome.scores,
+        "published": outcome.published,
     }
 
 
-def _table_rows(run: runs.Run, result: Result) -> list[tuple[str, ...]]:
-    name = run.splits.test.name
-    published = datasets.published_results(name, run.settings.activation)
-    scores = runs.test_scores(result)
-    return report.result_rows(name.removeprefix("physionet "), scores, published)
+def _table_rows(outcome: Outcome) -> list[tuple[str, ...]]:
+    name = outcome.test.name.removeprefix("physionet ")
+    return report.result_rows(name, outcome.scores, outcome.published)
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from san import report
 from san.networks.san import SAN
 from san.pages.signals import kernels_of, show_test
-from san.training import runs
+from san.training import run_settings, runs
 from san.training.settings import Settings
 
 NAMES = {
@@ -44,22 +44,22 @@ def describe_run(folder: Path, data_dir: str | None = None) -> dict[str, Any]:
     """
     source, _ = _settings(folder)
     members = [folder]
-    if source.record == runs.ALL:
+    if source.record == run_settings.ALL:
         members = sorted(path.parent for path in folder.glob(f"*/{runs.SETTINGS}"))
         if not members:
             raise FileNotFoundError(f"{folder} holds no run that has begun")
     parts = [_member(member, data_dir) for member in members]
-    content = parts[0] if source.record != runs.ALL else _joined(parts)
+    content = parts[0] if source.record != run_settings.ALL else _joined(parts)
     content["title"] = folder.name
     content["tables"].append(_settings_table(folder))
     return content
 
 
-def _settings(folder: Path) -> tuple[runs.Source, Settings]:
+def _settings(folder: Path) -> tuple[run_settings.RunData, Settings]:
     path = folder / runs.SETTINGS
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no {runs.SETTINGS}: it is no run folder")
-    return runs.settings_from(runs.read_settings(path), str(path))
+    return run_settings.settings_from(run_settings.read_settings(path), str(path))
 
 
 def _member(folder: Path, data_dir: str | None) -> dict[str, Any]:
@@ -228,11 +228,9 @@ def _signals_table(scores: dict[str, Any]) -> tuple[str, list[str], list[list[An
 
 
 def _settings_table(folder: Path) -> tuple[str, list[str], list[list[Any]]]:
-    import tomllib
-
-    content = tomllib.loads((folder / runs.SETTINGS).read_text())
-    provenance = content.pop("provenance", {})
-    rows = [[name, _text(value)] for name, value in {**content, **provenance}.items()]
+    path = folder / runs.SETTINGS
+    content = run_settings.read_settings(path) | run_settings.read_provenance(path)
+    rows = [[name, _text(value)] for name, value in content.items()]
     return "Settings, data and versions", [], rows
 
 

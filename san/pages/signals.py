@@ -10,6 +10,7 @@ from san.datasets import MissingData, Splits
 from san.networks.san import SAN
 from san.pages import page
 from san.training import runs
+from san.training.run_settings import RunData
 from san.training.settings import Settings
 
 MOST_WINDOWS = 6  # of the test split that are shown
@@ -42,7 +43,7 @@ def kernels_of(model: SAN) -> list[dict[str, Any]]:
 def show_test(
     content: dict[str, Any],
     folder: Path,
-    source: runs.Source,
+    source: RunData,
     settings: Settings,
     model: SAN,
     data_dir: str | None,

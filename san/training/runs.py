@@ -11,47 +11,33 @@ Every file is written whole or not at all, and after every epoch; a run that was
 to the same result. Of several processes the first alone reads and writes the folder.
 """
 
-import csv
 import dataclasses
-import importlib.metadata
-import io
-import json
-import platform
-import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import pydantic
-import torch
-from matplotlib.figure import Figure
-from pydantic import Field
-
-from san import datasets, report, storage
+from san import datasets, deprecated, storage
 from san.training import distributed, processes
-from san.training.settings import Settings, first_problem
-from san.training.train import Result, Row, Training
+from san.training.outcomes import Outcome, figures_of, history_text, metrics_text, outcome_of
+from san.training.provenance import check_data, provenance
+from san.training.run_settings import (
+    ALL,
+    RunData,
+    read_provenance,
+    read_settings,
+    settings_from,
+    settings_text,
+)
+from san.training.settings import Settings
+from san.training.train import Row, Training
 
 SETTINGS = "settings.toml"
 CHECKPOINT = "checkpoint.safetensors"
 MODEL = "model.safetensors"
 METRICS = "metrics.json"
-ALL = "all"  # the record that stands for each database's first
 
-
-@pydantic.dataclasses.dataclass(frozen=True, config=pydantic.ConfigDict(extra="forbid"))
-class Source:
-    """Which signals are trained on; see `san.datasets.load_splits`."""
-
-    dataset: str = "physionet"
-    record: str | None = None
-    channel: Annotated[int, Field(ge=0)] | None = None
-    window: Annotated[int, Field(ge=2)] | None = None  # samples
-    windows: Annotated[int, Field(ge=6)] | None = None
-    start: Annotated[int, Field(ge=0)] | None = None  # sample
-    start_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    data_dir: str | None = None
+__getattr__ = deprecated.names(__name__, {"Source": "training.run_settings.RunData"})
 
 
 @dataclass(frozen=True)
@@ -59,7 +45,7 @@ class Run:
     """A run folder, opened: its settings, its signals and its training so far."""
 
     folder: Path
-    source: Source
+    data: RunData
     settings: Settings
     splits: datasets.Splits
     training: Training
@@ -70,7 +56,7 @@ class Collection:
     """The folder of several runs with the same settings, one for each of the paper's records."""
 
     folder: Path
-    source: Source
+    data: RunData
     settings: Settings
 
     def members(self) -> Iterator[tuple[str, "Run | None"]]:
@@ -79,66 +65,17 @@ class Collection:
             folder = self.folder / database
             try:
                 if (folder / SETTINGS).is_file():
-                    run = resume(folder, self.source.data_dir)
+                    run = resume(folder, self.data.data_dir)
                 else:
-                    source = dataclasses.replace(self.source, record=database)
-                    run = start(source, self.settings, folder)
+                    data = dataclasses.replace(self.data, record=database)
+                    run = start(data, self.settings, folder)
                 assert isinstance(run, Run)
                 yield database, run
             except datasets.MissingData:
                 yield database, None
 
 
-def settings_from(given: dict[str, Any], where: str = "the settings") -> tuple[Source, Settings]:
-    """Complete what a user gave with the protocol's defaults on that data set, and check it.
-
-    Parameters
-    ----------
-    given : dict
-        Fields of `Source` and `Settings`, by name.
-    where : str
-        What an error calls the place they come from.
-
-    Raises
-    ------
-    ValueError
-        If a name is not known or a value does not fit: one line that names both.
-
-    Examples
-    --------
-    >>> source, settings = settings_from({"record": "mitdb/100", "protocol": "published"})
-    >>> settings.init, settings.decoder, len(settings.kernel_sizes)
-    ('normal', 'paper', 249)
-    """
-    sources = {field.name for field in dataclasses.fields(Source)}
-    names = sources | {field.name for field in dataclasses.fields(Settings)}
-    for name in given:
-        if name not in names:
-            raise ValueError(f"{where}: there is no setting {name!r}")
-    try:
-        source = Source(**{k: v for k, v in given.items() if k in sources})
-        own = {k: v for k, v in given.items() if k not in sources}
-        protocol = own.get("protocol", "corrected")
-        defaults = datasets.training_defaults(source.dataset, source.record, protocol)
-        if protocol == "published":
-            defaults = {"init": "normal", "decoder": "paper", **defaults}
-        return source, Settings(**{**defaults, **own})
-    except pydantic.ValidationError as error:
-        raise ValueError(f"{where}: {first_problem(error)}") from error
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """Read a TOML file of settings, such as a run's; its table of provenance is left out."""
-    try:
-        with open(path, "rb") as file:
-            given = tomllib.load(file)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not TOML: {error}") from error
-    given.pop("provenance", None)
-    return given
-
-
-def start(source: Source, settings: Settings, folder: Path | None = None) -> "Run | Collection":
+def start(data: RunData, settings: Settings, folder: Path | None = None) -> "Run | Collection":
     """Load the data and make the run folder; without a name, runs/DATA-ACTIVATION with a number.
 
     Raises
@@ -146,18 +83,18 @@ def start(source: Source, settings: Settings, folder: Path | None = None) -> "Ru
     FileExistsError
         If the folder is there and not empty.
     """
-    if source.record == ALL:
+    if data.record == ALL:
         _refuse_processes()
-        folder = _make_folder(folder, f"{source.dataset}-{ALL}-{settings.activation}")
-        storage.write(folder / SETTINGS, _settings_text(source, settings, {}))
-        return Collection(folder, source, settings)
-    splits, training = _prepare(source, settings)
+        folder = _make_folder(folder, f"{data.dataset}-{ALL}-{settings.activation}")
+        storage.write(folder / SETTINGS, settings_text(data, settings, {}))
+        return Collection(folder, data, settings)
+    splits, training = _prepare(data, settings)
     name = f"{splits.train.name} {settings.activation}".replace(" ", "-").replace("/", "-")
-    text = _settings_text(source, settings, _provenance(splits))
+    text = settings_text(data, settings, provenance(splits))
     folder = processes.from_first(lambda: _begin(folder, name, text))
     if processes.were_restarted():
         _restore(training, folder)
-    return Run(folder, source, settings, splits, training)
+    return Run(folder, data, settings, splits, training)
 
 
 def resume(folder: Path, data_dir: str | None = None) -> "Run | Collection":
@@ -172,29 +109,27 @@ def resume(folder: Path, data_dir: str | None = None) -> "Run | Collection":
     """
     path = folder / SETTINGS
 
-    def read() -> tuple[dict[str, Any], list[str] | None]:
+    def read() -> tuple[dict[str, Any], Any]:
         if not path.is_file():
             raise FileNotFoundError(f"{folder} holds no {SETTINGS}: there is nothing to resume")
         storage.remove_leftovers(folder)
-        given = read_settings(path)
-        return given, tomllib.loads(path.read_text()).get("provenance", {}).get("data_sha256")
+        return read_settings(path), read_provenance(path).get("data_sha256")
 
     given, recorded = processes.from_first(read)
-    source, settings = settings_from(given, str(path))
+    data, settings = settings_from(given, str(path))
     if data_dir is not None:
-        source = dataclasses.replace(source, data_dir=data_dir)
-    if source.record == ALL:
+        data = dataclasses.replace(data, data_dir=data_dir)
+    if data.record == ALL:
         _refuse_processes()
-        return Collection(folder, source, settings)
-    splits, training = _prepare(source, settings)
-    if recorded != [split.sha256 for split in splits]:
-        raise ValueError(f"the data of {splits.train.name} are not those that {folder} began with")
+        return Collection(folder, data, settings)
+    splits, training = _prepare(data, settings)
+    check_data(splits, recorded, folder)
     _restore(training, folder)
-    return Run(folder, source, settings, splits, training)
+    return Run(folder, data, settings, splits, training)
 
 
 def find_signals(
-    folder: Path, source: Source, settings: Settings, data_dir: str | None = None
+    folder: Path, data: RunData, settings: Settings, data_dir: str | None = None
 ) -> datasets.Splits:
     """Load the signals that a run folder was trained with; nothing in it is changed.
 
@@ -206,11 +141,9 @@ def find_signals(
         If they are not those that the run began with.
     """
     if data_dir is not None:
-        source = dataclasses.replace(source, data_dir=data_dir)
-    splits = _load(source, settings)
-    recorded = tomllib.loads((folder / SETTINGS).read_text()).get("provenance", {})
-    if recorded.get("data_sha256") != [split.sha256 for split in splits]:
-        raise ValueError(f"the data of {splits.train.name} are not those that {folder} began with")
+        data = dataclasses.replace(data, data_dir=data_dir)
+    splits = _load(data, settings)
+    check_data(splits, read_provenance(folder / SETTINGS).get("data_sha256"), folder)
     return splits
 
 
@@ -218,42 +151,38 @@ def finish(
     run: Run,
     on_step: Callable[[float], None] | None = None,
     on_epoch: Callable[[list[Row]], None] | None = None,
-) -> Result:
+) -> Outcome:
     """Train what is left of a run, choose a model, and write its files and figures.
 
     `on_step` is called with each loss, `on_epoch` with the rows of each epoch. After an interrupt
     the folder holds the last finished epoch.
     """
-    while run.training.epoch < run.settings.epochs:
-        rows = run.training.run_epoch(on_step)
+    training, test = run.training, run.splits.test
+    while training.epoch < run.settings.epochs:
+        rows = training.run_epoch(on_step)
         if processes.is_first():
-            storage.write_tensors(run.folder / CHECKPOINT, *run.training.state())
-            storage.write(run.folder / "history.csv", _history_text(run.training.history))
+            storage.write_tensors(run.folder / CHECKPOINT, *training.state())
+            storage.write(run.folder / "history.csv", history_text(training.history))
         if on_epoch is not None:
             on_epoch(rows)
-    result = run.training.choose(run.splits.test.x)
+    outcome = outcome_of(test, run.settings, training.history, training.choose(test.x))
     if processes.is_first():
-        _write_result(run, result)
-    return result
+        _write_outcome(run.folder, outcome)
+    return outcome
 
 
-def _write_result(run: Run, result: Result) -> None:
-    published = datasets.published_results(run.splits.test.name, run.settings.activation)
-    test = run.splits.test
+def _write_outcome(folder: Path, outcome: Outcome) -> None:
+    test = outcome.test
     notes = {"dataset": test.name, "fs": test.fs, "sampling_rate": test.fs}  # the last until 0.6
-    result.model.save(run.folder / MODEL, notes)
-    storage.write(run.folder / METRICS, _metrics_text(run, result, published))
-    _write_figures(run, result, published)
+    outcome.result.model.save(folder / MODEL, notes)
+    storage.write(folder / METRICS, metrics_text(outcome))
+    (folder / "figures").mkdir(exist_ok=True)
+    for name, png in figures_of(outcome).items():
+        storage.write(folder / "figures" / f"{name}.png", png)
 
 
-def test_scores(result: Result) -> dict[str, float]:
-    """The chosen kernel size and the means of its scores on the test split."""
-    means = {name: float(values.mean()) for name, values in result.scores._asdict().items()}
-    return {"kernel_size": result.kernel_size, **means}
-
-
-def _load(source: Source, settings: Settings) -> datasets.Splits:
-    options = dataclasses.asdict(source)
+def _load(data: RunData, settings: Settings) -> datasets.Splits:
+    options = dataclasses.asdict(data)
     name = options.pop("dataset")
     return datasets.load_splits(name, protocol=settings.protocol, seed=settings.seed, **options)
 
@@ -263,10 +192,10 @@ def _refuse_processes() -> None:
         raise ValueError(f"--record {ALL} trains in one process: give one record to several")
 
 
-def _prepare(source: Source, settings: Settings) -> tuple[datasets.Splits, Training]:
+def _prepare(data: RunData, settings: Settings) -> tuple[datasets.Splits, Training]:
     """Load the data and make the training; every process must have the same of both."""
     processes.by_all(lambda: distributed.take_device(settings.device))
-    splits = processes.by_all(lambda: _load(source, settings))
+    splits = processes.by_all(lambda: _load(data, settings))
     processes.check_same("settings and data", (settings, [split.sha256 for split in splits]))
     return splits, Training(settings, splits.train.x, splits.validation.x)
 
@@ -288,7 +217,7 @@ def _begin(folder: Path | None, name: str, text: str) -> Path:
     if processes.were_restarted():
         folders = [folder] if folder else Path("runs").glob(f"{name}*")
         had = [f / SETTINGS for f in folders if (f / SETTINGS).is_file()]
-        had = [path for path in had if path.read_text() == text]
+        had = [path for path in had if path.read_text(encoding="utf-8") == text]
         folder = max(had, key=lambda path: path.stat().st_mtime).parent if had else folder
         if folder:
             storage.remove_leftovers(folder)
@@ -315,86 +244,3 @@ def _make_folder(folder: Path | None, name: str) -> Path:
             return folder
         except FileExistsError:
             number += 1
-
-
-def _provenance(splits: datasets.Splits) -> dict[str, Any]:
-    packages = ("sparsely-activated-networks", "torch", "numpy", "numba", "wfdb", "safetensors")
-    versions = {name: importlib.metadata.version(name) for name in packages}
-    return {
-        "data": splits.train.name,
-        "licence": splits.train.licence,
-        "data_sha256": [split.sha256 for split in splits],
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        **versions,
-    }
-
-
-def _settings_text(source: Source, settings: Settings, provenance: dict[str, Any]) -> str:
-    """TOML: strings, numbers and lists of them are written as in JSON."""
-    given = {**dataclasses.asdict(source), **dataclasses.asdict(settings)}
-    lines = [f"{name} = {json.dumps(value)}" for name, value in given.items() if value is not None]
-    lines += ["", "[provenance]"]
-    lines += [f"{json.dumps(name)} = {json.dumps(value)}" for name, value in provenance.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _history_text(history: list[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Row._fields)
-    writer.writerows(history)
-    return text.getvalue()
-
-
-def _metrics_text(run: Run, result: Result, published: list[dict[str, float]]) -> str:
-    content = {
-        "dataset": run.splits.test.name,
-        "activation": run.settings.activation,
-        "protocol": run.settings.protocol,
-        "epoch": result.epoch,
-        "test": test_scores(result),
-        "test_per_signal": {k: v.tolist() for k, v in result.scores._asdict().items()},
-        "test_phi": result.test_phi,
-        "validation_phi": result.validation_phi,
-        "published": published,
-    }
-    return json.dumps(content, indent=2) + "\n"
-
-
-def _write_figures(run: Run, result: Result, published: list[dict[str, float]]) -> None:
-    test = run.splits.test
-    x = torch.from_numpy(test.x[:1]).to(run.training.device)
-    with torch.no_grad():
-        output = result.model(x)
-    signal, x_hat = test.x[0, 0], output.x_hat[0, 0].cpu().numpy()
-    kernels = [w[0].detach().cpu().numpy() for w in result.model.kernels]
-    similarities = output.similarities[0].cpu().numpy()
-    activations = output.activations[0].cpu().numpy()
-    fs, scale = test.fs, test.scale
-    title = f"{test.name}, {run.settings.activation}, first test signal"
-    figures = {
-        "signal": report.plot_signal(signal, fs, scale),
-        "kernel": report.plot_kernels(kernels, fs),
-        "similarity": report.plot_similarities(similarities, fs),
-        "activations": report.plot_activations(activations, fs),
-        "reconstruction": report.plot_reconstruction(signal, x_hat, fs, scale),
-        "overview": report.plot_overview(
-            signal, kernels, similarities, activations, x_hat, fs, scale, title
-        ),
-    }
-    history = [row for row in run.training.history if row.kernel_size == result.kernel_size]
-    epochs, phi = [row.epoch for row in history], [row.phi for row in history]
-    figures["history"] = report.plot_history(epochs, phi, result.kernel_size)
-    if len(result.validation_phi) > 1:
-        best = min(published, key=lambda row: row["phi"]) if published else None
-        figures["sweep"] = report.plot_sweep(result.validation_phi, result.kernel_size, best)
-    (run.folder / "figures").mkdir(exist_ok=True)
-    for name, figure in figures.items():
-        storage.write(run.folder / "figures" / f"{name}.png", _png(figure))
-
-
-def _png(figure: Figure) -> bytes:
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=120)
-    return content.getvalue()

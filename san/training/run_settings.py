@@ -1,0 +1,140 @@
+"""Which data and settings a run has, and how `settings.toml` is written and read.
+
+What `settings_text` writes, every TOML reader reads, and `read_settings` gives it back.
+"""
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import pydantic
+from pydantic import Field
+
+from san import datasets
+from san.training.settings import Settings, first_problem
+
+ALL = "all"  # the record that stands for each database's first
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=pydantic.ConfigDict(extra="forbid"))
+class RunData:
+    """The signals that a run is trained on; see `san.datasets.load_splits`."""
+
+    dataset: str = "physionet"
+    record: str | None = None
+    channel: Annotated[int, Field(ge=0)] | None = None
+    window: Annotated[int, Field(ge=2)] | None = None  # samples
+    windows: Annotated[int, Field(ge=6)] | None = None
+    start: Annotated[int, Field(ge=0)] | None = None  # sample
+    start_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    data_dir: str | None = None
+
+
+def settings_from(given: dict[str, Any], where: str = "the settings") -> tuple[RunData, Settings]:
+    """Complete what a user gave with the protocol's defaults on that data set, and check it.
+
+    Parameters
+    ----------
+    given : dict
+        Fields of `RunData` and `Settings`, by name.
+    where : str
+        What an error calls the place they come from.
+
+    Raises
+    ------
+    ValueError
+        If a name is not known or a value does not fit: one line that names both.
+
+    Examples
+    --------
+    >>> data, settings = settings_from({"record": "mitdb/100", "protocol": "published"})
+    >>> settings.init, settings.decoder, len(settings.kernel_sizes)
+    ('normal', 'paper', 249)
+    """
+    of_data = {field.name for field in dataclasses.fields(RunData)}
+    names = of_data | {field.name for field in dataclasses.fields(Settings)}
+    for name in given:
+        if name not in names:
+            raise ValueError(f"{where}: there is no setting {name!r}")
+    try:
+        data = RunData(**{k: v for k, v in given.items() if k in of_data})
+        own = {k: v for k, v in given.items() if k not in of_data}
+        protocol = own.get("protocol", "corrected")
+        defaults = datasets.training_defaults(data.dataset, data.record, protocol)
+        if protocol == "published":
+            defaults = {"init": "normal", "decoder": "paper", **defaults}
+        return data, Settings(**{**defaults, **own})
+    except pydantic.ValidationError as error:
+        raise ValueError(f"{where}: {first_problem(error)}") from error
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read the settings in a TOML file, such as a run's; its provenance is left out.
+
+    Raises
+    ------
+    ValueError
+        If the file is not TOML.
+    """
+    given = _read(path)
+    given.pop("provenance", None)
+    return given
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """Read what `settings.toml` says of versions and data; nothing where it says nothing."""
+    found = _read(path).get("provenance", {})
+    return found if isinstance(found, dict) else {}
+
+
+def settings_text(data: RunData, settings: Settings, provenance: dict[str, Any]) -> str:
+    """Write data, settings and provenance as TOML; what is None is left out.
+
+    Raises
+    ------
+    ValueError
+        If a text has a part of a character, which no file of text can hold.
+    """
+    given = {**dataclasses.asdict(data), **dataclasses.asdict(settings)}
+    lines = [f"{name} = {_value(value)}" for name, value in given.items() if value is not None]
+    lines += ["", "[provenance]"]
+    lines += [f"{_value(name)} = {_value(value)}" for name, value in provenance.items()]
+    text = "\n".join(lines) + "\n"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"a setting has {error.object[error.start]!r}, which is no whole character: "
+            "give a path without it"
+        ) from error
+    return text
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not TOML: {error}") from error
+
+
+def _value(value: Any) -> str:
+    """A text, a number, true, false, or a list of them, as TOML."""
+    if isinstance(value, str):
+        return f'"{"".join(map(_character, value))}"'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    raise TypeError(f"settings.toml cannot hold {value!r}")
+
+
+def _character(one: str) -> str:
+    """A character in a TOML text: control characters and DEL must be escaped."""
+    if one in _ESCAPES:
+        return _ESCAPES[one]
+    return f"\\u{ord(one):04X}" if ord(one) < 32 or ord(one) == 127 else one
