@@ -150,6 +150,7 @@ def test_arguments(call, old, new, value, tmp_path, monkeypatch):
 NAMES = [
     ("activations", "events", "activations.list_activations"),
     ("codec.decoder", "ChunkEvents", "codec.decoder.StreamEvents"),
+    ("training.runs", "Source", "training.run_settings.RunData"),
 ]
 
 

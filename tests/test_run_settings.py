@@ -69,8 +69,3 @@ def test_a_run_in_a_folder_of_any_name_is_resumed(tmp_path):
     given = {"data_dir": str(folder), "kernel_sizes": "40", "epochs": 1}
     runs.start(*settings_from(given), tmp_path / "run")
     assert runs.resume(tmp_path / "run").data.data_dir == str(folder)
-
-
-def test_the_old_name_of_run_data_warns():
-    with pytest.warns(DeprecationWarning, match=r"runs\.Source is .*run_settings\.RunData now"):
-        assert runs.Source is RunData
