@@ -36,9 +36,10 @@ def test_normalized_loss_is_its_definition(x, x_hat):
         ((2, 2, 178), [8, 15], "all", 23),
         ((1, 2, 28, 28), [6, 6], "all", 72),
         ((1, 2, 28, 28), [6, 6], "published", 12),
-        ((1, 2, 28, 28), [(6, 3), (2, 2)], "all", 22),
+        ((1, 2, 28, 28), [(6, 3), (2, 4)], "all", 26),
+        ((1, 2, 28, 28), [(6, 3), (2, 4)], "published", 8),
     ],
-    ids=["1d", "two kernels", "2d", "2d published", "oblong"],
+    ids=["1d", "two kernels", "2d", "2d published", "oblong", "oblong published"],
 )
 def test_inverse_compression_ratio_is_its_definition(shape, sizes, weights, counted):
     rng = np.random.default_rng(1)
@@ -100,6 +101,37 @@ def test_snr_is_prdn_in_decibels():
     assert metrics.snr([1.0, -1.0], [1.0, -1.0]) == math.inf
 
 
+def test_snr_of_several_signals_is_one_value_for_each():
+    x = np.array([[1.0, -1.0], [1.0, -1.0], [2.0, -2.0]])
+    found = metrics.snr(x, x * np.array([[0.9], [1.0], [0.99]]))
+    assert found == pytest.approx([20.0, math.inf, 40.0])
+    one = metrics.snr(x[:1], 0.9 * x[:1])
+    assert isinstance(one, np.ndarray) and one == pytest.approx([20.0])
+
+
+@pytest.mark.parametrize(
+    "function, expected",
+    [
+        (metrics.normalized_loss, 0.0),
+        (metrics.prd, 0.0),
+        (metrics.prdn, 0.0),
+        (metrics.snr, math.inf),
+        (metrics.max_abs_error, 0.0),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_signals_without_samples_have_no_error(function, expected):
+    alone = function([], [])
+    assert isinstance(alone, float) and alone == expected
+    assert function(np.zeros((2, 0)), np.zeros((2, 0))).tolist() == [expected, expected]
+    assert function(np.zeros((0, 5)), np.zeros((0, 5))).tolist() == []
+
+
+def test_a_loss_of_one_number_is_an_array_of_one():
+    assert metrics.loss_ratio(1.0, 4.0).tolist() == [0.25]
+    assert metrics.loss_ratio(0.0, 0.0).tolist() == [0.0]
+
+
 @pytest.mark.parametrize("function", [metrics.prd, metrics.prdn, metrics.normalized_loss])
 def test_zero_over_zero_is_zero(function):
     assert function([0.0, 0.0], [0.0, 0.0]) == 0
@@ -120,13 +152,19 @@ def test_tensors_are_taken_as_arrays():
     "call, words",
     [
         (lambda: metrics.prd([1.0], [1.0, 2.0]), r"got \(1,\) and \(2,\)"),
+        (lambda: metrics.prd(3.0, 3.0), r"same shape, got \(\) and \(\)"),
+        (lambda: metrics.max_abs_error(3.0, [3.0]), r"same shape, got \(\) and \(1,\)"),
         (lambda: metrics.inverse_compression_ratio(np.ones((1, 2, 5)), [3]), r"\(N, 1, \*size\)"),
+        (
+            lambda: metrics.inverse_compression_ratio(np.ones((1, 2)), [3, 3]),
+            r"\(N, 2, \*size\) for 2 kernels, got \(1, 2\)",
+        ),
         (
             lambda: metrics.inverse_compression_ratio(np.ones((1, 1, 5)), [3], weights="some"),
             "got 'some'",
         ),
     ],
-    ids=["shapes", "kernels", "weights"],
+    ids=["shapes", "numbers", "a number", "kernels", "no spatial axis", "weights"],
 )
 def test_wrong_use(call, words):
     with pytest.raises(ValueError, match=words):
