@@ -1,6 +1,7 @@
 """Each activation equals its definition in naive.py: values, positions and gradients."""
 
 import hashlib
+import math
 import os
 import subprocess
 import sys
@@ -424,6 +425,29 @@ def test_nan_is_refused_with_its_place(name, shape):
         functions[name](s, *arguments)
 
 
+@pytest.mark.parametrize("values", [[3e38, 3e38], [-3e38, -3e38], [math.inf, -math.inf]], ids=str)
+def test_a_sum_that_is_not_finite_is_no_nan(values):
+    s = torch.tensor([[values]])
+    assert torch.equal(identity(s), s)
+    assert torch.equal(relu(s), s.clamp(min=0))
+
+
+@pytest.mark.parametrize("name", SPARSE)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
+def test_a_gradient_of_another_type_passes_where_alpha_is_not_zero(name, dtype):
+    """torch converts gradients before they arrive; what is not converted is passed as well."""
+    from san.selection import operation
+
+    s = signal("noise", (2, 1, 40)).requires_grad_()
+    alpha = SPARSE[name][0](s, 3)
+    slope = torch.arange(1.0, 81.0).reshape(s.shape)
+    expected = torch.where(alpha != 0, slope, 0.0)
+    (gradient,) = torch.autograd.grad(alpha.to(dtype), s, slope.to(dtype))
+    assert gradient.dtype == s.dtype and torch.equal(gradient, expected)
+    passed = operation._pass_gradient(alpha.detach(), slope.to(dtype))
+    assert torch.equal(passed.float(), expected)
+
+
 @pytest.mark.parametrize(
     "call, error, words",
     [
@@ -454,6 +478,31 @@ def test_nan_is_refused_with_its_place(name, shape):
             TypeError,
             "whole number, or several, got '3'",
         ),
+        (
+            lambda: extrema(torch.zeros(1, 1, 3), [True]),
+            TypeError,
+            r"whole number, or several, got \[True\]",
+        ),
+        (
+            lambda: extrema(torch.zeros(1, 1, 3), torch.tensor([True])),
+            TypeError,
+            r"whole number, or several, got tensor\(\[True\]\)",
+        ),
+        (
+            lambda: extrema(torch.zeros(1, 2, 3, 3), [[3], [4, 2]]),
+            ValueError,
+            r"with 2 axes, got \[\[3\], \[4, 2\]\]",
+        ),
+        (
+            lambda: extrema_pool(torch.zeros(1, 2, 3), [[3], [0]]),
+            ValueError,
+            r"at least 1, got \[\[3\], \[0\]\]",
+        ),
+        (
+            lambda: extrema_pool(torch.zeros(1, 1, 3, 3), (3, 0)),
+            ValueError,
+            r"at least 1, got \(3, 0\)",
+        ),
     ],
     ids=[
         "list",
@@ -467,6 +516,11 @@ def test_nan_is_refused_with_its_place(name, shape):
         "channels",
         "bool",
         "text",
+        "bools",
+        "tensor of bools",
+        "ragged rows",
+        "a later row too small",
+        "a later axis too small",
     ],
 )
 def test_wrong_use(call, error, words):

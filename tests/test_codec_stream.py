@@ -2,19 +2,21 @@
 
 import hashlib
 import io
+import math
 import pickle
 import struct
 import tracemalloc
 import zlib
 
 import numpy as np
+import plain_decoder
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import san
 from san.codec.container.attachments import Attachment, restored
-from san.codec.container.header import TARGETS, unpack_footer, unpack_header
+from san.codec.container.header import TARGETS, pack_header, unpack_footer, unpack_header
 from san.codec.container.stream import MAGIC, Footer, Header, Limits, StreamReader, StreamWriter
 from san.codec.entropy.varints import (
     read_varint,
@@ -91,6 +93,22 @@ class Drain(io.RawIOBase):
     def write(self, data):
         self.data += data[:5]
         return len(data[:5])
+
+
+def with_checksum(body, version=1):
+    """Magic, version and a header of this body."""
+    block = MAGIC + bytes([version]) + write_varint(len(body)) + body
+    return block + struct.pack("<I", zlib.crc32(block))
+
+
+def header_body(
+    code=1, channels=1, fs=0.0, scales=(), units=(0,), names=(0,), target=0, value=0.0,
+    chunk_samples=5, dictionary=(0,), more=(),
+):  # fmt: skip
+    """A whole header, field by field, so that one of them can be wrong and no other."""
+    start = bytes([code]) + write_varint(channels) + struct.pack("<d", fs) + bytes(scales)
+    middle = bytes([*units, *names, target]) + struct.pack("<d", value)
+    return start + middle + write_varint(chunk_samples) + bytes([*dictionary, *more])
 
 
 SMALL = {
@@ -349,22 +367,167 @@ def test_a_writer_refuses_what_no_reader_accepts():
     writer.write_chunk(bytes(964))
 
 
+NAMED = Header(PLAIN.representation, 100, names=("MLII",), dictionary=bytes(50))
+HEADER_BYTES = len(pack_header(NAMED)) - 50
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"header_bytes": HEADER_BYTES - 1}, f"{HEADER_BYTES} header bytes, limit"),
+        ({"dictionary_bytes": 49}, "50 dictionary bytes, limit 49"),
+        ({"chunk_values": 99}, "100 chunk values, limit 99"),
+    ],
+    ids=["header", "dictionary", "chunk"],
+)
+def test_a_writer_writes_no_header_beyond_its_limits(limits, words):
+    file = io.BytesIO()
+    with pytest.raises(LimitExceeded, match=words):
+        StreamWriter(file, Limits(**limits)).write_header(NAMED)
+    assert file.getvalue() == b""
+    ((field, limit),) = limits.items()
+    StreamWriter(file, Limits(**{field: limit + 1})).write_header(NAMED)
+    StreamReader(file.getvalue(), Limits(**{field: limit + 1}), sequential=True)
+
+
+def test_a_writer_stops_at_its_limit_of_samples():
+    file = io.BytesIO()
+    writer = StreamWriter(file, Limits(samples=100))
+    writer.write_header(PLAIN)
+    writer.write_chunk(b"first")
+    before = file.getvalue()
+    with pytest.raises(LimitExceeded, match=r"101 samples, limit 100: raise it with Limits\(sam"):
+        writer.write_chunk(b"second")
+    assert file.getvalue() == before
+    writer.finish(Footer(100))
+    assert read_all(file.getvalue(), limits=Limits(samples=100))[0] == [b"first"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "footer", "words"),
+    [
+        (Limits(samples=149), Footer(150), "150 samples, limit 149"),
+        (Limits(header_bytes=37), Footer(150, sections=(1,) * 17), "38 header bytes, limit 37"),
+    ],
+    ids=["samples", "sections"],
+)
+def test_a_writer_writes_no_footer_beyond_its_limits(limits, footer, words):
+    file = io.BytesIO()
+    writer = StreamWriter(file, limits)
+    writer.write_header(PLAIN)
+    writer.write_chunk(b"first")
+    writer.write_chunk(b"second")
+    before = file.getvalue()
+    with pytest.raises(LimitExceeded, match=words):
+        writer.finish(footer)
+    assert file.getvalue() == before
+    writer.finish(Footer(149, sections=(1,) * 16))
+    assert read_all(file.getvalue(), limits=limits)[0] == [b"first", b"second"]
+
+
+class Refusing(io.RawIOBase):
+    """A file that does not wait and has no room."""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        return None
+
+
+def test_a_file_that_would_block_is_told():
+    writer = StreamWriter(Refusing())
+    with pytest.raises(BlockingIOError, match="would block: give one that waits"):
+        writer.write_header(PLAIN)
+    assert writer.written == 0
+
+
+HEAD = SMALL["no chunk"][: StreamReader(SMALL["no chunk"])._first]
+
+
+@pytest.mark.parametrize("source", [bytes, Pipe], ids=["bytes", "pipe"])
+@pytest.mark.parametrize(
+    ("start", "length", "words"),
+    [
+        (MAGIC + b"\1", 1051, "1051 dictionary bytes, limit 50"),
+        (with_checksum(header_body(), 3), 1001, "1001 header bytes, limit 1000"),
+        (HEAD + b"\0", 1001, "1001 header bytes, limit 1000"),
+    ],
+    ids=["header", "attachments", "footer"],
+)
+def test_a_length_beyond_the_limits_is_refused_before_it_is_read(start, length, words, source):
+    limits = Limits(header_bytes=1000, dictionary_bytes=50)
+    body = bytes(length) + bytes(4)
+    data = start + write_varint(length) + body
+    end = struct.pack("<I", len(data) + 4 - len(HEAD))  # where the footer is, if there is one
+    file = source(data + end)
+    with pytest.raises(LimitExceeded, match=words):
+        read_all(file, limits=limits)
+    if source is Pipe:
+        assert file.inner.tell() <= len(data) - len(body)
+    less = start + write_varint(length - 1) + body[1:] + end
+    with pytest.raises(CorruptStream, match="not agree with"):
+        read_all(source(less), limits=limits)
+
+
+class Endless(io.RawIOBase):
+    """A pipe whose chunks never end."""
+
+    def __init__(self, head):
+        self.ready, self.number = bytearray(head), 0
+
+    def readable(self):
+        return True
+
+    def read(self, count=-1):
+        assert self.number < 100, "the reader goes on and on"
+        while len(self.ready) < count:
+            checksum = zlib.crc32(struct.pack("<I", self.number))
+            self.ready += b"\1" + struct.pack("<I", checksum)  # an empty payload
+            self.number += 1
+        taken = bytes(self.ready[:count])
+        del self.ready[:count]
+        return taken
+
+
+def test_an_endless_pipe_ends_at_the_limit_of_samples():
+    chunks = []
+    with pytest.raises(LimitExceeded, match="1001 samples, limit 1000"):
+        chunks.extend(StreamReader(Endless(HEAD), Limits(samples=1000)).chunks())
+    assert chunks == [b""] * 10
+
+
+@pytest.mark.parametrize(
+    ("mark", "words"),
+    [(1, "the footer does not agree with its checksum"), (127, "cut: it ends before chunk 35")],
+    ids=["a chunk of nothing", "a long chunk"],
+)
+def test_a_damaged_end_mark_is_told_without_the_chunks(mark, words):
+    data = bytearray(SMALL["index"])
+    end = StreamReader(SMALL["index"]).places[2]
+    assert data[end] == 0
+    data[end] = mark
+    with pytest.raises(CodecError, match=words):
+        san.inspect(bytes(data))
+
+
 def test_lengths_that_lie_cost_no_memory():
     head = stream([])[: StreamReader(stream([]))._first]
     big = Header(Representation(np.dtype("i2"), 1, 1), 2**26)
     big_head = stream([], big)[: StreamReader(stream([], big))._first]
-    lies = [
-        MAGIC + b"\1" + write_varint(2**24) + b"body",
-        big_head + write_varint(2**29) + b"payload",
-        head + b"\0" + write_varint(2**20) + b"footer",
-    ]
+    lies = {
+        MAGIC + b"\1" + write_varint(2**24) + b"body": r"the header has 16777216 bytes, and",
+        big_head + write_varint(2**29) + b"payload": r"chunk 0 (has 536870911 bytes, and|does)",
+        head + b"\0" + write_varint(2**20) + b"footer": r"the footer (has 1048576|does not agree)",
+    }
     tracemalloc.start()
-    for lie in lies:
-        for source in (lie, Pipe(lie), Pipe(lie + bytes(3 << 20), 1 << 20)):
-            with pytest.raises(CodecError):
+    for lie, words in lies.items():
+        with pytest.raises(CorruptStream, match=f"{words}|the stream was cut: it ends before"):
+            read_all(lie)
+        for source in (Pipe(lie), Pipe(lie + bytes(3 << 20), 1 << 20)):
+            with pytest.raises(CorruptStream, match=words):
                 read_all(source)
-            if isinstance(source, Pipe):
-                assert source.largest <= 1 << 20
+            assert source.largest <= 1 << 20
     assert tracemalloc.get_traced_memory()[1] < 16 << 20
     tracemalloc.stop()
 
@@ -416,11 +579,6 @@ def test_any_payloads_come_back(payloads, missing, error, sections):
         assert reader.footer == Footer(**footer)
 
 
-def with_checksum(body):
-    block = MAGIC + b"\1" + write_varint(len(body)) + body
-    return block + struct.pack("<I", zlib.crc32(block))
-
-
 BODIES = [data[6 : StreamReader(data)._first - 4] for data in SMALL.values()]
 
 
@@ -449,44 +607,70 @@ def test_any_footer_is_read_or_refused(body):
     assert footer.samples >= 0 and offsets[0] == 35 and offsets.dtype == np.int64
 
 
+FLOAT32, TWO_AXES = 5, 16
+
+CORRUPT_HEADERS = {
+    "dtype 7": ({"code": 7}, "no dtype has the code 7"),
+    "dtype 15": ({"code": 15}, "no dtype has the code 15"),
+    "dtype 7 of two axes": ({"code": TWO_AXES + 7}, "no dtype has the code 23"),
+    "three axes": ({"code": 2 * TWO_AXES + 1}, "no dtype has the code 33"),
+    "no channel": ({"channels": 0}, "of 1 dimensions cannot have 0 channels"),
+    "no channel of two axes": (
+        {"code": TWO_AXES + 1, "channels": 0},
+        "of 2 dimensions cannot have 0 channels",
+    ),
+    "two channels of one axis": ({"channels": 2}, "of 1 dimensions cannot have 2 channels"),
+    "NaN hertz": ({"fs": math.nan}, "must be finite, 0 or above, got nan"),
+    "infinite hertz": ({"fs": math.inf}, "must be finite, 0 or above, got inf"),
+    "negative hertz": ({"fs": -1.0}, "must be finite, 0 or above, got -1.0"),
+    "flag of the scales": ({"code": FLOAT32, "scales": [2, 3]}, "must be 0 or 1, got 2"),
+    "kind of a scale": ({"code": FLOAT32, "scales": [1, 16]}, "cannot begin with the byte 16"),
+    "two units": ({"units": [2, 1, 65, 1, 65]}, "2 texts cannot describe 1 channels"),
+    "two names": ({"names": [2, 1, 65, 1, 65]}, "2 texts cannot describe 1 channels"),
+    "long unit": ({"units": [1, 65, *b"a" * 65]}, "a text of 65 bytes has more than 64"),
+    "long name": ({"names": [1, 65, *b"a" * 65]}, "a text of 65 bytes has more than 64"),
+    "unit that is no UTF-8": ({"units": [1, 1, 255]}, "a text is not UTF-8"),
+    "name that is no UTF-8": ({"names": [1, 2, 195, 40]}, "a text is not UTF-8"),
+    "target 4": ({"target": 4}, "no target has the code 4"),
+    "target 255": ({"target": 255}, "no target has the code 255"),
+    "value of lossless": ({"value": 1.0}, "lossless cannot have the value 1.0"),
+    "negative value": ({"target": 1, "value": -1.0}, "max_error cannot have the value -1.0"),
+    "infinite value": ({"target": 2, "value": math.inf}, "prdn cannot have the value inf"),
+    "NaN as a value": ({"target": 3, "value": math.nan}, "sample cannot have the value nan"),
+    "empty chunks": ({"chunk_samples": 0}, "chunk_samples must be 1 or more, got 0"),
+    "kind of dictionary": ({"dictionary": [3]}, "no dictionary has the kind 3"),
+    "short dictionary": ({"dictionary": [1, 4, 1, 2, 3]}, "4 bytes cannot be in the 3 left"),
+    "short SHA-256": ({"dictionary": [2, *range(31)]}, "32 bytes cannot be in the 31 left"),
+    "bytes left": ({"more": [0]}, "1 bytes belong to no field"),
+}
+
+
 @pytest.mark.parametrize(
-    "body",
+    "fields",
     [
-        [7],  # no dtype
-        [33],
-        [1, 0],
-        [1, 2],
-        [1, 1, *struct.pack("<d", float("nan")), 0, 0, 0, *bytes(8), 5, 0],
-        [1, 1, *bytes(8), 2],  # two units of one channel
-        [1, 1, *bytes(8), 1, 65, *b"a" * 65],
-        [1, 1, *bytes(8), 1, 1, 255],
-        [1, 1, *bytes(8), 0, 0, 4],
-        [1, 1, *bytes(8), 0, 0, 0, *struct.pack("<d", 1.0), 5, 0],
-        [1, 1, *bytes(8), 0, 0, 0, *bytes(8), 0, 0],
-        [1, 1, *bytes(8), 0, 0, 0, *bytes(8), 5, 3],
-        [1, 1, *bytes(8), 0, 0, 0, *bytes(8), 5, 2, *bytes(31)],
-        [1, 1, *bytes(8), 0, 0, 0, *bytes(8), 5, 0, 0],
+        {},
+        {"code": TWO_AXES + 6, "channels": 2, "scales": [1, 3]},
+        {"code": FLOAT32, "scales": [1, 3], "fs": 360.0},
+        {"units": [1, 2, *"µ".encode()], "names": [1, 1, 65]},
+        {"target": 2, "value": 8.0},
+        {"dictionary": [2, *range(32)]},
     ],
-    ids=[
-        "dtype",
-        "three dimensions",
-        "no channel",
-        "1-D of two channels",
-        "NaN hertz",
-        "two units",
-        "long unit",
-        "no UTF-8",
-        "target",
-        "value of lossless",
-        "empty chunks",
-        "dictionary",
-        "short SHA-256",
-        "bytes left",
-    ],
+    ids=lambda fields: ", ".join(fields) or "plain",
 )
-def test_corrupt_headers(body):
-    with pytest.raises(CorruptStream):
-        StreamReader(with_checksum(bytes(body)))
+def test_a_header_written_field_by_field_is_read(fields):
+    StreamReader(with_checksum(header_body(**fields)), sequential=True)
+
+
+@pytest.mark.parametrize(("fields", "words"), CORRUPT_HEADERS.values(), ids=CORRUPT_HEADERS)
+def test_a_header_with_one_wrong_field_is_refused(fields, words):
+    start = with_checksum(header_body(**fields))
+    for options in ({}, {"sequential": True}):
+        with pytest.raises(CorruptStream, match=words) as caught:
+            StreamReader(start, **options)
+        assert caught.type is CorruptStream
+    whole = start + SMALL["no chunk"][StreamReader(SMALL["no chunk"])._first :]
+    with pytest.raises(plain_decoder.Refused):
+        plain_decoder.decode(whole)
 
 
 def footer_stream(*numbers, chunks=0):
@@ -527,16 +711,34 @@ def test_an_index_that_lies_gives_no_wrong_chunk():
         reader = StreamReader(lie)
         assert reader.chunk(15) == b"x"
         reader = StreamReader(lie)
-        with pytest.raises(CorruptStream):
+        with pytest.raises(CorruptStream, match=r"chunk 16 (does|has|is said)|length of chunk 16"):
             reader.chunk(16)
 
 
 @pytest.mark.parametrize(
-    "data", ["", "80", "8000", "ff" * 9, "ff" * 9 + "01", "80" * 8 + "00", "ff" * 30]
+    ("data", "words"),
+    [
+        ("", "end within|1 numbers cannot be in 0 bytes"),
+        ("80", "end within"),
+        ("8000", "superfluous"),
+        ("80" * 8 + "00", "superfluous"),
+        ("ff" * 9, "more than 9 bytes|end within"),
+        ("ff" * 9 + "01", "more than 9 bytes|end within"),
+        ("ff" * 30, "more than 9 bytes|end within"),
+    ],
+    ids=[
+        "nothing",
+        "cut",
+        "superfluous byte",
+        "of nine",
+        "nine bytes",
+        "ten bytes",
+        "thirty bytes",
+    ],
 )
-def test_varints_that_are_none(data):
+def test_varints_that_are_none(data, words):
     for read in (read_varint, lambda d, p: read_varints(d, p, 1)):
-        with pytest.raises(CorruptStream):
+        with pytest.raises(CorruptStream, match=words):
             read(bytes.fromhex(data), 0)
 
 
@@ -598,6 +800,16 @@ def test_a_part_is_decoded_without_its_attachments():
     for read in (san.decompress, lambda b: san.Decoder(b).attachment("short")):
         with pytest.raises(CorruptStream, match="attachment 'short' does not agree"):
             read(bytes(blob))
+
+
+@pytest.mark.parametrize("end", [1, 6, 12])
+def test_attachments_that_are_cut_are_told_before_they_are_read(end):
+    blob = attached()
+    first = blob.index(b"at rest")
+    whole = StreamReader(blob).places[1] - first
+    for read in (san.inspect, san.Decoder):
+        with pytest.raises(TruncatedStream, match=f"have {whole} bytes, and {end} are left"):
+            read(blob[: first + end])
 
 
 @pytest.mark.parametrize("size", [99_999, 100_001, 2**25])
