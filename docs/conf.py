@@ -14,7 +14,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 import san  # noqa: E402
 
 project = "SAN"
-author = "SAN's authors"
+author = "The SAN developers"
 release = version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 html_title = f"SAN {version}"
 
