@@ -55,6 +55,7 @@ PLAIN |= {
     "san.networks.bank",
     "san.networks.refit",
     "san.codec.numbers.integers.represent",
+    "san.times.agree",
 }  # have no page
 PAGES = {  # what the files of the repository that are pages here link to
     "results/physionet/tables.md": "paper-physionet.md",
