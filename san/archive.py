@@ -37,7 +37,11 @@ class Summary:
     coded, kept : int
         How many of them this run coded, and how many it found done.
     failures : dict of str to str
-        The records without a stream, and why.
+        The records without a stream, and why. The manifest has the traceback of an error that no
+        reader raises on purpose.
+    left_out : dict of str to list of str
+        The records beside which there are files that their streams do not hold, and why: a line
+        for each file.
     bytes_before, bytes_after : int
         Of the files of the records that have a stream (of a WFDB record all that have its name),
         and of the streams.
@@ -49,6 +53,7 @@ class Summary:
     coded: int = 0
     kept: int = 0
     failures: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
     bytes_before: int = 0
     bytes_after: int = 0
     seconds: float = 0.0
@@ -273,6 +278,7 @@ def _summed_up(manifest: Manifest, kept: int, seconds: float) -> Summary:
         coded=len(held) - kept,
         kept=kept,
         failures={row["source"]: row["failure"] for row in rows if "failure" in row},
+        left_out={row["source"]: row["left_out"] for row in held if row.get("left_out")},
         bytes_before=sum(known[0] for row in held for known in row["files"].values() if known),
         bytes_after=sum(row["bytes"] for row in held),
         seconds=seconds,

@@ -37,6 +37,7 @@ class Array:
     names: tuple[str, ...] = ()
     attachments: Mapping[str, bytes] = field(default_factory=dict)
     others: tuple["Array", ...] = ()  #: signals of other rates
+    left_out: tuple[str, ...] = ()  #: files of a record that are not attached, and why
 
 
 def groups_of(rates: Sequence[int]) -> list[list[int]]:

@@ -20,8 +20,9 @@ import san
 from san.archive import Options, archive, verify
 from san.archives import manifest as archive_manifest
 from san.archives import workers
-from san.archives.record import find_records
+from san.archives.record import find_records, store_record
 from san.files import arrays
+from san.files import streams as file_streams
 
 BUNDLED = Path(__file__).parents[1] / "datasets/sample/mitdb_208"
 OPTIONS = Options(prdn=8.0, events=False)
@@ -243,6 +244,38 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_done(records, tmp_path, co
     shutil.copy(BUNDLED.with_suffix(".hea"), records / "bad.hea")
     shutil.copy(BUNDLED.with_suffix(".dat"), records / "mitdb_208.dat")
     assert archive(records, out, OPTIONS, jobs=1).failures.keys() == words.keys() - {"bad.hea"}
+
+
+def test_a_file_that_is_left_out_is_named(tmp_path, command):
+    for suffix in (".hea", ".dat"):
+        shutil.copy(BUNDLED.with_suffix(suffix), tmp_path)
+    (tmp_path / f"{BUNDLED.name}.note").write_text("odd")
+    out = tmp_path.with_name(f"{tmp_path.name} out")
+    given = ("archive", tmp_path, out, "--prdn", 8, "--no-events", "--jobs", 1)
+    for _ in range(2):  # a later run says it again
+        code, _, err = command(*given)
+        line = "mitdb_208.hea: mitdb_208.note is left out: wfdb reads no annotations in it"
+        assert code == 0 and err.startswith(f"san: {line}")
+    assert archive(tmp_path, out, OPTIONS, jobs=1).left_out.keys() == {"mitdb_208.hea"}
+
+
+@pytest.mark.parametrize("error", [KeyError("gain"), ZeroDivisionError(), TypeError("no array")])
+def test_an_error_that_nobody_raises_on_purpose_has_its_traceback(error, tmp_path, monkeypatch):
+    def encode_array(*given, **options):
+        raise error
+
+    monkeypatch.setattr(file_streams, "encode_array", encode_array)
+    np.save(tmp_path / "x.npy", np.arange(9, dtype=np.int16))
+    row = store_record(tmp_path, tmp_path, OPTIONS, find_records(tmp_path)[0])
+    assert row["failure"].startswith(type(error).__name__)
+    assert row["failure"].endswith("; its traceback is in manifest.jsonl")
+    assert "in encode_array\n    raise error" in row["traceback"]
+
+
+def test_an_error_of_a_reader_has_no_traceback(tmp_path):
+    (tmp_path / "x.npy").write_text("nonsense")
+    row = store_record(tmp_path, tmp_path, OPTIONS, find_records(tmp_path)[0])
+    assert "not readable as .npy" in row["failure"] and "traceback" not in row
 
 
 def test_two_records_with_one_stream(tmp_path):

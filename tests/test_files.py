@@ -140,10 +140,55 @@ def test_annotations_can_be_left_out(san, tmp_path):
     Path("r1.txt").write_text("a file that is none")
     san("compress", "r1", "with.san", "--lossless")
     san("compress", "r1", "without.san", "--lossless", "--no-annotations")
+    assert san("compress", "r1", "with.san", "--lossless", "--force")[::2] == (
+        0,
+        "san: r1.txt is left out: wfdb reads no annotations in it (cannot reshape array of size 19 "
+        "into shape (2))\n",
+    )
     attached = [Decoder(Path(n).read_bytes()).info.attachments for n in ("with.san", "without.san")]
     assert [*attached[0]] == ["wfdb/header", "wfdb/annotations/atr"]
     assert [*attached[1]] == ["wfdb/header"]
     assert san("verify", "r1", "without.san")[0] == 0
+
+
+def test_annotations_that_wfdb_cannot_read_come_back_too(san, tmp_path):
+    write_record(tmp_path)
+    unknown = bytes([0, 59 << 2, 1, 0, 0, 0])  # a distance of four bytes, cut
+    Path("r1.new").write_bytes(unknown)
+    with pytest.raises(IndexError):
+        wfdb.rdann("r1", "new")
+    assert san("compress", "r1", "r1.san", "--lossless")[::2] == (0, "")
+    Path("back").mkdir()
+    assert san("decompress", "r1.san", "back/r1")[0] == 0
+    assert Path("back/r1.new").read_bytes() == unknown
+
+
+NO_ANNOTATIONS = {
+    "r1.one": (b"1", "annotations have 2 to 16777216 bytes, it has 1"),
+    "r1.a~": (b"abcd", "the ending of annotations is 1 to 40 letters, digits and _"),
+    "r1.odd": (b"abc", "wfdb reads no annotations in it (cannot reshape"),
+}
+
+
+@pytest.mark.parametrize("name", NO_ANNOTATIONS)
+def test_a_file_that_is_left_out_is_named(name, san, tmp_path):
+    write_record(tmp_path)
+    content, words = NO_ANNOTATIONS[name]
+    Path(name).write_bytes(content)
+    code, _, err = san("compress", "r1", "r1.san", "--lossless")
+    assert code == 0 and err.startswith(f"san: {name} is left out: {words}")
+    assert [*Decoder(Path("r1.san").read_bytes()).info.attachments] == [
+        "wfdb/header",
+        "wfdb/annotations/atr",
+    ]
+
+
+def test_streams_and_other_records_are_no_annotations(san, tmp_path):
+    write_record(tmp_path)
+    for name in ("r1.npy", "r1.san", "r1.csv", "r10.atr", "r1.old.atr"):
+        Path(name).write_bytes(bytes(8))
+    assert san("compress", "r1", "r1.san", "--lossless", "--force")[::2] == (0, "")
+    assert len(Decoder(Path("r1.san").read_bytes()).info.attachments) == 2
 
 
 def test_records_of_the_world_come_back(recordings, san, tmp_path):

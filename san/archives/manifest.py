@@ -154,6 +154,8 @@ def _is_row(row: Any) -> bool:
         return False
     if "failure" in row:
         return isinstance(row["failure"], str)
+    if not _are_texts(row.get("left_out", [])):
+        return False
     return (
         _is_inside(row.get("stream"))
         and isinstance(row.get("sha256"), str)
@@ -161,6 +163,10 @@ def _is_row(row: Any) -> bool:
         and all(known is None or _is_size_and_time(known) for known in row["files"].values())
         and all(isinstance(row.get(name), int) for name in ("bytes", "samples", "channels"))
     )
+
+
+def _are_texts(lines: Any) -> bool:
+    return isinstance(lines, list) and all(isinstance(line, str) for line in lines)
 
 
 def _is_size_and_time(known: Any) -> bool:

@@ -10,12 +10,14 @@ import hashlib
 import math
 import os
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from san import storage
+from san.archives import manifest
 from san.codec.target import Target
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ NO_ROOM = (
 )  # other records would meet them too
 LONGEST_HEADER = 1 << 24  # bytes
 LONGEST_FAILURE = 500  # characters
+LONGEST_TRACEBACK = 20_000  # characters, the last ones
+EXPECTED = (ValueError, OSError, MemoryError)  # what readers and the codec raise of a record
 
 
 @dataclass(frozen=True)
@@ -130,46 +134,57 @@ class Record:
         return sum(known[0] for known in self.files.values() if known)
 
 
-def code_record(path: Path, options: Options) -> "tuple[bytes, Info]":
-    """The stream of one record, and what it says of itself."""
+def code_record(path: Path, options: Options) -> "tuple[bytes, Info, tuple[str, ...]]":
+    """The stream of one record, what it says of itself, and which files are not in it and why."""
     from san.codec.info import inspect
     from san.files import streams
 
-    blob = streams.encode_file(
+    target = options.target
+    array = streams.read_file(
         path,
+        exact=target.exact,
         fs=options.fs,
         physical=options.physical,
         annotations=options.annotations,
-        **options.target.arguments,
+    )
+    blob = streams.encode_array(
+        array,
+        **target.arguments,
         dictionary=options.dictionary,
         events=options.events,
         chunk_seconds=options.chunk_seconds,
         embed_dictionary=options.embed_dictionary,
     )
-    return blob, inspect(blob)
+    return blob, inspect(blob), array.left_out
 
 
 def store_record(source: Path, out: Path, options: Options, record: Record) -> dict[str, Any]:
     """Code a record, write its stream, and return its line of the manifest.
 
+    Every other error than that of a full disk becomes the line's `failure`, so that the other
+    records are coded all the same. If it is none that a reader or the codec raises on purpose,
+    the line has its `traceback` too.
+
     Raises
     ------
     OSError
-        If there is no room for the stream. What else goes wrong is in the line.
+        If there is no room for the stream.
     """
     begin = time.perf_counter()
     row: dict[str, Any] = {"source": record.path, "files": record.files}
     try:
         if record.problem:
             raise ValueError(record.problem)
-        blob, info = code_record(source / record.path, options)
+        blob, info, left_out = code_record(source / record.path, options)
         path = out / record.stream
         path.parent.mkdir(parents=True, exist_ok=True)
         storage.write(path, blob)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise
-        return row | {"failure": in_words(error)}
+        return row | _failure_of(error)
+    if left_out:
+        row["left_out"] = list(left_out)
     return row | {
         "stream": record.stream,
         "sha256": hashlib.sha256(blob).hexdigest(),
@@ -183,6 +198,17 @@ def store_record(source: Path, out: Path, options: Options, record: Record) -> d
         "largest_error": _finite(info.largest_error),
         "prdn": _finite(info.prdn),
         "seconds": round(time.perf_counter() - begin, 4),
+    }
+
+
+def _failure_of(error: Exception) -> dict[str, str]:
+    """What a line of the manifest says of an error."""
+    if isinstance(error, EXPECTED):
+        return {"failure": in_words(error)}
+    trace = "".join(traceback.format_exception(error))
+    return {
+        "failure": f"{in_words(error)}; its traceback is in {manifest.NAME}",
+        "traceback": trace[-LONGEST_TRACEBACK:],
     }
 
 

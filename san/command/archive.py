@@ -115,6 +115,9 @@ def archive(
             f"{summary.bytes_before} bytes → {summary.bytes_after}, {summary.ratio:.2f} times "
             f"smaller{rate}"
         )
+    for name, lines in summary.left_out.items():
+        for line in lines:
+            print(f"san: {name}: {line}", file=sys.stderr)
     _name(summary.failures, "failed; the same command tries again")
 
 

@@ -105,6 +105,8 @@ def compress(
     array = streams.read_file(
         source, exact=target.exact, fs=fs, physical=physical, annotations=not no_annotations
     )
+    for line in array.left_out:
+        print(f"san: {line}", file=sys.stderr)
     samples = sum(part.x.size for part in (array, *array.others))
     with progress.shares(f"compressing {source.name}", samples) as report:
         blob = streams.encode_array(

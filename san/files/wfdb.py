@@ -6,6 +6,8 @@ again; where its samples are the same ones, every byte of it is.
 """
 
 import contextlib
+import dataclasses
+import glob
 import io
 import os
 import re
@@ -25,6 +27,8 @@ MOST_ANNOTATIONS = 1 << 24  # bytes of a file of them
 MOST_BEGINNING = 1 << 16  # bytes before a file's samples
 _BITS = {"80": 8, "212": 12, "16": 16, "24": 24, "32": 32, "508": 8, "516": 16, "524": 24}
 _BITS |= {"310": 10, "311": 10, "61": 16, "160": 16, "8": 8}
+_END_MARK = b"\0\0"  # of annotations in WFDB's own format
+_OTHER_KINDS = (".hea", ".san", ".npy", ".csv", ".edf", ".bdf")  # records, and streams of them
 _WRITTEN = ("80", "212", "16", "24", "32")  # formats that need nothing but wfdb to be written
 
 
@@ -38,13 +42,13 @@ def read_record(record: Path, *, physical: bool = False, annotations: bool = Tru
         Have physical units, float64, instead of the converter's integers; signals of several
         rates are averaged to the lowest one, and nothing is attached.
     annotations : bool
-        Whether annotation files of the record are attached.
+        Whether annotation files of the record are attached, byte for byte.
 
     Returns
     -------
     Array
         (n, channels), int16 where that is enough, else int32. Signals of other rates are in
-        `others`.
+        `others`. Files of the record's name that are not attached are named in `left_out`.
 
     Raises
     ------
@@ -65,9 +69,11 @@ def read_record(record: Path, *, physical: bool = False, annotations: bool = Tru
         units = tuple(_units(raw, c) for c in group)
         names = tuple(raw.sig_name[c] for c in group)
         parts.append(Array(x.astype(np.int16 if narrow else np.int32), rate, units, names))
-    attached = _attachments(record, annotations)
+    attached, left_out = _attachments(record, annotations)
     first = parts[0]
-    return Array(first.x, first.fs, first.units, first.names, attached, tuple(parts[1:]))
+    return dataclasses.replace(
+        first, attachments=attached, others=tuple(parts[1:]), left_out=left_out
+    )
 
 
 def with_gaps(array: Array) -> Array:
@@ -87,7 +93,9 @@ def with_gaps(array: Array) -> Array:
         x = floats if gaps.any() else part.x
         parts.append(Array(x, part.fs, part.units, part.names))
     first = parts[0]
-    return Array(first.x, first.fs, first.units, first.names, array.attachments, tuple(parts[1:]))
+    return dataclasses.replace(
+        first, attachments=array.attachments, others=tuple(parts[1:]), left_out=array.left_out
+    )
 
 
 def write_record(record: Path, array: Array, exact: bool) -> list[Path]:
@@ -144,40 +152,58 @@ def _units(raw: Any, channel: int) -> str:
     return f"{gain:.12g}({baseline})/{raw.units[channel]}"
 
 
-def _attachments(record: Path, annotations: bool) -> dict[str, bytes]:
-    """Header, annotations, and what stands before the samples in a file."""
+def _attachments(record: Path, annotations: bool) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """Header, annotations, and what stands before the samples in a file; and what is left out."""
     import wfdb
 
     path = record.with_name(record.name + ".hea")
     header = wfdb.rdheader(str(record))
     if getattr(header, "file_name", None) is None:  # of several segments: it cannot be one again
-        return {}
-    found = {HEADER: path.read_bytes()}
+        return {}, ()
+    found, left_out = {HEADER: path.read_bytes()}, []
     offsets = dict(zip(header.file_name, header.byte_offset, strict=True))
     for number, name in enumerate(dict.fromkeys(header.file_name)):
         if 0 < (offsets[name] or 0) <= MOST_BEGINNING:
             with open(record.parent / name, "rb") as samples:
                 found[f"{BEGINNING}{number}"] = samples.read(offsets[name])
-    if annotations:
-        for file in sorted(record.parent.glob(f"{record.name}.*")):
-            if file.name not in header.file_name and _holds_annotations(file):
-                found[ANNOTATIONS + file.suffix[1:]] = file.read_bytes()
-    return found
+    for file in _files_beside(record, header.file_name) if annotations else ():
+        problem = _problem_of_annotations(file)
+        if problem:
+            left_out.append(f"{file.name} is left out: {problem}")
+        else:
+            found[ANNOTATIONS + file.suffix[1:]] = file.read_bytes()
+    return found, tuple(left_out)
 
 
-def _holds_annotations(file: Path) -> bool:
+def _files_beside(record: Path, signals: list[str]) -> list[Path]:
+    """The files of a record's name that hold neither its signals nor another record or stream."""
+    files = sorted(record.parent.glob(f"{glob.escape(record.name)}.*"))
+    own = [file for file in files if file.stem == record.name and file.name not in signals]
+    return [file for file in own if file.suffix.lower() not in _OTHER_KINDS and file.is_file()]
+
+
+def _problem_of_annotations(file: Path) -> str:
+    """Why a file is not attached as annotations; empty if it is.
+
+    It is attached if wfdb reads it, and also if it has the end mark of such files: a wfdb that
+    does not know all its annotations is no reason to lose them.
+    """
     import wfdb
 
-    ending = file.suffix[1:]
-    if ending == "hea" or not re.fullmatch(r"\w{1,40}", ending) or not file.is_file():
-        return False
-    if not 2 <= file.stat().st_size <= MOST_ANNOTATIONS:
-        return False
+    size = file.stat().st_size
+    if not re.fullmatch(r"\.\w{1,40}", file.suffix):
+        return "the ending of annotations is 1 to 40 letters, digits and _"
+    if not 2 <= size <= MOST_ANNOTATIONS:
+        return f"annotations have 2 to {MOST_ANNOTATIONS} bytes, it has {size}"
+    with open(file, "rb") as content:
+        content.seek(-len(_END_MARK), os.SEEK_END)
+        if size % 2 == 0 and content.read() == _END_MARK:
+            return ""
     try:
-        wfdb.rdann(str(file.with_suffix("")), ending)
-    except Exception:  # whatever it is, it holds no annotations
-        return False
-    return True
+        wfdb.rdann(str(file.with_suffix("")), file.suffix[1:])
+    except Exception as error:  # wfdb raises whatever a file of another kind leads to
+        return f"wfdb reads no annotations in it ({' '.join(str(error).split())})"
+    return ""
 
 
 def _read_header(content: bytes) -> Any:
