@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from san import deprecated
+
 #: What `inverse_compression_ratio` may count of a kernel.
 COUNTED_WEIGHTS = ("all", "published")
 
@@ -43,11 +45,12 @@ def phi(inverse_compression_ratio: ArrayLike, normalized_loss: ArrayLike) -> Any
     return np.hypot(inverse_compression_ratio, normalized_loss)
 
 
+@deprecated.arguments(weights="counted_weights")
 def inverse_compression_ratio(
     activations: ArrayLike,
     kernel_sizes: Sequence[int | Sequence[int]],
     channels: int = 1,
-    weights: str = "all",
+    counted_weights: str = "all",
 ) -> np.ndarray:
     """Count the numbers that describe each signal, per sample of the signal.
 
@@ -59,7 +62,7 @@ def inverse_compression_ratio(
         Size of each kernel, along each axis (a single number: along every axis).
     channels : int
         Channels of the signal. Each event is counted once; kernels have weights per channel.
-    weights : {"all", "published"}
+    counted_weights : {"all", "published"}
         "all" counts every weight of a kernel; "published" counts its first axis only, which is
         what the published two-dimensional results did.
 
@@ -71,7 +74,7 @@ def inverse_compression_ratio(
     Raises
     ------
     ValueError
-        If the shapes do not fit or `weights` has another name.
+        If the shapes do not fit or `counted_weights` is something else.
 
     References
     ----------
@@ -92,7 +95,8 @@ def inverse_compression_ratio(
     sizes: list[list[int]] = [np.broadcast_to(m, dimensions).tolist() for m in kernel_sizes]
     samples = channels * math.prod(maps.shape[2:])
     events = np.count_nonzero(maps.reshape(len(maps), -1), axis=1)
-    return description_ratio(events, counted_weights(sizes, channels, weights), samples, dimensions)
+    weights = count_weights(sizes, channels, counted_weights)
+    return description_ratio(events, weights, samples, dimensions)
 
 
 def description_ratio(
@@ -128,19 +132,26 @@ def description_ratio(
     return (np.asarray(weights) + (dimensions + 1) * np.asarray(events)) / samples
 
 
-def counted_weights(
-    kernel_sizes: Sequence[Sequence[int]], channels: int = 1, weights: str = "all"
+@deprecated.arguments(weights="counted_weights")
+def count_weights(
+    kernel_sizes: Sequence[Sequence[int]], channels: int = 1, counted_weights: str = "all"
 ) -> int:
-    """Count the weights W of kernels; `weights` as in `inverse_compression_ratio`.
+    """Count the weights W of kernels; `counted_weights` as in `inverse_compression_ratio`.
 
     Examples
     --------
-    >>> counted_weights([(6, 6), (6, 6)]), counted_weights([(6, 6), (6, 6)], weights="published")
+    >>> sizes = [(6, 6), (6, 6)]
+    >>> count_weights(sizes), count_weights(sizes, counted_weights="published")
     (72, 12)
     """
-    if weights not in COUNTED_WEIGHTS:
-        raise ValueError(f"weights must be one of {', '.join(COUNTED_WEIGHTS)}, got {weights!r}")
-    return channels * sum(m[0] if weights == "published" else math.prod(m) for m in kernel_sizes)
+    if counted_weights not in COUNTED_WEIGHTS:
+        listed = ", ".join(COUNTED_WEIGHTS)
+        raise ValueError(f"counted_weights must be one of {listed}, got {counted_weights!r}")
+    first_only = counted_weights == "published"
+    return channels * sum(m[0] if first_only else math.prod(m) for m in kernel_sizes)
+
+
+__getattr__ = deprecated.names(__name__, {"counted_weights": "count_weights"})
 
 
 def normalized_loss(x: ArrayLike, x_hat: ArrayLike) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import san
-from san import deprecated, report
+from san import deprecated, metrics, report
 from san.codec.container.header import Header
 from san.codec.decoder import StreamEvents
 from san.codec.numbers.representation import Representation
@@ -123,6 +123,18 @@ ARGUMENTS = {
         "names",
         ("I",),
     ),
+    "inverse_compression_ratio": (
+        partial(san.inverse_compression_ratio, np.ones((1, 1, 5, 5)), [3]),
+        "weights",
+        "counted_weights",
+        "published",
+    ),
+    "count_weights": (
+        partial(metrics.count_weights, [(3, 3)]),
+        "weights",
+        "counted_weights",
+        "published",
+    ),
     "read_table": (recording_of_table, "sampling_rate", "fs", 50.0),
 } | {
     plot.__name__: (partial(time_of_plot, plot, *inputs), "sampling_rate", "fs", 50.0)
@@ -148,6 +160,7 @@ def test_arguments(call, old, new, value, tmp_path, monkeypatch):
 
 # A module, a name that it had, and what that is called now (below `san`).
 NAMES = [
+    ("metrics", "counted_weights", "metrics.count_weights"),
     ("activations", "events", "activations.list_activations"),
     ("codec.decoder", "ChunkEvents", "codec.decoder.StreamEvents"),
     ("training.runs", "Source", "training.run_settings.RunData"),

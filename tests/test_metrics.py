@@ -44,7 +44,7 @@ def test_normalized_loss_is_its_definition(x, x_hat):
 def test_inverse_compression_ratio_is_its_definition(shape, sizes, weights, counted):
     rng = np.random.default_rng(1)
     alpha = rng.standard_normal(shape) * (rng.random(shape) < 0.1)
-    out = metrics.inverse_compression_ratio(alpha, sizes, weights=weights)
+    out = metrics.inverse_compression_ratio(alpha, sizes, counted_weights=weights)
     samples, dimensions = math.prod(shape[2:]), len(shape) - 2
     for n in range(shape[0]):
         events = sum(1 for value in alpha[n].ravel() if value != 0)
@@ -56,7 +56,7 @@ def test_published_count_of_the_worst_case():
     """MNIST, top-k, m = 6 is printed as 0.14; counting every weight gives 0.21."""
     alpha = np.zeros((1, 2, 28, 28))
     alpha[0, :, :4, :4] = 1
-    published = metrics.inverse_compression_ratio(alpha, [6, 6], weights="published")
+    published = metrics.inverse_compression_ratio(alpha, [6, 6], counted_weights="published")
     assert round(float(published[0]), 2) == 0.14
     assert round(float(metrics.inverse_compression_ratio(alpha, [6, 6])[0]), 2) == 0.21
 
@@ -160,7 +160,9 @@ def test_tensors_are_taken_as_arrays():
             r"\(N, 2, \*size\) for 2 kernels, got \(1, 2\)",
         ),
         (
-            lambda: metrics.inverse_compression_ratio(np.ones((1, 1, 5)), [3], weights="some"),
+            lambda: metrics.inverse_compression_ratio(
+                np.ones((1, 1, 5)), [3], counted_weights="some"
+            ),
             "got 'some'",
         ),
     ],

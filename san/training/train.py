@@ -325,7 +325,7 @@ class Training:
         parts = [self._bank.scores(batch) for batch in x.split(256)]
         events, errors = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
         weights = [
-            [metrics.counted_weights(m.kernel_sizes, m.channels, self.settings.counted_weights)]
+            [metrics.count_weights(m.kernel_sizes, m.channels, self.settings.counted_weights)]
             for m in self.models
         ]
         ratio = metrics.description_ratio(events, np.array(weights), x[0].numel(), x.dim() - 2)
