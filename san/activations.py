@@ -299,7 +299,7 @@ def list_activations(alpha: Tensor) -> tuple[Tensor, Tensor]:
     return indices, alpha[tuple(indices.T)]
 
 
-__getattr__ = deprecated.names(__name__, {"events": "list_activations"})
+deprecated.names(__name__, {"events": "list_activations"})
 
 
 def _check_similarity(s: Tensor) -> None:

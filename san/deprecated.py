@@ -157,8 +157,11 @@ def arguments(**new_of: str) -> Callable[[_Decorated], _Decorated]:
     return decorate
 
 
-def names(module: str, new_of: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a module that still answers to old names.
+def names(module: str, new_of: Mapping[str, str]) -> None:
+    """Let a module answer to old names of what it holds.
+
+    It gets a `__getattr__` here, and not in its own text: a type checker that sees one there
+    believes that the module has every name.
 
     Parameters
     ----------
@@ -170,15 +173,16 @@ def names(module: str, new_of: Mapping[str, str]) -> Callable[[str], Any]:
 
     Examples
     --------
-    A module says `__getattr__ = deprecated.names(__name__, {"ChunkEvents": "StreamEvents"})`.
+    `san/metrics.py` says `deprecated.names(__name__, {"counted_weights": "count_weights"})`.
 
-    >>> old_name = names("san.metrics", {"distortion": "prd"})
+    >>> from san import metrics
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
-    ...     old_name("distortion").__name__
-    'prd'
+    ...     metrics.counted_weights is metrics.count_weights
+    True
     >>> print(caught[0].message)
-    san.metrics.distortion is san.metrics.prd now; san.metrics.distortion goes with 0.6
+    san.metrics.counted_weights is san.metrics.count_weights now; san.metrics.counted_weights \
+goes with 0.6
     """
 
     def old_name(name: str) -> Any:
@@ -189,7 +193,7 @@ def names(module: str, new_of: Mapping[str, str]) -> Callable[[str], Any]:
         warn(f"{module}.{name}", f"{place}.{new}")
         return getattr(import_module(place), new)
 
-    return old_name
+    sys.modules[module].__getattr__ = old_name  # type: ignore[method-assign]
 
 
 class Finder:

@@ -151,7 +151,7 @@ def count_weights(
     return channels * sum(m[0] if first_only else math.prod(m) for m in kernel_sizes)
 
 
-__getattr__ = deprecated.names(__name__, {"counted_weights": "count_weights"})
+deprecated.names(__name__, {"counted_weights": "count_weights"})
 
 
 def normalized_loss(x: ArrayLike, x_hat: ArrayLike) -> Any:

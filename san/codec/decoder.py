@@ -338,4 +338,4 @@ def _dictionary_of(header: Header, given: DictionaryLike | None) -> Dictionary |
     return found if found is not None or data is None else read(data)
 
 
-__getattr__ = deprecated.names(__name__, {"ChunkEvents": "StreamEvents"})
+deprecated.names(__name__, {"ChunkEvents": "StreamEvents"})

@@ -37,7 +37,7 @@ CHECKPOINT = "checkpoint.safetensors"
 MODEL = "model.safetensors"
 METRICS = "metrics.json"
 
-__getattr__ = deprecated.names(__name__, {"Source": "training.run_settings.RunData"})
+deprecated.names(__name__, {"Source": "training.run_settings.RunData"})
 
 
 @dataclass(frozen=True)
