@@ -18,10 +18,7 @@ def draw_overview():
     """A test window's way through the network that the tutorial trains."""
     train, validation, test = san.datasets.load_splits("physionet")
     settings = san.Settings(activation="extrema", kernel_sizes=(180,), kernels=2, epochs=10)
-    training = san.Training(settings, train.x, validation.x)
-    while training.epoch < settings.epochs:
-        training.run_epoch()
-    model = training.choose(test.x).model
+    model = san.fit(settings, train.x, validation.x, test.x).model
     with torch.no_grad():
         x_hat, activations, similarities = model(torch.from_numpy(test.x))
     return san.report.plot_overview(

@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     )
     from san.networks.convolution import reconstruction, similarity
     from san.networks.san import SAN, Events, Output, SAN1d, SAN2d, sparsity_of
+    from san.training.scores import evaluate
     from san.training.settings import Settings
-    from san.training.train import Training, evaluate
+    from san.training.train import Training, fit
 
 _HOMES = {
     "activations": [
@@ -71,8 +72,9 @@ _HOMES = {
         "snr",
     ],
     "networks.san": ["SAN", "Events", "Output", "SAN1d", "SAN2d", "sparsity_of"],
+    "training.scores": ["evaluate"],
     "training.settings": ["Settings"],
-    "training.train": ["Training", "evaluate"],
+    "training.train": ["Training", "fit"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = ("archive", "datasets", "metrics", "report", "signals")
@@ -98,6 +100,7 @@ __all__ = [
     "evaluate",
     "extrema",
     "extrema_pool",
+    "fit",
     "identity",
     "inspect",
     "inverse_compression_ratio",

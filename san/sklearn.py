@@ -75,7 +75,7 @@ class SANTransformer(TransformerMixin, BaseEstimator):
         Mean validation φ at that epoch.
     sparsity_ : int or None
         The activation's parameter.
-    history_ : list of san.training.train.Row
+    history_ : list of san.training.scores.Row
         A line per epoch and kernel size.
     n_features_in_ : int
         Samples of a window, of all channels.
@@ -164,8 +164,7 @@ class SANTransformer(TransformerMixin, BaseEstimator):
         train = windows[np.sort(order[held_back:])]
         validation = windows[np.sort(order[:held_back])] if held_back else train
         training = Training(settings, train, validation)
-        while training.epoch < settings.epochs:
-            training.run_epoch()
+        training.run()
         result = training.choose(validation)
         self.kernels_ = np.stack([w.detach().cpu().numpy() for w in result.model.kernels])
         self.kernel_size_, self.epoch_ = result.kernel_size, result.epoch

@@ -86,7 +86,8 @@ ORDER = {
     "selection.cpu": "extrema extrema_images pool top_k rounds maps places vectors",
     "selection.gpu": "launch extrema pool top_k candidates maps",
     "networks": "bank san refit convolution convolution_cpu padding",
-    "training": "runs outcomes provenance run_settings train distributed processes settings",
+    "training": """runs outcomes provenance run_settings train scores distributed processes
+        settings""",
     "archives": "verify workers record manifest",
     "files": "streams arrays edf wfdb",
     "data": "physionet images epilepsy fetch",

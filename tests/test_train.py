@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from san import datasets
+from san.training.scores import Scores, evaluate
 from san.training.settings import Settings, parse_kernel_sizes
-from san.training.train import Scores, Training, evaluate
+from san.training.train import Training, fit
 
 
 def beats(seed=0, signals=6, samples=300, m=21):
@@ -100,6 +101,59 @@ def test_a_restored_state_continues_to_the_same_bits():
     assert again.history == whole.history
     for name, array in whole.state()[0].items():
         np.testing.assert_array_equal(again.state()[0][name], array)
+
+
+@pytest.mark.parametrize("grow", [False, True], ids=["all kernels", "one at a time"])
+def test_run_and_fit_give_the_same_bits_as_a_loop_of_epochs(grow):
+    x, _ = beats()
+    other, _ = beats(seed=1)
+    settings = Settings(kernel_sizes=(5, 21), epochs=4, kernels=2, grow=grow)
+    loop = train(settings, x, other)
+    training, told = Training(settings, x, other), []
+    training.run(told.extend)
+    assert told == training.history == loop.history
+    for name, array in loop.state()[0].items():
+        np.testing.assert_array_equal(training.state()[0][name], array)
+    by_loop, by_fit = loop.choose(x), fit(settings, x, other, x)
+    assert (by_fit.kernel_size, by_fit.epoch) == (by_loop.kernel_size, by_loop.epoch)
+    np.testing.assert_array_equal(by_fit.scores.phi, by_loop.scores.phi)
+    for one, same in zip(by_fit.model.kernels, by_loop.model.kernels, strict=True):
+        assert torch.equal(one, same)
+
+
+def test_fit_without_test_signals_scores_the_validation_signals():
+    x, _ = beats()
+    other, _ = beats(seed=1)
+    settings = Settings(kernel_sizes=(9,), epochs=2)
+    result = fit(settings, x, other)
+    np.testing.assert_array_equal(result.scores.phi, fit(settings, x, other, other).scores.phi)
+    assert result.scores.phi.mean() == result.validation_phi[9]
+
+
+def test_run_trains_the_epochs_that_are_left_of_a_restored_training():
+    x, _ = beats()
+    settings = Settings(kernel_sizes=(9,), epochs=5)
+    whole, part = train(settings, x), Training(settings, x, x)
+    part.run(lambda rows: rows[0].epoch < 2)
+    assert part.epoch == 2
+    again, epochs = Training(settings, x, x), []
+    again.restore(*part.state())
+    again.run(lambda rows: epochs.append(rows[0].epoch))
+    assert epochs == [3, 4, 5] and again.history == whole.history
+    again.run(lambda rows: epochs.append(rows[0].epoch))
+    assert epochs == [3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("answer", "epochs"),
+    [(False, 1), (np.bool_(False), 1), (None, 3), (0, 3), (True, 3), ([], 3)],
+    ids=repr,
+)
+def test_only_false_ends_a_training(answer, epochs):
+    x, _ = beats()
+    training = Training(Settings(kernel_sizes=(9,), epochs=3), x, x)
+    training.run(lambda rows: answer)
+    assert training.epoch == epochs
 
 
 def test_state_does_not_change_under_further_training():

@@ -20,7 +20,7 @@ from san.paper.experiments import Unit
 from san.paper.experiments import run as run_units
 from san.training import processes, runs
 from san.training.outcomes import Outcome
-from san.training.train import Row
+from san.training.scores import Row
 
 
 def train(run: runs.Run | runs.Collection, as_json: bool = False) -> None:

@@ -227,9 +227,7 @@ def _make(
         if on_part is not None:
             on_part(unit, 1 / parts)
 
-    while training.epoch < settings.epochs:
-        training.run_epoch()
-        done()
+    training.run(lambda rows: done())
     scores, chosen_rows = training.scores(splits.test.x), training.rows()
     rows: list[dict[str, Any]] = []
     for m, row in chosen_rows.items():

@@ -9,8 +9,8 @@ import torch
 from matplotlib.figure import Figure
 
 from san import datasets, report
+from san.training.scores import Result, Row
 from san.training.settings import Settings
-from san.training.train import Result, Row
 
 
 @dataclass(frozen=True)

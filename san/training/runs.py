@@ -29,8 +29,9 @@ from san.training.run_settings import (
     settings_from,
     settings_text,
 )
+from san.training.scores import Row
 from san.training.settings import Settings
-from san.training.train import Row, Training
+from san.training.train import Training
 
 SETTINGS = "settings.toml"
 CHECKPOINT = "checkpoint.safetensors"
@@ -158,13 +159,15 @@ def finish(
     the folder holds the last finished epoch.
     """
     training, test = run.training, run.splits.test
-    while training.epoch < run.settings.epochs:
-        rows = training.run_epoch(on_step)
+
+    def save(rows: list[Row]) -> None:
         if processes.is_first():
             storage.write_tensors(run.folder / CHECKPOINT, *training.state())
             storage.write(run.folder / "history.csv", history_text(training.history))
         if on_epoch is not None:
             on_epoch(rows)
+
+    training.run(save, on_step)
     outcome = outcome_of(test, run.settings, training.history, training.choose(test.x))
     if processes.is_first():
         _write_outcome(run.folder, outcome)

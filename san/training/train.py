@@ -7,8 +7,7 @@ data set has a name here and nothing is written.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,63 +16,57 @@ from torch import Tensor
 from san import metrics
 from san.networks.san import SAN, sparsity_of
 from san.training import distributed
+from san.training.scores import Progress, Result, Row, Scores, evaluate
 from san.training.settings import Settings
 
 _MOMENTS = ("mean", "square")  # of Adam
 
 
-class Scores(NamedTuple):
-    """CR⁻¹, loss and φ of each signal of a split, float64 arrays of shape (N,)."""
+def fit(
+    settings: Settings,
+    train: np.ndarray,
+    validation: np.ndarray,
+    test: np.ndarray | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Train as settings say, and choose a model.
 
-    inverse_compression_ratio: np.ndarray
-    normalized_loss: np.ndarray
-    phi: np.ndarray
+    Parameters
+    ----------
+    settings : Settings
+        What is trained and how.
+    train, validation : ndarray, shape (N, C, *size), float32
+        Signals to learn from, and signals that choose kernel size and epoch.
+    test : ndarray, shape (N, C, *size), float32, optional
+        Signals that the chosen model is scored on. Default: the validation signals.
+    progress : callable, optional
+        Called after each epoch, see `Training.run`.
 
+    Returns
+    -------
+    Result
+        The chosen model, its kernel size, its epoch and its scores.
 
-class Row(NamedTuple):
-    """A line of the history: one model after one epoch; means over the signals of a split."""
+    Raises
+    ------
+    ValueError
+        If a kernel does not fit the signals, a signal is not finite, the device is not there, or
+        a loss is no longer finite.
 
-    epoch: int  #: from 1
-    kernel_size: int
-    training_loss: float  #: mean absolute error while training
-    inverse_compression_ratio: float
-    normalized_loss: float
-    phi: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a sweep ends with."""
-
-    model: SAN  #: the chosen one
-    kernel_size: int
-    epoch: int
-    scores: Scores  #: of the chosen model on the test split
-    validation_phi: dict[int, float]  #: of each kernel size, at its own epoch
-    test_phi: dict[int, float]  #: likewise; under the corrected protocol of the chosen size alone
-
-
-@torch.no_grad()
-def evaluate(model: SAN, x: Tensor, counted_weights: str = "all", batch_size: int = 256) -> Scores:
-    """Score a model on signals x of shape (N, C, *size).
+    See Also
+    --------
+    Training : the same in steps, with a state that can be saved and restored.
 
     Examples
     --------
-    >>> model = SAN(1, [5], "extrema", [2])
-    >>> evaluate(model, torch.randn(3, 1, 100)).phi.shape
-    (3,)
+    >>> x = np.random.default_rng(0).standard_normal((4, 1, 100)).astype(np.float32)
+    >>> result = fit(Settings(kernel_sizes=(5, 9), epochs=2), x, x)
+    >>> result.kernel_size in (5, 9), result.scores.phi.shape
+    (True, (4,))
     """
-    ratios, losses = [], []
-    for batch in x.split(batch_size):
-        output = model(batch)
-        ratios.append(
-            metrics.inverse_compression_ratio(
-                output.activations.cpu(), model.kernel_sizes, model.channels, counted_weights
-            )
-        )
-        losses.append(metrics.normalized_loss(batch.cpu(), output.x_hat.cpu()))
-    ratio, loss = np.concatenate(ratios), np.concatenate(losses)
-    return Scores(ratio, loss, metrics.phi(ratio, loss))
+    training = Training(settings, train, validation)
+    training.run(progress)
+    return training.choose(validation if test is None else test)
 
 
 class Training:
@@ -99,8 +92,7 @@ class Training:
     >>> rng = np.random.default_rng(0)
     >>> x = rng.standard_normal((4, 1, 100)).astype(np.float32)
     >>> training = Training(Settings(kernel_sizes=(5, 9), epochs=2), x, x)
-    >>> while training.epoch < 2:
-    ...     rows = training.run_epoch()
+    >>> training.run()
     >>> training.choose(x).kernel_size in (5, 9)
     True
     """
@@ -123,6 +115,39 @@ class Training:
     def steps_per_epoch(self) -> int:
         """The number of batches."""
         return -(-len(self.train) // self.settings.batch_size)
+
+    def run(
+        self, progress: Progress | None = None, on_step: Callable[[float], None] | None = None
+    ) -> None:
+        """Train all epochs that are left: all of a new training, the others of a restored one.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called after each epoch with the new rows of the history, a list of `Row`, one for
+            each kernel size. It may print them, save `state`, or end the training early: no
+            further epoch is trained after it returns False (None and other values do not count).
+        on_step : callable, optional
+            Called after each batch with the mean loss of the models.
+
+        Raises
+        ------
+        ValueError
+            If a loss is no longer finite.
+
+        Examples
+        --------
+        >>> x = np.random.default_rng(0).standard_normal((4, 1, 100)).astype(np.float32)
+        >>> training = Training(Settings(kernel_sizes=(5,), epochs=9), x, x)
+        >>> training.run(lambda rows: rows[0].epoch < 3)
+        >>> training.epoch
+        3
+        """
+        while self.epoch < self.settings.epochs:
+            rows = self.run_epoch(on_step)
+            answer = None if progress is None else progress(rows)
+            if isinstance(answer, bool | np.bool_) and not answer:
+                return
 
     def run_epoch(self, on_step: Callable[[float], None] | None = None) -> list[Row]:
         """Train every model for one epoch and score it on the validation split.
