@@ -1,16 +1,21 @@
-"""The codec: recordings as few bytes, within an error that always holds.
+"""The codec: recordings become few bytes, within an error that always holds.
 
     encoder       an array becomes a stream
     recording     a recording becomes a stream part by part
     decoder       a stream becomes the array again
-    info          what a stream says of itself
-    kernels       where dictionaries come from
+    info          what a stream states of itself
+    comparison    how far a stream is from its original
+    ndarray       chunks of arrays of any dimensions, for numcodecs and zarr
     options       what a user asks of an encoder
-    block         samples become payloads that were decoded and compared
-    accuracy      errors of what was decoded
-    chunk         integers become a payload, in one of two modes
-    stream        header, attachments, chunks, footer
+    target        the error or the size that a stream is held to
+    dictionaries  where dictionaries come from
+    block         samples become payloads, which are decoded and compared
+    search        kernels, events and steps that meet the target in few bytes
+    modes         integers become a payload, in one of three modes
+    container     header, attachments, chunks and footer of a stream
     numbers       floats and integers of any dtype become integers
+    entropy       decisions become bytes
+    errors        the errors that a reader raises
 
-Their companions say in their first line what is decided there. The public names are those of `san`.
+The first line of each file says what is decided in it. The public names are those of `san`.
 """

@@ -23,9 +23,7 @@ from san.codec.search.coding import Coded, encode_signal
 from san.codec.target import LOSSLESS, Target
 
 SHORTEST = 8  # samples of a chunk that has wavelet coefficients
-TRIES = (
-    4  # to meet a PRDN: rounding floats to integers, and gaps, make it larger than the search knows
-)
+TRIES = 4  # to meet a PRDN, which rounded floats and gaps make larger than the search knows
 FINER = 0.999  # of the PRDN that should be just small enough
 
 

@@ -111,7 +111,7 @@ class Decoder:
     Parameters
     ----------
     source : bytes-like or binary file
-        A file that cannot seek gives its chunks once and in their order.
+        The chunks of a file that cannot seek can be read once, in their order.
     dictionary : Dictionary or path, optional
         Needed if the stream only names one.
     limits : Limits, optional
@@ -202,7 +202,7 @@ class Decoder:
             If the source cannot seek.
         """
         if self._reader.footer is None:
-            raise ValueError("a source that cannot seek gives its chunks in their order")
+            raise ValueError("the source cannot seek: iterate over the decoder, chunk by chunk")
         begin, end, _ = slice(start, stop).indices(self._reader.footer.samples)
         if begin == 0 and end == self._reader.footer.samples:
             return self._read_all(progress or silent)
@@ -259,7 +259,7 @@ class Decoder:
         from san.codec.modes.transform import step_size
 
         if self._reader.footer is None:
-            raise ValueError("a source that cannot seek gives its chunks in their order")
+            raise ValueError("the source cannot seek: iterate over the decoder, chunk by chunk")
         begin, end, _ = slice(start, stop).indices(self._reader.footer.samples)
         full, representation = self.header.chunk_samples, self.header.representation
         columns = representation.columns

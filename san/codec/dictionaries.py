@@ -13,9 +13,9 @@ from san.codec.numbers.grids import BITS
 from san.codec.numbers.integers import represent
 from san.codec.target import Target
 
-MODEL = "model.safetensors"  # of a run folder
+MODEL = "model.safetensors"  # in a run folder
 MODEL_FORMAT = "san model 1"
-MULTIPLE = 32  # samples; lengths of kernels are filled up with zeros
+MULTIPLE = 32  # samples; zeros are added to kernels up to a multiple of this
 
 DictionaryLike = Dictionary | str | os.PathLike[str]
 
@@ -28,11 +28,11 @@ def learn_dictionary(
     Parameters
     ----------
     x : array (n,) or (n, channels), or a sequence of such arrays
-        As `san.compress` takes them; all of one number of channels.
+        As `san.compress` takes them; all with the same number of channels.
     fs : float, optional
-        Sampling rate in Hz, from which kernels get their usual length.
+        Sampling rate in Hz. The length of kernels depends on it.
     prdn : float
-        The error, in per cent, at which the dictionary will be used.
+        The error, in per cent, of the streams for which the dictionary is meant.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def learn_dictionary(
     Raises
     ------
     TypeError
-        If x is neither an array nor a sequence of arrays, or of a dtype that is refused.
+        If x is neither an array nor a sequence of arrays, or has a dtype that is refused.
     ValueError
         If there is no signal, the channels differ, or no kernel saves anything.
 
@@ -65,7 +65,9 @@ def learn_dictionary(
         raise ValueError("learn_dictionary needs a signal, got none")
     channels = sorted({array.shape[1] if array.ndim > 1 else 1 for array in arrays})
     if len(channels) > 1:
-        raise ValueError(f"signals that share a dictionary have channels of one number: {channels}")
+        raise ValueError(
+            f"signals that share a dictionary need the same number of channels, got {channels}"
+        )
     fs, joined = checked_fs(fs), [array.reshape(len(array), -1) for array in arrays]
     k, representation, _, _ = represent(np.concatenate(joined), Target.of(prdn=prdn))
     found = None
@@ -78,7 +80,7 @@ def learn_dictionary(
 
 
 def find_dictionary(source: DictionaryLike) -> Dictionary:
-    """The dictionary that a user means: it, its file, a run folder, or a trained model's file.
+    """The dictionary itself, or the one in its file, a run folder, or a trained model's file.
 
     Raises
     ------
@@ -95,7 +97,7 @@ def find_dictionary(source: DictionaryLike) -> Dictionary:
     if path.is_dir():
         path = path / MODEL
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is not there: {source} is no run folder")
+            raise FileNotFoundError(f"{path} is not there: {source} is not a run folder")
     return of_model(path) if path.suffix == ".safetensors" else Dictionary.load(path)
 
 
@@ -112,7 +114,8 @@ def of_model(path: str | os.PathLike[str]) -> Dictionary:
     FileNotFoundError
         If the file is not there.
     ValueError
-        If it is corrupt, holds no SAN of signals, or kernels that are all zero or not finite.
+        If it is corrupt, or does not hold a SAN of signals, or has no kernels that are finite and
+        not all zero.
     """
     tensors, description = storage.read_tensors(Path(path))
     if not isinstance(description, dict) or description.get("format") != MODEL_FORMAT:
@@ -135,7 +138,7 @@ def _stacked(
         if kernel.any():
             kernels.append(kernel[:, ::-1] if reverse else kernel)
     if not kernels or len({len(kernel) for kernel in kernels}) > 1:
-        raise ValueError(f"{path} holds no kernels of one number of channels")
+        raise ValueError(f"{path} holds no kernels with the same number of channels")
     # The decoders draw so many samples of a kernel before the position of its event.
     befores = [(w.shape[1] if reverse else w.shape[1] - 1) // 2 for w in kernels]
     length = -(-2 * (max(befores) + 1) // MULTIPLE) * MULTIPLE

@@ -1,10 +1,10 @@
-"""What a stream that cannot be decoded is told to be: every error a reader may raise."""
+"""The errors that a reader raises when a stream cannot be decoded."""
 
 
 class CodecError(ValueError):
-    """A stream cannot be decoded; each kind says why.
+    """A stream cannot be decoded. The subclasses say why.
 
-    The kinds are in `san.codec.errors`: CorruptStream, TruncatedStream, UnsupportedVersion,
+    They are in `san.codec.errors`: CorruptStream, TruncatedStream, UnsupportedVersion,
     LimitExceeded and WrongDictionary.
 
     Examples
@@ -19,11 +19,11 @@ class CodecError(ValueError):
 
 
 class CorruptStream(CodecError):
-    """Bytes are not what a writer writes."""
+    """The bytes are not those that a writer writes."""
 
 
 class TruncatedStream(CorruptStream):
-    """The bytes end before the stream does."""
+    """The stream was cut: its end is missing."""
 
 
 class UnsupportedVersion(CodecError):
@@ -47,7 +47,7 @@ class UnsupportedVersion(CodecError):
 
 
 class LimitExceeded(CodecError):
-    """A stream declares more than the reader was told to accept.
+    """A stream declares more than the limits of the reader allow.
 
     Examples
     --------

@@ -32,7 +32,7 @@ class ChunkCoding:
     max_error, prdn, bits_per_sample, lossless
         Exactly one, as `san.compress` takes it. It holds for each chunk.
     fs : float, optional
-        Sampling rate in Hz, from which kernels get their usual length.
+        Sampling rate in Hz. The length of kernels depends on it.
     axis : int
         The axis of time; all other axes together are channels.
     events : bool

@@ -1,7 +1,7 @@
 """The commands of the codec: compress, decompress, inspect, verify.
 
-Exit code 1 of `verify` means that the error is larger than the stream promises; 2 is wrong use, or
-a file that cannot be read or decoded.
+Exit code 1 of `verify` means that the error is larger than the stream promises. Exit code 2 means
+wrong use, or a file that cannot be read or decoded.
 """
 
 import dataclasses
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 SOURCE = """A WFDB record (mitdb/100), .edf, .bdf, .npy or .csv; - is standard input. Records and
 EDF are coded as their converter's integers, with header and annotations; numbers of a .csv are
 float64, and a first column named time gives the rate."""
-BACK = """What was compressed (a WFDB record by its name, .edf, .bdf), .npy or .csv; - is .npy to
-standard output."""
+BACK = """File to write: the kind that was compressed (a WFDB record by its name, .edf, .bdf), or
+.npy or .csv; - is .npy to standard output."""
 STREAM = "File that `san compress` wrote; - is standard input."
 TARGET = "Target: exactly one"
 CODING = "Coding"
@@ -36,16 +36,18 @@ MAX_ERROR = """Largest error of any sample, in the signal's units (converter's s
 record or EDF, unless --physical)."""
 LOSSLESS = "Every bit comes back."
 BITS = "Largest size, in bits for each sample of each channel."
-DICTIONARY = """Kernels to use: a saved dictionary, a run folder, or a model.safetensors. Default:
-learned on the signal."""
-NAME_ONLY = "Only name that dictionary in the stream; it is then needed to decompress."
+DICTIONARY = """Kernels to use: a saved dictionary, a run folder, or a model.safetensors. By default
+they are learned from the signal."""
+NAME_ONLY = "Store only the SHA-256 of that dictionary; decompress then needs the dictionary too."
 NO_EVENTS = "Use no kernels."
-CHUNK = "Length of what can be decoded alone. Default: 2**20 samples, fewer of many channels."
-FS = "Sampling rate, where the file does not say."
+CHUNK = """Length of a chunk, the smallest part that can be decoded alone. Default: 2**20 samples,
+fewer with more than four channels."""
+FS = "Sampling rate, if the file does not state it."
 PHYSICAL = "Code a WFDB record or EDF in physical units, as floats, without its header."
-NO_ANNOTATIONS = "Leave the annotation files of a WFDB record out."
+NO_ANNOTATIONS = "Do not store the annotation files of a WFDB record."
 FORCE = "Replace OUT if it is there."
-NEEDED = "The dictionary that a stream only names: its file, a run folder, or a model."
+NEEDED = """The dictionary, if the stream stores only its SHA-256: its file, a run folder, or a
+model.safetensors."""
 START = """Where the decoded part begins, in seconds. Default: 0. A negative time counts from the
 end."""
 STOP = "Where the decoded part ends, in seconds. Default: the end."
@@ -183,7 +185,7 @@ def inspect(
     source: Annotated[Path, typer.Argument(metavar="IN", help=STREAM)],
     as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
 ) -> None:
-    """Show what a stream says of itself; its chunks are not read."""
+    """Show what a stream states of itself. Its chunks are not read."""
     from san.codec.info import inspect as described
 
     with _opened(source) as file:
@@ -257,7 +259,7 @@ def spell_option(name: str) -> str:
 
 @contextmanager
 def _opened(source: Path) -> Iterator[BinaryIO]:
-    """A stream's file, or standard input, all of it: a stream is read from its end."""
+    """The file of a stream; standard input is read whole, because a stream is read from its end."""
     if source == STANDARD:
         yield io.BytesIO(sys.stdin.buffer.read())
     else:
@@ -276,7 +278,7 @@ def _write_stream(out: Path, blob: bytes) -> None:
 
 
 def check_free(out: Path, force: bool) -> None:
-    """Refuse to replace a file unless told to, or to write into no folder."""
+    """Refuse to replace a file without --force, and to write into a folder that does not exist."""
     if out == STANDARD:
         return
     if out.exists() and not force:
@@ -286,7 +288,7 @@ def check_free(out: Path, force: bool) -> None:
 
 
 def _said(out: Path) -> TextIO:
-    """Where to say what was written: not into what is written."""
+    """Where the report goes: not to standard output if the file goes there."""
     return sys.stderr if out == STANDARD else sys.stdout
 
 
@@ -321,7 +323,7 @@ def _labels(info: "Info") -> list[str]:
 
 
 def _plain(info: "Info") -> dict[str, Any]:
-    """What JSON holds: an infinite number is null."""
+    """The fields as JSON holds them: an infinite number is null."""
     fields = dataclasses.asdict(info)
     fields["dtype"] = info.dtype.name
     for name in ("prdn", "largest_error", "bits_per_sample"):

@@ -1,4 +1,4 @@
-"""What travels with a stream besides its samples: files by name, and how they are laid out.
+"""How files that are attached to a stream are stored in it.
 
 They stand between the header and the first chunk:
 
@@ -6,9 +6,9 @@ They stand between the header and the first chunk:
     file        its bytes as they are stored, CRC32 of the file's number (4 bytes) + those bytes
     ...
 
-The directory's body is a varint count, then of each file its name (a text as in the header), the
-method of storing (0 as it is, 1 deflated, in zlib's format), varint size, and, where deflated, the
-varint size of what is stored.
+The directory's body is a varint count, and for each file: its name (a text as in the header), the
+method (0 as it is, 1 deflated, in zlib's format), its size (varint) and, if it is deflated, the
+size of the deflated bytes (varint).
 """
 
 import struct
@@ -34,12 +34,12 @@ class Attachment:
 
 
 def pack_attachments(files: Mapping[str, bytes], limits: Limits) -> bytes:
-    """Directory and files, ready to be written; nothing where there are none.
+    """The bytes of directory and files; empty if there are no files.
 
     Raises
     ------
     TypeError
-        If a file is no bytes.
+        If a file is not bytes.
     ValueError
         If a name is empty, longer than 64 bytes in UTF-8, or the files are beyond the limits.
     """
@@ -96,12 +96,12 @@ def unpack_directory(body: bytes, limits: Limits) -> tuple[Attachment, ...]:
 
 
 def checksum(number: int, stored: bytes) -> bytes:
-    """What follows a file in the stream."""
+    """The checksum that follows a file in the stream."""
     return struct.pack("<I", zlib.crc32(stored, zlib.crc32(struct.pack("<I", number))))
 
 
 def restored(entry: Attachment, stored: bytes) -> bytes:
-    """The file itself, which takes no more memory than the directory says."""
+    """The file itself; no more memory is used than the size in the directory."""
     if entry.method == STORED:
         return stored
     inflater = zlib.decompressobj()

@@ -1,4 +1,4 @@
-"""What a stream says of itself before its chunks and after them, and how much a reader accepts."""
+"""What a stream states before its chunks and after them, and how much a reader accepts."""
 
 import hashlib
 import math
@@ -18,7 +18,7 @@ from san.codec.numbers.representation import (
 )
 from san.codec.target import TARGETS
 
-INDEX_STEP = 16  # chunks from one entry of the index to the next
+INDEX_STEP = 16  # the index has an entry for every 16th chunk
 MOST_CHUNKS = 2**32  # a chunk's number has four bytes
 _TWO_DIMENSIONS = 16
 _NO_DICTIONARY, _CARRIED, _NAMED = range(3)
@@ -26,7 +26,7 @@ _NO_DICTIONARY, _CARRIED, _NAMED = range(3)
 
 @dataclass(frozen=True)
 class Limits:
-    """What a reader accepts; every one is checked before memory is taken.
+    """How much a reader accepts. Each limit is checked before memory is allocated.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ Limits(samples=1000)
 
 @dataclass(frozen=True)
 class Header:
-    """What a stream begins with.
+    """What a stream states before its chunks.
 
     Parameters
     ----------
@@ -98,16 +98,16 @@ class Header:
     value : float
         Of the target; 0 for lossless.
     units, names : tuple of str
-        None, one for all channels, or one for each; at most 64 bytes each in UTF-8.
+        Empty, one for all channels, or one for each; at most 64 bytes each in UTF-8.
     dictionary : bytes, optional
-        Carried in the stream.
+        Bytes of the dictionary that the stream carries.
     dictionary_sha256 : bytes, optional
-        32 bytes that name a dictionary which is not carried.
+        32 bytes, of a dictionary that the chunks need and the stream does not carry.
 
     Raises
     ------
     ValueError
-        If a field is not as said here.
+        If a field is out of its range.
 
     Examples
     --------
@@ -153,12 +153,12 @@ class Header:
             raise ValueError(f"a SHA-256 has 32 bytes, got {len(self.dictionary_sha256)}")
 
     def needed_dictionary(self, given: bytes | None) -> bytes | None:
-        """The dictionary to decode with: the one carried, or the one given if it is the one named.
+        """The dictionary that the chunks need: the one in the stream, or the one that is given.
 
         Raises
         ------
         WrongDictionary
-            If the stream names another one, or one where none was given.
+            If the stream names a dictionary, and another one or none is given.
         """
         if self.dictionary_sha256 is None:
             return self.dictionary
@@ -170,7 +170,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Footer:
-    """What a stream ends with.
+    """What a stream states after its chunks.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ class Footer:
     largest_error : float
         Of any sample, in the signal's units.
     prdn : float
-        Of the whole signal, in per cent; infinite if an error is left in a constant one.
+        Of the whole signal, in per cent; infinite if a constant channel has an error.
     sections : tuple of int
         Bytes of each part of the payloads; may be empty.
 

@@ -1,7 +1,7 @@
-"""How a coded recording is laid out in a file: header, chunks with checksums, footer with an index.
+"""How a stream is laid out in a file: header, chunks with checksums, footer with an index.
 
-A stream is written in one pass and read in one pass; a file that can seek gives any chunk for a
-few bytes more. All integers are little-endian, varints are those of `varints`.
+A stream is written in one pass and read in one pass. In a file that can seek, any chunk is found
+after a few bytes more. All integers are little-endian, varints are those of `varints`.
 
     magic       93 53 41 4E, then the version: 01, or 03 of a stream with attachments
     header      varint length, body, CRC32 of everything from the magic to the body
@@ -51,7 +51,7 @@ __all__ = ["MAGIC", "VERSIONS", "Footer", "Header", "Limits", "StreamReader", "S
 MAGIC = b"\x93SAN"
 PLAIN, ATTACHED = 1, 3
 VERSIONS = (PLAIN, ATTACHED)
-WALKED = 1 << 16  # chunks looked at to tell a cut stream from one with bytes after its end
+WALKED = 1 << 16  # chunks that are followed to tell a cut stream from one with bytes after its end
 
 
 def _crc(*parts: bytes) -> bytes:
@@ -235,7 +235,9 @@ class StreamReader:
             If it does not agree with its checksum.
         """
         if not self._random or self.chunk_count is None:
-            raise ValueError("chunks of a source that cannot seek come in their order: chunks()")
+            raise ValueError(
+                "the source cannot seek: use chunks(), which reads them in their order"
+            )
         if not 0 <= number < self.chunk_count:
             raise IndexError(f"chunk {number} is not among the {self.chunk_count} of the stream")
         known, position = number - number % INDEX_STEP, int(self._offsets[number // INDEX_STEP])
@@ -257,14 +259,14 @@ class StreamReader:
         return payload
 
     def attachment(self, name: str) -> bytes:
-        """One of the files that travel with the stream.
+        """The bytes of an attached file.
 
         Raises
         ------
         KeyError
-            If there is none of this name.
+            If the stream has no file of this name.
         CorruptStream
-            If it does not agree with its checksum, or with its size.
+            If the file does not agree with its checksum, or with its size.
         """
         names = [entry.name for entry in self.attachments]
         if name not in names:
@@ -276,9 +278,9 @@ class StreamReader:
         return restored(self.attachments[number], self._read_attachment(number))
 
     def chunks(self) -> Iterator[bytes]:
-        """The payloads in their order, then the checks that need all of them.
+        """The payloads in their order; after the last one, the footer is compared with them.
 
-        A source that cannot seek gives them once, and `footer` afterwards.
+        With a source that cannot seek, this works once, and `footer` is known afterwards.
 
         Raises
         ------
@@ -286,7 +288,7 @@ class StreamReader:
             If a chunk is corrupt or missing, or the footer does not agree with the chunks.
         """
         if not self._random and self._started:
-            raise ValueError("a source that cannot seek gives its chunks once")
+            raise ValueError("the source cannot seek: its chunks can be read once only")
         self._started = True
         if self._random:
             self._source.seek(self._files)
@@ -317,13 +319,13 @@ class StreamReader:
     def samples_of(self, number: int) -> int:
         """How many samples of each channel a chunk holds, once the footer is known."""
         if self.footer is None:
-            raise ValueError("the length of a chunk is known with the footer")
+            raise ValueError("the length of a chunk is known after the footer")
         full = self.header.chunk_samples
         return max(0, min(full, self.footer.samples - number * full))
 
     @property
     def places(self) -> tuple[int, int, int, int]:
-        """Bytes to the header's end, the first chunk, the end mark and the end, once known."""
+        """Positions of the header's end, the first chunk, the end mark and the end, once known."""
         size = self._source.position if self._source.size is None else self._source.size
         return self._after_header, self._first, self._end, size
 
@@ -344,7 +346,7 @@ class StreamReader:
         return head[-1], unpack_header(body, self._limits)
 
     def _read_directory(self) -> None:
-        """Read what attachments there are; the source is then at the first chunk."""
+        """Read the directory of attachments, and go to the first chunk."""
         length = self._source.varint("the attachments")
         self._limits.check("header_bytes", length)
         body = self._source.exactly(length, "the attachments")
@@ -364,7 +366,7 @@ class StreamReader:
             self._source.seek(end)
 
     def _read_attachment(self, number: int) -> bytes:
-        """An attachment as it is stored, at the position."""
+        """The stored bytes of an attachment, which begins at the position."""
         entry = self.attachments[number]
         stored = self._source.exactly(entry.stored, f"attachment {entry.name!r}")
         if self._source.exactly(4, "a checksum") != checksum(number, stored):
@@ -391,7 +393,7 @@ class StreamReader:
         return payload
 
     def _find_footer(self) -> None:
-        """Read the footer from the back of the source."""
+        """Read the footer, which is found from the end of the source."""
         size = self._source.size or 0
         try:
             self._source.seek(max(size - 4, self._first))
@@ -408,7 +410,7 @@ class StreamReader:
             raise self._explained(error) from error
 
     def _read_footer(self) -> None:
-        """Read what follows the end mark, to the end of the source."""
+        """Read the footer, from the end mark to the end of the source."""
         length = self._source.varint("the footer")
         self._limits.check("header_bytes", length)
         body = self._source.exactly(length, "the footer")
@@ -428,7 +430,7 @@ class StreamReader:
             )
 
     def _explained(self, error: CorruptStream) -> CodecError:
-        """Why no footer is found at the back: the chunks' lengths lead to its end or beyond."""
+        """Why no footer is found at the end: the lengths of the chunks tell where it should be."""
         position = self._first
         for number in range(WALKED):
             self._source.seek(position)

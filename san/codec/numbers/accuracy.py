@@ -1,8 +1,8 @@
 """How far a decoded signal is from the original: the numbers that a stream states of itself.
 
-Blocks of a signal are added one after the other; nothing of them is kept. Samples that are no
-finite numbers do not count. Squares are taken of numbers scaled by a power of two, so that none
-is too large or too small for a float.
+Blocks of a signal are added one after the other, and only sums are kept. NaN and infinities do not
+count. Numbers are scaled by a power of two before they are squared, so that no square is too large
+or too small for a float.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Where samples are no ordinary numbers, exactly: runs of NaN, infinities and negative zeros.
+"""Where samples are not ordinary numbers: runs of NaN, infinities and negative zeros.
 
 Gaps are an int64 array (runs, 4) with the columns channel, start, length and kind, sorted by
 channel and start; two runs of one kind never touch.
@@ -37,14 +37,14 @@ def find_gaps(y: np.ndarray, channel: int, exact: bool) -> tuple[np.ndarray, np.
     ----------
     y : float32 or float64 (n,)
     channel : int
-        What the first column says.
+        Its number, for the first column.
     exact : bool
         Whether negative zeros and the sign of a NaN count. Otherwise every NaN is the same, and
         a negative zero is a zero.
 
     Returns
     -------
-    (int64 (runs, 4), bool (n,)), or None if a NaN has bits that no kind of gap stands for.
+    (int64 (runs, 4), bool (n,)), or None if a NaN has bits that no kind of gap can store.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def find_gaps(y: np.ndarray, channel: int, exact: bool) -> tuple[np.ndarray, np.
 
 
 def fill_gaps(y: np.ndarray, gaps: np.ndarray) -> None:
-    """Write what the gaps hold into float32 or float64 y (n, channels), in place."""
+    """Write the values of the gaps into float32 or float64 y (n, channels), in place."""
     lengths = gaps[:, LENGTH]
     behind = np.cumsum(lengths) - lengths
     offsets = np.arange(int(lengths.sum())) - np.repeat(behind, lengths)
@@ -97,7 +97,7 @@ def crop_gaps(gaps: np.ndarray, start: int, stop: int) -> np.ndarray:
 
 
 def pack_gaps(gaps: np.ndarray, channels: int) -> bytes:
-    """The bytes of gaps; a single zero where there are none.
+    """The bytes of gaps; a single zero if there are none.
 
     The number of runs, then the number of runs of each channel but the last; then for every run
     its distance from the end of the former one (from 0 in a new channel) and length · 8 + kind.

@@ -1,7 +1,7 @@
 """Which real number an integer stands for, and the coarsest grid that every sample lies on.
 
-Converters leave a grid: counts divided by a gain, decimals, steps of a power of two. Found again,
-the counts are the signal, and restoring them is exact to the last bit.
+Floats from a converter lie on a grid: they are counts divided by a gain, decimals, or multiples of
+a power of two. Once the grid is found, the counts restore the signal to the last bit.
 """
 
 import itertools
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 POWER, GAIN, STEP, BITS = range(4)
-LARGEST = 2**31 - 1  # of an integer's magnitude
+LARGEST = 2**31 - 1  # the largest magnitude of an integer
 EXPONENTS = {"float32": (-149, 127), "float64": (-1074, 1023)}
-ROUNDS = 4  # of looking again, with the samples that a proposal missed
-FEW = 64  # distinct values or less
-DENOMINATORS = 64  # an offset from zero is a fraction of the step with at most this one
+ROUNDS = 4  # searches, each with the samples that the grid before it missed
+FEW = 64  # with fewer distinct values, usual gains are tried first
+DENOMINATORS = 64  # the offset of a grid is a fraction of its step with at most this denominator
 
 _COMMON = sorted(digit * 10.0**power for digit in (1, 2, 4, 5) for power in range(10))
 
@@ -26,8 +26,8 @@ class Scale:
     """How one channel's integers k become floats y, in float64 and then cast to the dtype.
 
     POWER: y = k · 2**exponent; GAIN: y = (k - baseline) / factor; STEP: y = (k - baseline) ·
-    factor; BITS: the columns hold the bit pattern. What lies beyond the dtype's largest number
-    becomes that number.
+    factor; BITS: the columns hold the bit pattern. Values beyond the dtype's largest number become
+    that number.
     """
 
     kind: int
@@ -37,7 +37,7 @@ class Scale:
 
     @property
     def step(self) -> float:
-        """The distance of neighbours."""
+        """The distance between neighbouring values."""
         if self.kind == POWER:
             return math.ldexp(1.0, self.exponent)
         return 1 / self.factor if self.kind == GAIN else self.factor
@@ -56,7 +56,7 @@ class Scale:
             return y.astype(dtype, copy=False)
 
     def integers(self, values: np.ndarray) -> np.ndarray | None:
-        """The nearest int64 of float64 values, or None if one leaves ±(2**31 - 1)."""
+        """The nearest int64 of float64 values, or None if one is beyond ±(2**31 - 1)."""
         with np.errstate(over="ignore", under="ignore"):
             if self.kind == POWER:
                 k = np.ldexp(values, -self.exponent)
@@ -94,7 +94,7 @@ def find_grid(values: np.ndarray, dtype: np.dtype) -> Scale | None:
     >>> find_grid(np.array([0.125, -0.37, 2.0]), np.dtype("float64"))
     Scale(kind=1, factor=200.0, baseline=0.0, exponent=0)
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is no grid
+    with np.errstate(over="ignore", invalid="ignore"):  # a grid that overflows does not fit
         return _find_grid(values, dtype)
 
 
@@ -120,7 +120,7 @@ def _find_grid(values: np.ndarray, dtype: np.dtype) -> Scale | None:
 
 
 def _excerpt(values: np.ndarray) -> np.ndarray:
-    """About 5000 values, with neighbours and both extremes among them."""
+    """About 5000 values: the first ones, some evenly spread, and both extremes."""
     spread = np.linspace(0, values.size - 1, min(values.size, 4096)).astype(np.int64)
     extremes = [int(values.argmin()), int(values.argmax())]
     return np.concatenate([values[:1024], values[spread], values[extremes]])
@@ -140,14 +140,14 @@ def _power_grid(values: np.ndarray) -> Scale | None:
 
 
 def _propose(some: np.ndarray, dtype: np.dtype, power: Scale | None) -> Scale | None:
-    """The coarsest scale that is exact on sorted, distinct values; power is known to be."""
+    """The coarsest scale that is exact on sorted, distinct values; `power` is one that is."""
     noise = float(np.finfo(dtype).eps) * float(np.abs(some).max())
     found = _common_step(some, noise) if some.size > 1 else None
     if power is not None and found is not None and found[0] < 1.5 * power.step:
         return power
     of_step = [] if found is None else [_scales_of_step(some, dtype, *found, noise)]
     common = [_common_scales(some, dtype)]
-    # A handful of values has a common step by chance; the usual ones are likelier.
+    # A few values may have a common step by chance, so usual gains are tried first.
     ways = common + of_step if some.size < FEW else of_step + common
     for scale in itertools.chain(*ways):
         if scale.is_exact(some, dtype) and (power is None or scale.step > power.step):
@@ -156,7 +156,7 @@ def _propose(some: np.ndarray, dtype: np.dtype, power: Scale | None) -> Scale | 
 
 
 def _common_scales(some: np.ndarray, dtype: np.dtype) -> Iterator[Scale]:
-    """Gains that are usual, coarsest first."""
+    """Usual gains, the coarsest first."""
     few = some[:: some.size // 32 + 1]
     for gain in _COMMON:
         if _agrees(few, gain, dtype):
@@ -169,7 +169,7 @@ def _agrees(few: np.ndarray, gain: float, dtype: np.dtype) -> bool:
 
 
 def _centred(scale: Scale, some: np.ndarray) -> Scale:
-    """The scale with a whole baseline in the middle, if the integers are too large without."""
+    """The scale, with a whole baseline in the middle if its integers are too large otherwise."""
     if scale.integers(some) is not None:
         return scale
     middle = float(np.rint((some[0] / 2 + some[-1] / 2) / scale.step))
@@ -179,8 +179,8 @@ def _centred(scale: Scale, some: np.ndarray) -> Scale:
 def _common_step(some: np.ndarray, noise: float) -> tuple[float, float] | None:
     """The common divisor of sorted values' differences, and its relative uncertainty.
 
-    Euclid's algorithm on the smallest differences, where what is below the rounding of the
-    values is zero; then ever longer spans tell it more precisely.
+    Euclid's algorithm finds it from the smallest differences; rests below the rounding of the
+    values count as zero. Longer and longer spans then make it more precise.
     """
     if math.isinf(float(some[-1]) - float(some[0])):
         return None
@@ -213,7 +213,7 @@ def _common_step(some: np.ndarray, noise: float) -> tuple[float, float] | None:
 def _scales_of_step(
     some: np.ndarray, dtype: np.dtype, step: float, doubt: float, noise: float
 ) -> Iterator[Scale]:
-    """Scales whose step is about the one given, with an offset that the values suggest."""
+    """Scales whose step is about the given one, with an offset computed from the values."""
     nearest = float(some[np.abs(some).argmin()]) / step
     fraction = nearest - round(nearest)
     tolerance = abs(nearest) * doubt + noise / step + 1e-9
@@ -234,7 +234,7 @@ def _scales_of_step(
 
 
 def _factors(some: np.ndarray, dtype: np.dtype, step: float) -> Iterator[tuple[int, float]]:
-    """Gains and steps, plainest first, for which whole multiples round to the values."""
+    """Gains and steps whose multiples round to the values; those of fewest digits first."""
     some = some[some != 0]
     whole = np.abs(np.rint(some / step))
     if not some.size or whole.min() < 1 or whole.max() > 2**53:

@@ -1,7 +1,8 @@
-"""What the coder sees of an array of any dtype: integers, and how they become the array again.
+"""How an array of any dtype becomes the integers that are coded, and how it is restored.
 
-Integers stay as they are. Floats become the integers of the grid that they lie on; without one, a
-multiple of a power of two that the target can bear, or their bits in two or three columns.
+Integers stay as they are. Floats become the integers of the grid on which they lie. Without a grid
+they become multiples of a power of two that is fine enough for the target, or else their bits, in
+two or three columns.
 """
 
 import math
@@ -39,7 +40,7 @@ __all__ = [
 
 
 class Integers(NamedTuple):
-    """What `represent` gives."""
+    """The result of `represent`."""
 
     k: np.ndarray  # int64 (n, columns)
     representation: Representation
@@ -48,21 +49,21 @@ class Integers(NamedTuple):
 
 
 def represent(x: ArrayLike, target: Target) -> Integers:
-    """Integers for a coder, fine enough for the target.
+    """Turn an array into integers that are fine enough for the target.
 
     Parameters
     ----------
     x : array (n,) or (n, channels)
-        int8, int16, int32, uint8, uint16, float32 or float64 of either byte order; what is
-        restored has the native one. NaN and infinities of floats come back where they were.
+        int8, int16, int32, uint8, uint16, float32 or float64, of either byte order; the restored
+        array has the native one. NaN and infinities come back at the same places.
     target : Target
         A `max_error` of zero is lossless.
 
     Returns
     -------
     Integers
-        k : int64 (n, columns), below 2**31 in magnitude (an int32 may be -2**31). A channel takes
-        one column, or the bits of a float take two (float32) or three (float64).
+        k : int64 (n, columns), below 2**31 in magnitude (an int32 may be -2**31). A channel has
+        one column; bits of floats have two (float32) or three (float64).
 
         bounds : int64 (columns,). With `max_error`, every k' with |k - k'| ≤ bounds restores to
         samples whose difference from x, computed in float64 or in x's own dtype, is at most
@@ -71,22 +72,22 @@ def represent(x: ArrayLike, target: Target) -> Integers:
     Raises
     ------
     TypeError
-        For another dtype, or what is no array of numbers.
+        If x has another dtype, or is not an array of numbers.
     ValueError
-        For another shape, or no channel.
+        If x has another shape, or no channel.
 
     Notes
     -----
     Floats that all lie on a grid, such as counts divided by a gain or decimals, become the grid's
-    integers, which are restored to the last bit. Where the target is lossless, negative zeros and
-    NaNs with a sign are gaps; where it is not, a negative zero may come back as zero, and every
-    NaN as the default one.
+    integers, which restore them to the last bit. If the target is lossless, negative zeros and
+    NaNs with a sign are gaps. Otherwise a negative zero may come back as zero, and every NaN comes
+    back as the default one.
 
-    Floats without a grid, or with one that is finer than the target needs and whose integers
-    would reach 2**24, become multiples of a power of two: 1/128 to 1/64 of `max_error`, or of
-    the PRDN's share of the standard deviation, and up to sixteen times that where integers would
-    reach 2**31. Where that does not help, and where the target is lossless, the channel's bits
-    are the integers, and nothing is lost.
+    Other floats become multiples of a power of two. So do floats whose grid is finer than the
+    target needs, if their integers would reach 2**24. The power of two is 1/128 to 1/64 of
+    `max_error`, or of the error that the PRDN allows, and up to sixteen times that if the integers
+    would reach 2**31. If they reach it even then, or if the target is lossless, the integers are
+    the bits of the channel, and nothing is lost.
 
     Examples
     --------
@@ -116,12 +117,12 @@ def represent(x: ArrayLike, target: Target) -> Integers:
 def to_integers(
     x: np.ndarray, representation: Representation, *, exact: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Integers and gaps of an array under a representation that is known, as a chunk's are.
+    """Turn an array, such as one chunk, into integers and gaps with a known representation.
 
     Parameters
     ----------
     x : array (n,) or (n, channels)
-        Of the representation's dtype and dimensions.
+        With the representation's dtype and dimensions.
     representation : Representation
     exact : bool
         Whether every sample must be restored to the last bit.
@@ -172,7 +173,9 @@ def _on_scale(
     """Integers of one channel, straight lines across its gaps, and the gaps."""
     found = find_gaps(y, channel, exact)
     if found is None:
-        raise ValueError(f"channel {channel} has a NaN with a payload, which only bits keep")
+        raise ValueError(
+            f"channel {channel} has a NaN with a payload, which only the bits of floats can store"
+        )
     gaps, ordinary = found
     values = y[ordinary].astype(np.float64)
     k = scale.integers(values)
@@ -197,7 +200,7 @@ def _on_scale(
 def integer_bounds(
     x: np.ndarray, k: np.ndarray, representation: Representation, max_error: float
 ) -> np.ndarray:
-    """How far each column's integers may be off, so that no sample is off by more than the bound.
+    """How far each column's integers may be off, so that no sample is off by more than max_error.
 
     Parameters
     ----------
@@ -210,7 +213,7 @@ def integer_bounds(
     Returns
     -------
     int64 (columns,)
-        Zero for columns of bits, -1 for a column whose k itself is too coarse.
+        Zero for columns of bits; -1 for a column whose k is too coarse without any error.
 
     Examples
     --------
@@ -237,7 +240,7 @@ def integer_bounds(
 
 
 def restore(k: np.ndarray, representation: Representation, gaps: np.ndarray) -> np.ndarray:
-    """The array that integers and gaps stand for.
+    """Turn integers and gaps into the array again.
 
     Parameters
     ----------
@@ -253,7 +256,7 @@ def restore(k: np.ndarray, representation: Representation, gaps: np.ndarray) -> 
     Raises
     ------
     CorruptStream
-        If columns of bits hold what no bits are.
+        If columns of bits hold numbers that are not the bits of a float.
     ValueError
         If k has another number of columns.
 
@@ -284,7 +287,7 @@ def restore(k: np.ndarray, representation: Representation, gaps: np.ndarray) -> 
 
 
 def _checked(x: ArrayLike) -> np.ndarray:
-    """The array in native byte order, or why it is refused."""
+    """The array in native byte order; an error says why it is refused."""
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError("x must not be a masked array: fill it, with NaN for instance")
     array = np.asarray(x)

@@ -1,6 +1,6 @@
-"""How integers are marked to become an array again: dtype, shape, and a scale for each channel.
+"""What a header stores so that integers become an array again: dtype, shape and scales.
 
-A scale is packed in two bytes where it is a plain one, and has one encoding only.
+Simple scales take two bytes. Each scale has exactly one encoding.
 """
 
 import math
@@ -32,7 +32,7 @@ class Representation:
         1 for (n,), 2 for (n, channels).
     channels : int
     scales : tuple of Scale
-        One for each channel of floats; empty for integers, which are as they are.
+        One for each channel of floats; empty for integers, which need none.
     """
 
     dtype: np.dtype
@@ -55,7 +55,7 @@ class Representation:
 
 
 def pack_representation(representation: Representation) -> bytes:
-    """The bytes of the scales; the dtype, dimensions and channels are kept elsewhere.
+    """The bytes of the scales. The header stores dtype, dimensions and channels itself.
 
     Nothing for integers. For floats one byte, 1 if one scale stands for all channels, else 0; then
     each scale: a byte (its kind, + 4 if it has a baseline, + 8 if its factor is whole), and for
@@ -96,7 +96,7 @@ def unpack_representation(
     ------
     CorruptStream
         If the bytes end, or hold an unknown kind, a factor that is not positive, a number that is
-        not finite or not written the one way it is, or an exponent that the dtype has not.
+        not finite or has another encoding, or an exponent that the dtype does not have.
 
     Examples
     --------
@@ -138,5 +138,5 @@ def _unpack_scale(fields: Fields, dtype: np.dtype) -> Scale:
     if bool(whole) != (factor.is_integer() and factor <= LARGEST) or (
         has_baseline and baseline == 0
     ):
-        raise CorruptStream(f"factor {factor} or baseline {baseline} is written another way")
+        raise CorruptStream(f"factor {factor} or baseline {baseline} has another encoding")
     return Scale(kind, factor, baseline)

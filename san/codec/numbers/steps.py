@@ -1,4 +1,4 @@
-"""How finely floats are kept: their own grid, a step that the target can bear, or their bits."""
+"""How finely floats are stored: on their own grid, with a step that is fine enough, or as bits."""
 
 import math
 
@@ -8,8 +8,10 @@ from san.codec.numbers.gaps import find_gaps
 from san.codec.numbers.grids import BITS, EXPONENTS, LARGEST, POWER, Scale, find_grid
 from san.codec.target import Target
 
-MODEST = 2**24  # integers of a grid that is finer than the target needs
-FINEST, COARSEST = 7, 3  # a step takes 2**-7 of a bound, up to 2**-3 where integers get too large
+# A grid that is finer than the target needs is kept if its integers stay below this: larger ones
+# cost more bits than the exact grid saves.
+MODEST = 2**24
+FINEST, COARSEST = 7, 3  # a step is 2**-7 of a bound, up to 2**-3 if integers get too large
 
 
 def choose_scale(column: np.ndarray, target: Target) -> Scale:
@@ -38,7 +40,7 @@ def choose_scale(column: np.ndarray, target: Target) -> Scale:
 
 
 def _is_kept(grid: Scale, step: Scale, values: np.ndarray) -> bool:
-    """Whether a grid is better than a step that the target can bear."""
+    """Whether a grid is better than a step that is fine enough for the target."""
     if grid.step >= step.step:
         return True
     k = grid.integers(values)
@@ -69,7 +71,7 @@ def _power_for(values: np.ndarray, dtype: np.dtype, target: Target, limit: float
 
 
 def _deviation(values: np.ndarray) -> float:
-    """The standard deviation, where squares may be too large or too small for a float."""
+    """The standard deviation; squares too large or too small for a float do no harm."""
     largest = float(np.abs(values).max(initial=0))
     if largest == 0:
         return 0.0

@@ -1,4 +1,4 @@
-"""Which mode codes a signal's chunks: what meets the target in the fewest bytes."""
+"""Which mode encodes the chunks of a signal: the one that meets the target in fewer bytes."""
 
 from dataclasses import dataclass, field
 
@@ -20,7 +20,7 @@ class Coded:
     """The payloads of a signal, and how far they are from it."""
 
     payloads: list[bytes]
-    dictionary: Dictionary | None  # the one that its chunks need
+    dictionary: Dictionary | None  # the one that the chunks need
     squared_error: np.ndarray  # float (columns,)
     largest_error: np.ndarray  # int64 (columns,)
     sections: dict[str, int] = field(default_factory=dict)  # bytes of events, coefficients ...

@@ -1,8 +1,9 @@
-"""How a coder's kernels are learned on the signal itself: from typical beats to shared shapes.
+"""How kernels are learned from the signal itself: from typical beats to shared shapes.
 
-Windows around the largest extrema are compared with each other; those that would save most of the
-others' bits are the first kernels. Then pursuit and the best shape for the events it found are
-alternated; a kernel that is used too little is replaced by a window that is still expensive.
+Windows around the largest extrema are compared with each other. Those that explain the others best
+are the first kernels. Then two steps alternate: pursuit finds events, and each kernel takes the
+shape that suits its events best. A kernel that is used too little is replaced by a window that the
+others explain badly.
 """
 
 from collections.abc import Sequence
@@ -13,22 +14,23 @@ from san.codec.modes import wavelet
 from san.codec.modes.dictionary import SCALE, Dictionary, quantize
 from san.codec.search.pursuit import cost, peaks, pursue, similarities_of
 
-CANDIDATES = 160  # windows that are compared with each other
-BEFORE_PEAK = 0.35  # of a kernel lies before its window's extremum
-EDGE = 0.2  # of a kernel at each end fades out
-SECONDS = 0.89  # length of a kernel
-SLOW_SECONDS = 0.71  # what changes more slowly than this is left to the wavelet
-EXCERPTS, EXCERPT_KERNELS = 6, 48  # pieces of a signal, each so many kernels long
-PRECISION = 7
-ITERATIONS = 8
-# Tried in turn: share of the usual length, kernels, and the seed of a random start or none.
+CANDIDATES = 160  # windows that are compared with each other; the time grows with their square
+BEFORE_PEAK = 0.35  # share of a kernel that lies before its window's extremum
+EDGE = 0.2  # share of a kernel that fades out at each end
+SECONDS = 0.89  # length of a kernel: one beat. Longer ones cost bytes, shorter ones miss a wave
+SLOW_SECONDS = 0.71  # slower changes are left to the wavelet: kernels describe beats, not drift
+EXCERPTS, EXCERPT_KERNELS = 6, 48  # learning reads 6 pieces of 48 kernel lengths; more cost time
+PRECISION = 7  # of the stored kernels (see `quantize`): a larger one costs bytes
+ITERATIONS = 8  # of the two steps; more cost time and change little
+# Tried in turn: share of the usual length, number of kernels, seed of a random start (None: typical
+# windows). Each one costs a whole learning.
 TRIALS = ((1.0, 12, None), (1.0, 16, 0), (0.8, 8, None), (0.8, 16, 1))
 
 
 def learn_kernels(x: np.ndarray, fs: float, step: np.ndarray) -> Dictionary | None:
-    """The dictionary that saves most of a signal, or None where none pays.
+    """The dictionary that saves most bits of a signal, or None if none saves any.
 
-    x: int64 (n, channels). step: float (channels,), the quantizer's in samples.
+    x: int64 (n, channels). step: float (channels,), the quantizer's step in samples.
     """
     n = len(x)
     usual = kernel_length(fs)
@@ -54,7 +56,7 @@ def learn_kernels(x: np.ndarray, fs: float, step: np.ndarray) -> Dictionary | No
 
 
 def kernel_length(fs: float) -> int:
-    """Samples of a usual kernel at a sampling rate, 360 Hz where none is known."""
+    """Samples of a usual kernel at a sampling rate; 0 is unknown and counts as 360 Hz."""
     return int(min(4096, max(32, round(SECONDS * (fs or 360.0) / 32) * 32)))
 
 
@@ -76,7 +78,7 @@ def without_slow(x: np.ndarray, fs: float) -> np.ndarray:
 
 
 def excerpts_of(x: np.ndarray, length: int, count: int) -> list[np.ndarray]:
-    """Pieces of x (channels, n), evenly spread; x itself where they would be all of it."""
+    """Pieces of x (channels, n), evenly spread; x itself if it is not longer than they are."""
     n = x.shape[1]
     if n <= count * length:
         return [x]
@@ -87,7 +89,7 @@ def excerpts_of(x: np.ndarray, length: int, count: int) -> list[np.ndarray]:
 def alternate(
     excerpts: Sequence[np.ndarray], count: int, length: int, seed: int | None
 ) -> np.ndarray:
-    """Kernels (K, channels, L) for excerpts, each float32 (channels, n), in steps."""
+    """Kernels (K, channels, L) for excerpts, each float32 (channels, n) in quantizer steps."""
     kernels = _windows(excerpts, count, length, seed)
     uses = np.zeros(len(kernels), int)
     for i in range(ITERATIONS):
@@ -113,7 +115,7 @@ def _windows(
 def _improve(
     excerpts: Sequence[np.ndarray], kernels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """One pursuit and the shapes that suit its events best; how often each kernel was used."""
+    """After one pursuit: the better kernels, how often each is used, and the rest of the signal."""
     length = kernels.shape[2]
     sums, uses, rest = np.zeros(kernels.shape), np.zeros(len(kernels), int), []
     for x in excerpts:
@@ -133,7 +135,7 @@ def _improve(
 
 
 def _typical_windows(excerpts: Sequence[np.ndarray], count: int, length: int) -> np.ndarray:
-    """Windows around extrema that would save most of the bits of all such windows."""
+    """The windows around extrema that save most bits of all such windows."""
     channels = excerpts[0].shape[0]
     margin = length // 8
     before = int(length * BEFORE_PEAK)
@@ -184,7 +186,7 @@ def _unit(kernels: np.ndarray) -> np.ndarray:
 def _random_windows(
     excerpts: Sequence[np.ndarray], count: int, length: int, seed: int
 ) -> np.ndarray:
-    """Windows at random, the likelier the more energy is around their middle."""
+    """Random windows; those with more energy around their middle are more likely."""
     random = np.random.default_rng(seed)
     taper = np.hanning(length + 2)[1:-1] ** 0.5
     kernels = []

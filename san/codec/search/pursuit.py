@@ -1,10 +1,10 @@
-"""The encoder's search: which kernel, where, how strong, so that the rest costs fewest bits.
+"""Which kernel is drawn where, and how strongly, so that the rest of a signal costs few bits.
 
-Matching pursuit in rounds: the kernels' similarities with what is left are correlated once, the
-extrema of the strongest (`san.selection.cpu.extrema`) are taken together, quantized and subtracted,
-until none is above a threshold. Amplitudes are then refitted together, and an event is dropped
-whose removal costs fewer bits than the event: bits are estimated on the wavelet coefficients
-around it.
+This is matching pursuit in rounds. The similarities of all kernels with the signal are computed
+once. In each round the extrema (`san.selection.cpu.extrema`) of the strongest similarity are taken
+together, quantized and subtracted, until none is above a threshold. Then all amplitudes are fitted
+again, and events that cost more bits than they save are dropped. Bits are estimated from the
+wavelet coefficients around an event.
 """
 
 import numpy as np
@@ -14,23 +14,25 @@ from san.codec.entropy.loops import search_loop
 from san.codec.modes.events import Events, capacity, no_events
 from san.codec.modes.wavelet import GAIN, INVERSE_GAIN, STEPS
 
-ROUNDS = 100
-SWEEPS = 3
-THRESHOLD = 10.0  # steps: the smallest similarity of an event
-EVENT_BITS = 45.0  # what an event costs, on the scale of estimate_bits
-_BLOCK = 4096  # samples that are transformed together
-_MARGIN = 16  # samples around a kernel where its event changes coefficients
+ROUNDS = 100  # at most; the threshold ends most searches earlier
+SWEEPS = 3  # over all amplitudes when they are fitted again; more cost time and change little
+# The smallest similarity of an event, in steps. A smaller one finds events that are dropped later.
+THRESHOLD = 10.0
+# The bits that an event costs, on the scale of estimate_bits. A larger number drops more events.
+EVENT_BITS = 45.0
+_BLOCK = 4096  # samples of a Fourier transform
+_MARGIN = 16  # samples around a kernel whose coefficients its event changes
 _LIFTING = np.array([s / 65536 for s in (*STEPS, GAIN, INVERSE_GAIN)])
 
 
 def pursue(
     x: np.ndarray, kernels: np.ndarray, threshold: float = THRESHOLD, bits: float = EVENT_BITS
 ) -> tuple[Events, np.ndarray]:
-    """Events of x and what they leave of it.
+    """The events of x, and the rest of x without them.
 
     x: float32 (channels, n), in steps of each channel's quantizer. kernels: float32 (K, channels,
-    L), each channel of unit energy. threshold: of the similarity. bits: what an event costs; those
-    that save less are dropped, 0 keeps all.
+    L), each channel with an energy of 1. threshold: the smallest similarity of an event. bits: the
+    cost of an event; events that save fewer bits are dropped, 0 keeps all.
     """
     channels, n = x.shape
     count, _, length = kernels.shape
@@ -77,7 +79,7 @@ def pursue(
 
 
 def cost(x: np.ndarray) -> float:
-    """Estimated bits of x (channels, n), in steps, on the scale of `estimate_bits`."""
+    """The bits of x (channels, n), in steps, as `estimate_bits` estimates them."""
     rows = (row.astype(np.float64) for row in x)
     return sum(float(estimate_bits(row, 0, row.size, _LIFTING)) for row in rows)
 
@@ -113,7 +115,7 @@ def _gram(kernels: np.ndarray) -> np.ndarray:
 
 
 def peaks(strongest: np.ndarray, min_distance: int) -> np.ndarray:
-    """Places of the extrema of a float32 map that no larger one suppresses."""
+    """Places of the extrema of a float32 map, at least min_distance apart."""
     if loops.numba is None:
         return peaks_plain(strongest, min_distance)
     from san.selection.cpu.extrema import extrema
@@ -162,7 +164,7 @@ def _strongest(similarity, strongest, count, channels, threshold):
 
 @search_loop
 def _subtract(similarity, gram, n, count, channels, length, t, k, c, amplitude):
-    """What the similarities in a channel become when an event is subtracted."""
+    """Change the similarities in a channel as an event is subtracted from the signal."""
     low, high = max(0, t - length + 1), min(n, t + length)
     for j in range(count):
         g = ((k * count + j) * channels + c) * (2 * length - 1) + low - t + length - 1
@@ -173,7 +175,7 @@ def _subtract(similarity, gram, n, count, channels, length, t, k, c, amplitude):
 
 @search_loop
 def _take(similarity, gram, peaks, count, channels, length, positions, chosen, amplitudes, taken):
-    """Take the best kernel's event at each peak; how many events there are then."""
+    """Take the event of the best kernel at each peak; return the number of events."""
     n = len(similarity) // (count * channels)
     for i in range(len(peaks)):
         t = peaks[i]
@@ -200,7 +202,7 @@ def _take(similarity, gram, peaks, count, channels, length, positions, chosen, a
 
 @search_loop
 def _refit(similarity, gram, count, channels, length, positions, chosen, amplitudes, sweeps):
-    """Move each amplitude to what is best beside the others, in turn; the last time in steps."""
+    """Fit each amplitude to the rest of the signal, in turn; the last sweep rounds to steps."""
     n = len(similarity) // (count * channels)
     for sweep in range(sweeps):
         for i in range(len(positions)):
@@ -229,7 +231,7 @@ def _add(x, kernels, channels, length, positions, chosen, amplitudes, sign):
 
 @search_loop
 def estimate_bits(work, start, size, lifting):
-    """Bits, and error in bits, that the wavelet coefficients of work[start:start + size] cost.
+    """The bits that the wavelet coefficients of work[start:start + size] cost, with their error.
 
     work is overwritten. Small coefficients cost their squared error, others about six bits and
     twice the logarithm of their size.
@@ -267,7 +269,7 @@ def _bits(t):
 def _prune(
     left, kernels, channels, length, positions, chosen, amplitudes, order, bits, lifting, work
 ):
-    """Give events back to what is left where they save fewer bits than they cost."""
+    """Drop the events that save fewer bits than they cost; add them to the rest again."""
     n = len(left) // channels
     for e in range(len(order)):
         i = order[e]
