@@ -1,11 +1,11 @@
 """The five activations on torch tensors: what each of them keeps.
 
-An activation map α is zero except at the kept positions, where it equals the similarity s. A
-sample is an *activation* if α is not zero there; zeros of s are never kept. Every map (n, c) of
-s, shape (N, C, L) or (N, C, H, W), is treated alone. Where two magnitudes are equal the lowest
-(row-major) index wins, so every backend returns the same positions. The gradient of α passes to
-s at the activations and is zero elsewhere. A NaN is refused; on a GPU, where that would mean to
-wait for the device, it passes to α. How a selection is run is decided in `selection`.
+An activation map α equals the similarity s at the positions that are kept, and is zero elsewhere. A
+sample is an *activation* if α is not zero there. Zeros of s are never kept. A function treats each
+map (n, c) of s, shape (N, C, L) or (N, C, H, W), alone. Where two magnitudes are equal, the lowest
+(row-major) index wins, so every device keeps the same positions. The gradient of α passes to s at
+the activations and is zero elsewhere. On a CPU a NaN in s is an error. On a GPU a check would have
+to wait for the device, so a NaN passes to α. How a selection runs is decided in `selection`.
 """
 
 from collections.abc import Sequence
@@ -93,10 +93,11 @@ def top_k_absolutes(s: Tensor, k: Parameter, *, out: Tensor | None = None) -> Te
     s : Tensor, shape (N, C, L) or (N, C, H, W), any float type
         Similarity maps.
     k : int, or integer tensor or array of shape (C,)
-        How many samples to keep, at least 1; with an array, in each channel. Where a map has
-        fewer samples that are not zero, all of them are kept.
+        How many samples to keep, at least 1. An array gives a number for each channel. If a map
+        has fewer samples that are not zero, all of these are kept.
     out : Tensor, same shape and type as s, optional
-        Where to write, which for large maps saves the time of new memory. It has no gradient.
+        Where the result is written. For large maps this saves the time that new memory takes. It
+        has no gradient.
 
     Returns
     -------
@@ -106,8 +107,8 @@ def top_k_absolutes(s: Tensor, k: Parameter, *, out: Tensor | None = None) -> Te
     Raises
     ------
     TypeError, ValueError
-        If s has another type or shape or holds a NaN, k is below 1 or of another shape,
-        or out is not like s or asked for a gradient.
+        If s has another type or shape or holds a NaN, if k is below 1 or has another shape, or
+        if out has another type or shape than s, or requires a gradient.
 
     References
     ----------
@@ -124,31 +125,32 @@ def top_k_absolutes(s: Tensor, k: Parameter, *, out: Tensor | None = None) -> Te
 
 
 def extrema_pool(s: Tensor, pool_size: Parameter, *, out: Tensor | None = None) -> Tensor:
-    """Keep the sample of largest magnitude of each of the windows that tile a map.
+    """Cut each map into windows, and keep the sample of largest magnitude of each window.
 
     Parameters
     ----------
     s : Tensor, shape (N, C, L) or (N, C, H, W), any float type
         Similarity maps.
     pool_size : int, sequence of ints, or integer tensor or array of shape (C,) or (C, axes)
-        Samples per window, and the step from one window to the next, at least 1: the same along
-        every axis, or one number per axis; with an array (or a sequence of sequences), for each
-        channel.
+        Samples per window, and the step from one window to the next, at least 1: one number for
+        all axes, or one number for each axis. An array, or a sequence of sequences, gives these
+        for each channel.
     out : Tensor, same shape and type as s, optional
-        Where to write, which for large maps saves the time of new memory. It has no gradient.
+        Where the result is written. For large maps this saves the time that new memory takes. It
+        has no gradient.
 
     Returns
     -------
     Tensor, same shape and type
-        The kept samples with their sign, zeros elsewhere. Ties: the lowest row-major index. The
-        samples after the last whole window are never kept, and a window of zeros keeps nothing;
-        a map shorter than the window is all zeros.
+        The kept samples with their sign, zeros elsewhere. Ties: the lowest row-major index. Samples
+        after the last whole window are never kept, and nothing is kept of a window of zeros. For a
+        map that is shorter than the window, everything is zero.
 
     Raises
     ------
     TypeError, ValueError
-        If s has another type or shape or holds a NaN, pool_size is below 1 or of another
-        shape, or out is not like s or asked for a gradient.
+        If s has another type or shape or holds a NaN, if pool_size is below 1 or has another
+        shape, or if out has another type or shape than s, or requires a gradient.
 
     References
     ----------
@@ -165,27 +167,30 @@ def extrema_pool(s: Tensor, pool_size: Parameter, *, out: Tensor | None = None) 
 
 
 def extrema(s: Tensor, min_distance: Parameter, *, out: Tensor | None = None) -> Tensor:
-    """Keep the peaks above zero and the valleys below it that no larger one suppresses.
+    """Keep the peaks above zero and the valleys below zero that no larger extremum suppresses.
 
-    A sample is a candidate if it is positive, larger than the sample before it and not smaller
-    than the one after it (a peak; of a plateau, its left edge), or negative, smaller than the
-    sample after it and not larger than the one before it (a valley; of a plateau, its right
-    edge). Beyond a border the map continues with its border value, so a peak can be the last
-    sample but not the first, and a valley the first but not the last. In two dimensions the same
-    must hold along both axes. Candidates are then visited in order of falling magnitude: each one
-    that is still there is kept and removes all others within `min_distance`, in two dimensions
-    within the box of that half-width. Kept extrema are at least min_distance + 1 apart.
+    Candidates are peaks and valleys. A peak is a positive sample that is larger than the sample
+    before it and not smaller than the sample after it: on a plateau, the left edge. A valley is a
+    negative sample that is smaller than the sample after it and not larger than the sample before
+    it: on a plateau, the right edge. Beyond a border the map continues with its border value. So a
+    peak can be the last sample but not the first, and a valley the first but not the last. In two
+    dimensions this must hold along both axes.
+
+    The candidates are visited in order of falling magnitude. A candidate that is still there is
+    kept and removes all others within `min_distance`: in two dimensions, within the box of that
+    half-width. Kept extrema are at least min_distance + 1 samples apart.
 
     Parameters
     ----------
     s : Tensor, shape (N, C, L) or (N, C, H, W), any float type
         Similarity maps.
     min_distance : int, sequence of ints, or integer tensor or array of shape (C,) or (C, axes)
-        Distance in samples, at least 0, up to and including which an extremum suppresses smaller
-        ones: the same along every axis, or one number per axis; with an array (or a sequence of
-        sequences), for each channel.
+        An extremum suppresses smaller extrema up to and including this distance, in samples, at
+        least 0: one number for all axes, or one number for each axis. An array, or a sequence of
+        sequences, gives these for each channel.
     out : Tensor, same shape and type as s, optional
-        Where to write, which for large maps saves the time of new memory. It has no gradient.
+        Where the result is written. For large maps this saves the time that new memory takes. It
+        has no gradient.
 
     Returns
     -------
@@ -196,13 +201,13 @@ def extrema(s: Tensor, min_distance: Parameter, *, out: Tensor | None = None) ->
     Raises
     ------
     TypeError, ValueError
-        If s has another type or shape or holds a NaN, min_distance is negative or of another
-        shape, or out is not like s or asked for a gradient.
+        If s has another type or shape or holds a NaN, if min_distance is negative or has another
+        shape, or if out has another type or shape than s, or requires a gradient.
 
     References
     ----------
-    Bizopoulos & Koutsouris, IEEE TNNLS 2020, algorithm 3 (Extrema), as the authors' code has it:
-    there min_distance is the kernel size less a border tolerance.
+    Bizopoulos & Koutsouris, IEEE TNNLS 2020, algorithm 3 (Extrema), as in the authors' code, where
+    min_distance is the kernel size minus a border tolerance.
 
     Examples
     --------
@@ -216,30 +221,30 @@ def extrema(s: Tensor, min_distance: Parameter, *, out: Tensor | None = None) ->
     return select("extrema", s, rows, out)
 
 
-def competing_extrema(s: Tensor, min_distance: int | Sequence[int]) -> Tensor:
-    """Keep extrema that no larger one suppresses, in their own map or in another of the signal.
+def competing_extrema(s: Tensor, min_distance: Parameter) -> Tensor:
+    """Keep extrema that no larger extremum of any map of the same signal suppresses.
 
-    Candidates are those of `extrema` in each map (n, c); they are visited in order of falling
-    magnitude, whatever map they are in, and each one that is still there removes all others of
-    the same signal n within `min_distance`. With one map this is `extrema`.
+    Candidates are those of `extrema` in each map (n, c). They are visited in order of falling
+    magnitude, whatever map they are in. A candidate that is still there is kept and removes all
+    others of the same signal n, in all maps, within `min_distance`. With one map this is `extrema`.
 
     Parameters
     ----------
     s : Tensor, shape (N, C, L) or (N, C, H, W), any float type
         Similarity maps.
-    min_distance : int or sequence of ints
-        As for `extrema`: one number, or one per axis; the same for all maps.
+    min_distance : int, sequence of ints, or integer tensor or array of shape (C,) or (C, axes)
+        As for `extrema`, but equal in all channels.
 
     Returns
     -------
     Tensor, same shape and type
         The kept samples with their sign, zeros elsewhere. Ties: the lowest position is visited
-        first, there the lowest channel. The gradient passes to s where α is not zero.
+        first, and at one position the lowest channel. The gradient passes to s where α is not zero.
 
     Raises
     ------
     TypeError, ValueError
-        As `extrema`.
+        As `extrema`, and if min_distance differs between channels.
 
     References
     ----------
@@ -252,8 +257,13 @@ def competing_extrema(s: Tensor, min_distance: int | Sequence[int]) -> Tensor:
     [[[0.0, 0.0, 0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 3.0, 0.0, 0.0, 0.0]]]
     """
     candidates = extrema(s, 0)
+    rows = {*parameter_rows("min_distance", min_distance, s, minimum=0, per_axis=True)}
+    if len(rows) > 1:
+        raise ValueError(
+            f"maps that compete must have one min_distance, got {min_distance!r}: give one number"
+        )
     magnitude = candidates.detach().abs()
-    # The first channel of the largest magnitude at each position, which there beats the others.
+    # At each position the first channel of the largest magnitude; it beats the others there.
     channels = torch.arange(s.shape[1], device=s.device).reshape(-1, *[1] * (s.dim() - 2))
     is_largest = magnitude == magnitude.amax(1, keepdim=True)
     best = torch.where(is_largest, channels, s.shape[1]).amin(1, keepdim=True)
@@ -262,13 +272,13 @@ def competing_extrema(s: Tensor, min_distance: int | Sequence[int]) -> Tensor:
     apart = highest.new_zeros(*highest.shape[:2], *(2 * n + 1 for n in highest.shape[2:]))
     odd: Any = (..., *[slice(1, None, 2)] * (s.dim() - 2))
     apart[odd] = highest
-    double = [2 * d for d in ([min_distance] if isinstance(min_distance, int) else min_distance)]
+    double = [2 * d for d in rows.pop()]
     kept = extrema(apart, double)[odd] != 0
     return torch.where(kept & (channels == best), candidates, 0)
 
 
 def list_activations(alpha: Tensor) -> tuple[Tensor, Tensor]:
-    """List the activations of maps: where they are and how strong.
+    """List the activations of maps: where they are, and their values.
 
     Parameters
     ----------
@@ -278,7 +288,8 @@ def list_activations(alpha: Tensor) -> tuple[Tensor, Tensor]:
     Returns
     -------
     indices : Tensor, shape (E, 3) or (E, 4), int64
-        (n, c, position) of each sample that is not zero, in ascending order.
+        (n, c, position) of each sample that is not zero, in ascending order. E is 0 if all
+        samples are zero.
     values : Tensor, shape (E,), the type of alpha
         α at each of them. The gradient passes.
 

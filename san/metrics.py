@@ -1,14 +1,13 @@
 """What a reconstruction is worth: φ and its two parts, and the codec's measures, in NumPy alone.
 
-Every function is pure and returns one value per signal, in float64. An array of one axis is one
-signal and gives a number; of more axes, the first counts the signals and gives an array (N,).
-CPU tensors are taken as arrays. `inverse_compression_ratio` counts numbers, as the paper does;
-bytes are another matter and never share its name.
+Every function is pure and returns one value per signal, in float64. An array with one axis is one
+signal and gives a number. In an array with more axes the first axis counts the signals, and the
+function returns an array (N,). The functions take CPU tensors as arrays.
+`inverse_compression_ratio` counts numbers, as the paper does. Ratios of bytes have other names.
 """
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,17 +18,19 @@ from san import deprecated
 COUNTED_WEIGHTS = ("all", "published")
 
 
-def phi(inverse_compression_ratio: ArrayLike, normalized_loss: ArrayLike) -> Any:
-    """Join the size of a description and its loss into one number; smaller is better.
+def phi(
+    inverse_compression_ratio: ArrayLike, normalized_loss: ArrayLike
+) -> np.float64 | np.ndarray:
+    """Join the size of a description and its loss into one number. Smaller is better.
 
     Parameters
     ----------
     inverse_compression_ratio, normalized_loss : array_like, the same shape
-        CR⁻¹ and the loss over that of a reconstruction of zeros, one per signal.
+        CR⁻¹, and the loss divided by the loss of a reconstruction of zeros, one per signal.
 
     Returns
     -------
-    float or ndarray, the same shape
+    float64 or ndarray, the same shape
         φ = sqrt(CR⁻¹² + loss²). The mean φ of a data set is the mean over its signals, not the φ
         of the means.
 
@@ -42,7 +43,7 @@ def phi(inverse_compression_ratio: ArrayLike, normalized_loss: ArrayLike) -> Any
     >>> float(phi(0.3, 0.4))
     0.5
     """
-    return np.hypot(inverse_compression_ratio, normalized_loss)
+    return np.hypot(np.asarray(inverse_compression_ratio, np.float64), normalized_loss)
 
 
 @deprecated.arguments(weights="counted_weights")
@@ -52,19 +53,19 @@ def inverse_compression_ratio(
     channels: int = 1,
     counted_weights: str = "all",
 ) -> np.ndarray:
-    """Count the numbers that describe each signal, per sample of the signal.
+    """Count the numbers that describe each signal, and divide by the samples of the signal.
 
     Parameters
     ----------
     activations : array_like, shape (N, q, *size)
-        Activation maps of the q kernels; what is exactly zero is not counted.
+        Activation maps of the q kernels. Values that are exactly zero do not count.
     kernel_sizes : sequence of q ints or of q sequences of ints
-        Size of each kernel, along each axis (a single number: along every axis).
+        Size of each kernel: one number for all axes, or one number for each axis.
     channels : int
-        Channels of the signal. Each event is counted once; kernels have weights per channel.
+        Channels of the signal. Each event counts once. A kernel has weights for each channel.
     counted_weights : {"all", "published"}
-        "all" counts every weight of a kernel; "published" counts its first axis only, which is
-        what the published two-dimensional results did.
+        "all" counts every weight of a kernel. "published" counts the first axis of a kernel only,
+        as the published two-dimensional results did.
 
     Returns
     -------
@@ -102,7 +103,7 @@ def inverse_compression_ratio(
 def description_ratio(
     events: ArrayLike, weights: ArrayLike, samples: int, dimensions: int = 1
 ) -> np.ndarray:
-    """Count the numbers of a description, per sample of the signal, from what it is made of.
+    """Compute CR⁻¹ from the number of events and of weights.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def description_ratio(
     samples : int
         n, the number of samples of a signal.
     dimensions : int
-        Coordinates of an event.
+        Spatial axes of the signal, which are the coordinates of an event.
 
     Returns
     -------
@@ -154,8 +155,8 @@ def count_weights(
 deprecated.names(__name__, {"counted_weights": "count_weights"})
 
 
-def normalized_loss(x: ArrayLike, x_hat: ArrayLike) -> Any:
-    """Mean absolute error of each signal over that of a reconstruction of zeros.
+def normalized_loss(x: ArrayLike, x_hat: ArrayLike) -> np.float64 | np.ndarray:
+    """Divide the mean absolute error of each signal by that of a reconstruction of zeros.
 
     Parameters
     ----------
@@ -164,7 +165,7 @@ def normalized_loss(x: ArrayLike, x_hat: ArrayLike) -> Any:
 
     Returns
     -------
-    float, or ndarray of shape (N,)
+    float64, or ndarray of shape (N,), float64
         Σ|x̂ - x| / Σ|x|. For a signal of zeros: 0 where x̂ is zero as well, otherwise infinite.
 
     Raises
@@ -178,15 +179,15 @@ def normalized_loss(x: ArrayLike, x_hat: ArrayLike) -> Any:
 
     Examples
     --------
-    >>> normalized_loss([1.0, -3.0], [1.0, -2.0])
+    >>> float(normalized_loss([1.0, -3.0], [1.0, -2.0]))
     0.25
     """
     signal, error = _signal_and_error(x, x_hat)
-    return _ratio(np.abs(error).sum(1), np.abs(signal).sum(1), np.ndim(x))
+    return _of_signals(_ratio(np.abs(error).sum(1), np.abs(signal).sum(1)), x)
 
 
-def prd(x: ArrayLike, y: ArrayLike) -> Any:
-    """Percentage root-mean-square difference, the signal's offset included.
+def prd(x: ArrayLike, y: ArrayLike) -> np.float64 | np.ndarray:
+    """Percentage root-mean-square difference, relative to the signal with its mean.
 
     Parameters
     ----------
@@ -195,9 +196,10 @@ def prd(x: ArrayLike, y: ArrayLike) -> Any:
 
     Returns
     -------
-    float, or ndarray of shape (N,)
-        100 √(Σ(x - y)² / Σx²), per cent. It flatters signals stored with an offset: see `prdn`.
-        For a signal of zeros: 0 where y is zero as well, otherwise infinite.
+    float64, or ndarray of shape (N,), float64
+        100 √(Σ(x - y)² / Σx²), per cent. It is small for a signal with a large offset, whatever
+        the error: see `prdn`. For a signal of zeros: 0 where y is zero as well, otherwise
+        infinite.
 
     Raises
     ------
@@ -206,15 +208,14 @@ def prd(x: ArrayLike, y: ArrayLike) -> Any:
 
     Examples
     --------
-    >>> prd([3.0, 4.0], [3.0, 3.0])
+    >>> float(prd([3.0, 4.0], [3.0, 3.0]))
     20.0
     """
     signal, error = _signal_and_error(x, y)
-    ratio = _ratio((error**2).sum(1), (signal**2).sum(1), np.ndim(x))
-    return 100 * np.sqrt(ratio) if np.ndim(x) > 1 else 100 * math.sqrt(ratio)
+    return _of_signals(100 * np.sqrt(_ratio((error**2).sum(1), (signal**2).sum(1))), x)
 
 
-def prdn(x: ArrayLike, y: ArrayLike) -> Any:
+def prdn(x: ArrayLike, y: ArrayLike) -> np.float64 | np.ndarray:
     """Percentage root-mean-square difference, relative to the signal without its mean.
 
     Parameters
@@ -224,7 +225,7 @@ def prdn(x: ArrayLike, y: ArrayLike) -> Any:
 
     Returns
     -------
-    float, or ndarray of shape (N,)
+    float64, or ndarray of shape (N,), float64
         100 √(Σ(x - y)² / Σ(x - mean)²), per cent. For a constant signal: 0 where y equals it,
         otherwise infinite.
 
@@ -235,18 +236,15 @@ def prdn(x: ArrayLike, y: ArrayLike) -> Any:
 
     Examples
     --------
-    >>> prdn([1003.0, 1004.0, 1005.0], [1003.0, 1004.0, 1004.0])
+    >>> float(prdn([1003.0, 1004.0, 1005.0], [1003.0, 1004.0, 1004.0]))
     70.71067811865476
     """
     signal, error = _signal_and_error(x, y)
-    spread = (
-        ((signal - signal.mean(1, keepdims=True)) ** 2).sum(1) if signal.size else signal.sum(1)
-    )
-    ratio = _ratio((error**2).sum(1), spread, np.ndim(x))
-    return 100 * np.sqrt(ratio) if np.ndim(x) > 1 else 100 * math.sqrt(ratio)
+    centred = signal - signal.mean(1, keepdims=True) if signal.size else signal
+    return _of_signals(100 * np.sqrt(_ratio((error**2).sum(1), (centred**2).sum(1))), x)
 
 
-def snr(x: ArrayLike, y: ArrayLike) -> Any:
+def snr(x: ArrayLike, y: ArrayLike) -> np.float64 | np.ndarray:
     """Signal-to-noise ratio of the signal without its mean, in decibels.
 
     Parameters
@@ -256,7 +254,7 @@ def snr(x: ArrayLike, y: ArrayLike) -> Any:
 
     Returns
     -------
-    float, or ndarray of shape (N,)
+    float64, or ndarray of shape (N,), float64
         -20 log10(PRDN / 100). Infinite where y equals x.
 
     Raises
@@ -266,16 +264,15 @@ def snr(x: ArrayLike, y: ArrayLike) -> Any:
 
     Examples
     --------
-    >>> round(snr([1.0, -1.0], [0.9, -0.9]), 6)
+    >>> round(float(snr([1.0, -1.0], [0.9, -0.9])), 6)
     20.0
     """
-    percent = np.asarray(prdn(x, y))
+    percent = prdn(x, y)
     with np.errstate(divide="ignore"):
-        decibels = -20 * np.log10(percent / 100)
-    return decibels if np.ndim(x) > 1 else float(decibels)
+        return -20 * np.log10(percent / 100)
 
 
-def max_abs_error(x: ArrayLike, y: ArrayLike) -> Any:
+def max_abs_error(x: ArrayLike, y: ArrayLike) -> np.float64 | np.ndarray:
     """Largest absolute error of each signal, in the signal's units.
 
     Parameters
@@ -285,7 +282,7 @@ def max_abs_error(x: ArrayLike, y: ArrayLike) -> Any:
 
     Returns
     -------
-    float, or ndarray of shape (N,)
+    float64, or ndarray of shape (N,), float64
         max |x - y|; 0 for a signal without samples.
 
     Raises
@@ -295,12 +292,11 @@ def max_abs_error(x: ArrayLike, y: ArrayLike) -> Any:
 
     Examples
     --------
-    >>> max_abs_error([1.0, 5.0], [1.5, 3.0])
+    >>> float(max_abs_error([1.0, 5.0], [1.5, 3.0]))
     2.0
     """
     _, error = _signal_and_error(x, y)
-    largest = np.abs(error).max(1, initial=0.0)
-    return largest if np.ndim(x) > 1 else float(largest[0])
+    return _of_signals(np.abs(error).max(1, initial=0.0), x)
 
 
 def _signal_and_error(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -315,20 +311,33 @@ def _signal_and_error(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarra
 
 
 def loss_ratio(errors: ArrayLike, zero_errors: ArrayLike) -> np.ndarray:
-    """Divide errors by those of a reconstruction of zeros; 0 / 0 is 0, else / 0 infinite.
+    """Divide errors by the errors of a reconstruction of zeros.
+
+    Parameters
+    ----------
+    errors, zero_errors : array_like, shapes that broadcast
+
+    Returns
+    -------
+    ndarray, float64
+        errors / zero_errors. 0 / 0 is 0, and anything else over 0 is infinite.
 
     Examples
     --------
     >>> loss_ratio([1.0, 0.0, 2.0], [4.0, 0.0, 0.0]).tolist()
     [0.25, 0.0, inf]
     """
-    return _ratio(np.atleast_1d(errors), np.atleast_1d(zero_errors), 2)
+    return _ratio(np.atleast_1d(errors), np.atleast_1d(zero_errors))
 
 
-def _ratio(numerator: np.ndarray, denominator: np.ndarray, dimensions: int) -> Any:
-    """0 / 0 is 0 and anything else over 0 is infinite."""
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Divide; 0 / 0 is 0, and anything else over 0 is infinite."""
     zero = denominator == 0
-    ratio = np.where(
+    return np.where(
         zero, np.where(numerator == 0, 0.0, np.inf), numerator / np.where(zero, 1, denominator)
     )
-    return ratio if dimensions > 1 else float(ratio[0])
+
+
+def _of_signals(values: np.ndarray, x: ArrayLike) -> np.float64 | np.ndarray:
+    """The values of the signals x: of one signal, a number."""
+    return values if np.ndim(x) > 1 else np.float64(values[0])

@@ -34,6 +34,37 @@ def test_one_map_competes_with_itself_alone():
     assert torch.equal(competing_extrema(s, 7), extrema(s, 7))
 
 
+@pytest.mark.parametrize(
+    "min_distance",
+    [np.int64(3), [3], (3,), np.array([3, 3]), torch.tensor([[3], [3]]), [[3], [3]]],
+    ids=lambda value: f"{type(value).__name__} {np.shape(value)}",
+)
+def test_competing_extrema_take_the_distances_that_extrema_take(min_distance):
+    s = torch.randn(2, 2, 60, generator=torch.Generator().manual_seed(0))
+    extrema(s, min_distance)
+    assert torch.equal(competing_extrema(s, min_distance), competing_extrema(s, 3))
+
+
+@pytest.mark.parametrize(
+    ("min_distance", "error", "words"),
+    [
+        (
+            [[3], [4]],
+            ValueError,
+            r"must have one min_distance, got \[\[3\], \[4\]\]: give one number",
+        ),
+        (np.array([3, 4]), ValueError, "must have one min_distance, got array"),
+        (-1, ValueError, "min_distance must be at least 0, got -1"),
+        (1.5, TypeError, "min_distance must be a whole number, or several, got 1.5"),
+        ((1, 2), ValueError, r"min_distance must be one number, .* got \(1, 2\)"),
+    ],
+    ids=str,
+)
+def test_distances_that_competing_extrema_refuse(min_distance, error, words):
+    with pytest.raises(error, match=words):
+        competing_extrema(torch.zeros(1, 2, 30), min_distance)
+
+
 @pytest.mark.parametrize("decoder", DECODERS)
 @pytest.mark.parametrize("size", [(60,), (12, 11)], ids=str)
 def test_refitted_amplitudes_are_those_that_drew_the_signal(size, decoder):

@@ -67,4 +67,4 @@ def evaluate(model: SAN, x: Tensor, counted_weights: str = "all", batch_size: in
         )
         losses.append(metrics.normalized_loss(batch.cpu(), output.x_hat.cpu()))
     ratio, loss = np.concatenate(ratios), np.concatenate(losses)
-    return Scores(ratio, loss, metrics.phi(ratio, loss))
+    return Scores(ratio, loss, np.asarray(metrics.phi(ratio, loss)))

@@ -356,7 +356,7 @@ class Training:
         ratio = metrics.description_ratio(events, np.array(weights), x[0].numel(), x.dim() - 2)
         zero_errors = x.double().abs().flatten(1).sum(1).cpu().numpy()
         loss = metrics.loss_ratio(errors, np.broadcast_to(zero_errors, errors.shape))
-        return Scores(ratio, loss, metrics.phi(ratio, loss))
+        return Scores(ratio, loss, np.asarray(metrics.phi(ratio, loss)))
 
     def _keep_best(self, phi: np.ndarray) -> None:
         """Copy the weights of the models whose φ is lower than in every epoch before."""
