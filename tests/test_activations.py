@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import naive
 import numpy as np
@@ -22,6 +23,7 @@ from san.activations import (
     relu,
     top_k_absolutes,
 )
+from san.selection import operation
 
 SPARSE = {
     "top_k_absolutes": (top_k_absolutes, naive.top_k_absolutes),
@@ -591,6 +593,31 @@ def test_torch_func(name, shape):
     for x, gradient in zip(s, gradients, strict=True):
         x = x.clone().requires_grad_()
         assert torch.equal(gradient, torch.autograd.grad(loss(x), x)[0])
+
+
+LACKING = {
+    "nothing": [],
+    "its first name": ["_are_functorch_transforms_active"],
+    "both names": ["_are_functorch_transforms_active", "_functorch"],
+}
+
+
+@pytest.mark.parametrize("lacking", LACKING)
+def test_a_torch_without_its_private_names(lacking, monkeypatch):
+    """torch.func is noticed as long as torch has one of two names, and is an error without."""
+    names = {name: getattr(torch._C, name) for name in LACKING["both names"]}
+    c = SimpleNamespace(**{n: v for n, v in names.items() if n not in LACKING[lacking]})
+    monkeypatch.setattr(operation, "transforms_are_active", operation._find_transforms_check(c))
+    s = signal("noise", (3, 1, 2, 40))
+    expected = torch.stack([extrema(x, 2) for x in s])
+    if lacking == "both names":
+        with pytest.raises(RuntimeError, match=r"functorch|vmap|setup_context"):
+            torch.func.vmap(lambda x: extrema(x.requires_grad_(), 2))(s)
+    else:
+        assert torch.equal(torch.func.vmap(lambda x: extrema(x, 2))(s), expected)
+    x = s[0].clone().requires_grad_()
+    extrema(x, 2).sum().backward()
+    assert torch.equal(x.grad, (expected[0] != 0).float())
 
 
 @pytest.mark.parametrize("name", SPARSE)

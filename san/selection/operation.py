@@ -1,15 +1,24 @@
 """How a selection of samples becomes a torch operation: parameters, backend, gradient, transforms.
 
-`select` is the one door. On a GPU the kernels of `gpu` run. On the CPU the compiled
-selections work in float32 and float64 (other float types are selected as float32, which holds them
-exactly), and many maps are shared among threads, as many as `torch.get_num_threads()` says. The
-gradient of α passes to s where α is not zero. Under torch.compile a selection is one opaque
-operation, under torch.func.vmap the mapped axis joins the batch.
+`select` is the one door. It takes the first of these routes whose condition holds:
+
+    condition                         route                  why
+    out is given                      _select_into           writes there and keeps no graph
+    torch.compile is tracing          _select_opaquely       one operation that nothing looks into
+    there are no samples              s itself               there is nothing to select
+    a function of torch.func runs     _TransformedSelection  vmap joins the mapped axis to the batch
+    a gradient is wanted              _Selection             the quickest form for autograd
+    none of these                     _activate              no graph at all
+
+All but the third end in `_activate`. On a GPU it runs the kernels of `gpu`. On the CPU the
+compiled selections work in float32 and float64 (other float types are selected as float32, which
+holds them exactly), and many maps are shared among threads, as many as `torch.get_num_threads()`
+says. The gradient of α passes to s where α is not zero.
 """
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -48,7 +57,7 @@ def select(activation: str, s: Tensor, rows: Rows, out: Tensor | None = None) ->
     ValueError
         If out differs from s in shape, type or device, or a gradient is asked for as well.
     """
-    if out is not None:
+    if out is not None:  # the routes are explained at the top
         return _select_into(out, activation, s, rows)
     if torch.compiler.is_compiling():
         numbers = [number for row in rows for number in row]
@@ -125,7 +134,8 @@ def _check_rows(name: str, value: Any, rows: Rows, s: Tensor, minimum: int, per_
 def refuse_nan(s: Tensor) -> None:
     """Raise ValueError with the place of a NaN.
 
-    Says nothing on a GPU, which it would have to wait for, nor under torch.compile and torch.func.
+    It does not look on a GPU, because it would have to wait for it, nor under torch.compile and
+    torch.func.
     """
     if s.device.type == "cuda" or torch.compiler.is_compiling() or transforms_are_active():
         return
@@ -137,13 +147,26 @@ def refuse_nan(s: Tensor) -> None:
         raise ValueError(f"s must not hold NaN, got one at index {where}")
 
 
-def transforms_are_active() -> bool:
-    """Say whether a function of torch.func (vmap, grad and so on) is running."""
-    return torch._C._are_functorch_transforms_active()
+def _find_transforms_check(c: Any) -> Callable[[], bool]:
+    """Find what says whether a function of torch.func (vmap, grad and so on) is running.
+
+    torch has no public name for it, so that a release may lack any of these. Without all of them,
+    calls within torch.func end in an error of torch; no result is wrong.
+    """
+    if hasattr(c, "_are_functorch_transforms_active"):
+        check: Callable[[], bool] = c._are_functorch_transforms_active
+        return check
+    peek = getattr(getattr(c, "_functorch", None), "peek_interpreter_stack", None)
+    if peek is not None:
+        return lambda: peek() is not None
+    return lambda: False
+
+
+transforms_are_active = _find_transforms_check(torch._C)
 
 
 class _Selection(torch.autograd.Function):
-    """α equals s where it is not zero, and there alone the gradient passes."""
+    """α equals s where α is not zero; the gradient passes there and nowhere else."""
 
     @staticmethod
     def forward(ctx: Any, s: Tensor, activation: str, rows: Rows) -> Tensor:
@@ -158,7 +181,7 @@ class _Selection(torch.autograd.Function):
 
 
 class _TransformedSelection(torch.autograd.Function):
-    """The same in the form that torch.func asks for, whose calls take 20 microseconds longer."""
+    """The same in the form that torch.func needs; a call takes 20 microseconds longer."""
 
     @staticmethod
     def forward(s: Tensor, activation: str, rows: Rows) -> Tensor:
@@ -201,7 +224,7 @@ _select_opaquely.register_autograd(_pass_opaquely, setup_context=_keep_output)
 
 
 def _pass_gradient(alpha: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient where α is not zero, and zeros."""
+    """The gradient where α is not zero, and zeros elsewhere."""
     if not (gradient.requires_grad or transforms_are_active()):
         if alpha.is_cuda and (kernels := _gpu_kernels()):
             with torch.cuda.device(alpha.device):
@@ -239,7 +262,7 @@ def _select_into(out: Tensor, activation: str, s: Tensor, rows: Rows) -> Tensor:
 
 
 def _activate(s: Tensor, activation: str, rows: Rows, out: Tensor | None = None) -> Tensor:
-    """Select on the GPU where s is there, else on the CPU, and return α where and as s is."""
+    """Select on the GPU if s is there, else on the CPU; α has the device and the type of s."""
     maps = s.detach() if s.requires_grad else s
     if maps.is_cuda and (kernels := _gpu_kernels()):
         with torch.cuda.device(maps.device):
@@ -266,17 +289,17 @@ def _activate(s: Tensor, activation: str, rows: Rows, out: Tensor | None = None)
 
 
 def _new_maps(values: np.ndarray, is_large: bool) -> np.ndarray:
-    """Memory like that of other maps.
+    """New memory for activation maps; large memory holds zeros, other memory holds anything.
 
-    For large arrays NumPy, unlike torch, asks for large pages. They take half the time, and the
-    system clears them.
+    For large arrays NumPy, unlike torch, asks the system for large pages. These take half the
+    time, and the system fills them with zeros.
     """
     return (np.zeros if is_large else np.empty)(values.shape, values.dtype)
 
 
 @functools.cache
 def _gpu_kernels() -> Any:
-    """The room of the kernels; None where there is no Triton, and the CPU selects for the GPU."""
+    """The module of the kernels, or None without Triton: then the CPU selects for the GPU."""
     try:
         from san.selection.gpu import launch
     except ImportError:
@@ -310,9 +333,10 @@ def select_maps(
     *,
     is_clear: bool = False,
 ) -> bool:
-    """Write the activation maps of flat maps, one after the other; False where there is a NaN.
+    """Write the activation maps of flat maps, one after the other; return False if there is a NaN.
 
-    What is written to may be said to be clear.
+    `is_clear` says that `alpha` holds zeros only. The compiled selections then write what they
+    keep and nothing else, so that a wrong `is_clear` leaves old values in the maps.
     """
     samples, backend = math.prod(size), _compiled(activation, len(size))
     sizes = (samples,) if activation == "top_k_absolutes" else tuple(size)

@@ -2,9 +2,9 @@
 
 As every compiled selection, it takes maps that lie one after the other in one flat array, their
 spatial size and the parameter of each map, (M, axes) or (M,), and writes the activation maps: the
-kept values at their positions, zeros elsewhere (which are there if the array is clear). It returns
-False where it met a NaN. Maps are independent and no function holds the GIL. Definitions:
-`san.activations`.
+kept values at their positions, and zeros elsewhere. If `is_clear`, the array must hold zeros only,
+and no zeros are written. It returns False if it met a NaN. Maps are independent and no function
+holds the GIL. Definitions: `san.activations`.
 
 Greedy suppression, the heart of `extrema`, is done by *climbing*, which needs no sort and looks
 at no sample more than a few times. From a start, go to the largest candidate within reach (start +
@@ -14,7 +14,7 @@ neighbourhood. What remains to its right and to its left can no longer meet, and
 in turn; the climbs that wait are a stack. Summits are more than min_distance apart and each ends at
 most two other climbs, so the time is linear in the samples for every input.
 
-Where candidates are many and min_distance is small, rounds of vectors (`rounds_cpu`) come first.
+Where candidates are many and min_distance is small, rounds of vectors (`rounds`) come first.
 """
 
 import numpy as np

@@ -20,7 +20,7 @@ _FEW = 24  # candidates in a list that is not worth sorting
 
 @compiled
 def extrema(s, size, min_distance, a, is_clear):
-    """Keep the extrema of each image; as `extrema_cpu.extrema`."""
+    """Keep the extrema of each image; as `san.selection.cpu.extrema.extrema`."""
     height, width = size[0], size[-1]
     maps = s.reshape((len(min_distance), height, width))
     alpha, mask = a.reshape(maps.shape), as_integers(s)[1]
