@@ -20,7 +20,7 @@ _ANNOTATION_LABELS = (b"EDF Annotations", b"BDF Annotations")
 _MOST_SIGNALS = 4096
 
 
-class Layout(NamedTuple):
+class EdfLayout(NamedTuple):
     """Where samples are in a file."""
 
     header: bytes
@@ -153,7 +153,7 @@ def _units(signal: Any) -> str:
     return f"{gain:.8g}({baseline:.8g})/{signal.physical_dimension}"
 
 
-def _layout(content: bytes) -> Layout:
+def _layout(content: bytes) -> EdfLayout:
     """The layout of a whole file, with its number of records, also where it says that of none."""
     layout = _parse(content[: _number(content[184:192], "the size of the header")])
     left = len(content) - len(layout.header)
@@ -166,7 +166,7 @@ def _layout(content: bytes) -> Layout:
     return layout._replace(records=records)
 
 
-def _parse(header: bytes) -> Layout:
+def _parse(header: bytes) -> EdfLayout:
     """The layout that a header describes."""
     count = _number(header[252:256], "the number of signals")
     if not 0 < count <= _MOST_SIGNALS or len(header) != 256 * (count + 1):
@@ -179,7 +179,7 @@ def _parse(header: bytes) -> Layout:
     width = 3 if header[:1] == b"\xff" else 2
     notes = [label in _ANNOTATION_LABELS for label in labels]
     records = _number(header[236:244], "the number of records")
-    return Layout(header, records, samples, notes, width)
+    return EdfLayout(header, records, samples, notes, width)
 
 
 def _number(field: bytes, what: str) -> int:
@@ -189,7 +189,7 @@ def _number(field: bytes, what: str) -> int:
         raise ValueError(f"{what} is {field!r}, which is no number") from error
 
 
-def _columns(content: bytes, layout: Layout) -> list[np.ndarray]:
+def _columns(content: bytes, layout: EdfLayout) -> list[np.ndarray]:
     """The integers of each signal, from first to last."""
     table = np.frombuffer(content, np.uint8, offset=len(layout.header))
     table = table.reshape(layout.records, layout.record)
@@ -213,7 +213,7 @@ def _bytes(samples: np.ndarray, width: int, records: int) -> np.ndarray:
     return whole.view(np.uint8).reshape(-1, 4)[:, :width].reshape(records, -1)
 
 
-def _annotations(content: bytes, layout: Layout) -> bytes:
+def _annotations(content: bytes, layout: EdfLayout) -> bytes:
     """The bytes of all annotation signals, record after record."""
     table = np.frombuffer(content, np.uint8, offset=len(layout.header))
     marked = np.repeat(layout.annotations, layout.width * np.array(layout.samples))

@@ -2,12 +2,18 @@
 
 The models of a bank see the same signals and share nothing else. Their kernels, each of its own
 size, lie in one flat vector of weights, so that one pass gives every model's loss and one step of
-an optimiser moves them all. On the CPU the pass is compiled: reconstructions and gradients are
-sums over events, formed in the order in which `san.networks.san` forms them, so that a model learns
-the same in a bank and alone, to the bit. On other devices the kernels are padded with zeros to one
-size and the pass is made of torch's convolutions.
+an optimiser moves them all. A bank makes one of three passes:
+
+    "one by one"  one model after the other, for what models do beyond the paper (several passes,
+                  refit, competition)
+    "compiled"    on the CPU: reconstructions and gradients are sums over events, formed in the
+                  order in which `san.networks.san` forms them, so that a model learns the same in a
+                  bank and alone, to the bit
+    "torch"       on other devices: the kernels are padded with zeros to one size, and torch's
+                  convolutions do all of them at once
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -20,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from san import activations
-from san.networks.padding import lay_out
+from san.networks.padding import padding_for
 from san.networks.san import SAN
 from san.selection.operation import select_maps, table_per_map
 
@@ -50,6 +56,8 @@ class Bank:
     ----------
     weights : Tensor, shape (W,), float32
         The weights of all kernels, one after the other.
+    kind_of_pass : str
+        "one by one", "compiled" or "torch".
 
     Examples
     --------
@@ -65,20 +73,22 @@ class Bank:
         first = models[0]
         self.activation, self.channels = first.activation, first.channels
         self.kernels = len(first.kernels)  # q, of each model
-        self._pursues = first.passes > 1 or first.refit or first.compete
+        pursues = first.passes > 1 or first.refit or first.compete
         self._parameters = [w for model in models for w in model.kernels]
         self._rows = tuple(row for model in models for row in model.sparsity or ())
         self._tables_per_map: dict[int, np.ndarray] = {}  # by the number of signals
         self._memories: dict[str, np.ndarray] = {}
         self.weights = torch.cat([w.detach().flatten().float() for w in self._parameters])
         self.device = self.weights.device
+        on_device = "compiled" if self.device.type == "cpu" else "torch"
+        self.kind_of_pass = "one by one" if pursues else on_device
         sizes = [m for model in models for m in model.kernel_sizes]
         seen = [tuple((m - 1) // 2 for m in of_kernel) for of_kernel in sizes]
         drawn = seen
         if first.decoder == "paper":  # reversed, and for even m one sample to the left
             drawn = [tuple(m // 2 for m in of_kernel) for of_kernel in sizes]
         self._befores = seen, drawn
-        self._layout, (self._seen_at, self._drawn_at) = lay_out(
+        self._padding, (self._seen_at, self._drawn_at) = padding_for(
             size, self.channels, sizes, self._befores
         )
         self._order = self._drawing_order(sizes) if first.decoder == "paper" else slice(None)
@@ -104,33 +114,26 @@ class Bank:
 
         x has shape (N, C, *size). Raises ValueError where a similarity is not a number.
         """
-        if self._pursues:
-            return self._each_losses_and_gradient(x)
-        if self.device.type != "cpu":
+        if self.kind_of_pass == "one by one":
+            return self._one_by_one_losses_and_gradient(x)
+        if self.kind_of_pass == "torch":
             return self._torch_losses_and_gradient(x)
-        padded = self._pad(x)
-        events, x_hat = self._reconstruct(padded, len(x))
-        errors = self._errors_and_slopes(padded, x_hat)
-        gradient = self._gradient(padded, events, x_hat)
-        return errors.sum(1) / x.numel(), torch.from_numpy(gradient)
+        return self._compiled_losses_and_gradient(x)
 
     def scores(self, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Return the number of events, and the sum of absolute errors, of each model and signal.
 
         x has shape (N, C, *size), both results (K, N).
         """
-        if self._pursues:
-            return self._each_scores(x)
-        if self.device.type != "cpu":
+        if self.kind_of_pass == "one by one":
+            return self._one_by_one_scores(x)
+        if self.kind_of_pass == "torch":
             return self._torch_scores(x)
-        padded = self._pad(x)
-        events, x_hat = self._reconstruct(padded, len(x))
-        kept = events.grid.reshape(len(self.models), self.kernels, len(x), -1) != 0
-        return kept.sum((1, 3)), self._errors_and_slopes(padded, x_hat)
+        return self._compiled_scores(x)
 
-    # One model after the other, for what models do beyond the paper
+    # The pass "one by one"
 
-    def _each_losses_and_gradient(self, x: Tensor) -> tuple[np.ndarray, Tensor]:
+    def _one_by_one_losses_and_gradient(self, x: Tensor) -> tuple[np.ndarray, Tensor]:
         self.store()
         losses = [(model(x).x_hat - x).abs().mean() for model in self.models]
         gradients = torch.autograd.grad(torch.stack(losses).sum(), self._parameters)
@@ -138,34 +141,47 @@ class Bank:
         return values, torch.cat([gradient.flatten() for gradient in gradients])
 
     @torch.no_grad()
-    def _each_scores(self, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def _one_by_one_scores(self, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
         self.store()
         outputs = [model(x) for model in self.models]
         events = [(output.activations != 0).flatten(1).sum(1) for output in outputs]
         errors = [(o.x_hat.double() - x.double()).abs().flatten(1).sum(1) for o in outputs]
         return torch.stack(events).cpu().numpy(), torch.stack(errors).cpu().numpy()
 
-    # The compiled pass
+    # The pass "compiled"
+
+    def _compiled_losses_and_gradient(self, x: Tensor) -> tuple[np.ndarray, Tensor]:
+        padded = self._pad(x)
+        events, x_hat = self._reconstruct(padded, len(x))
+        errors = self._errors_and_slopes(padded, x_hat)
+        gradient = self._gradient(padded, events, x_hat)
+        return errors.sum(1) / x.numel(), torch.from_numpy(gradient)
+
+    def _compiled_scores(self, x: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        padded = self._pad(x)
+        events, x_hat = self._reconstruct(padded, len(x))
+        kept = events.grid.reshape(len(self.models), self.kernels, len(x), -1) != 0
+        return kept.sum((1, 3)), self._errors_and_slopes(padded, x_hat)
 
     def _pad(self, x: Tensor) -> np.ndarray:
-        return self._layout.pad(x).contiguous().numpy().reshape(-1)
+        return self._padding.pad(x).contiguous().numpy().reshape(-1)
 
     def _reconstruct(self, padded: np.ndarray, signals: int) -> tuple[_Events, np.ndarray]:
         """The events of each kernel and signal, and x̂ of each model and padded signal."""
         from san.networks import convolution_cpu as compiled
 
-        layout, maps = self._layout, len(self._parameters) * signals
-        grid = layout.grid_of(self._activations(padded, signals))
+        padding, maps = self._padding, len(self._parameters) * signals
+        grid = padding.grid_of(self._activations(padded, signals))
         places = self._memory("places", grid.size, np.int64)
         events = _Events(grid, np.empty(maps, np.int64), places)
-        drawn = self._memory("drawn", maps * layout.width)
+        drawn = self._memory("drawn", maps * padding.width)
         weights = self._drawn_weights()
 
         def work(first: int, last: int) -> None:
-            shape = (signals, layout.positions, first, last)
-            compiled.list_places(layout.table, grid, *shape, events.counts, events.places)
-            compiled.spread(
-                layout.table, self._drawn_at, weights, *events, layout.width, *shape, drawn
+            shape = (signals, padding.positions, first, last)
+            compiled.list_places(padding.table, grid, *shape, events.counts, events.places)
+            compiled.draw(
+                padding.table, self._drawn_at, weights, *events, padding.width, *shape, drawn
             )
 
         self._share(work, signals)
@@ -178,18 +194,18 @@ class Bank:
         """The activation maps of every kernel and signal, (B, N, *size)."""
         from san.networks import convolution_cpu as compiled
 
-        layout, weights = self._layout, self.weights.detach().numpy()
-        shape = len(self._parameters), signals, layout.positions
+        padding, weights = self._padding, self.weights.detach().numpy()
+        shape = len(self._parameters), signals, padding.positions
         grid = self._memory("grid", math.prod(shape)).reshape(shape)
 
         def work(first: int, last: int) -> None:
             compiled.correlate(
-                layout.table, self._seen_at, weights, padded, layout.width, signals,
-                layout.positions, first, last, grid.reshape(-1),
+                padding.table, self._seen_at, weights, padded, padding.width, signals,
+                padding.positions, first, last, grid.reshape(-1),
             )  # fmt: skip
 
         self._share(work, signals)
-        similarities = layout.rows_of(grid)
+        similarities = padding.rows_of(grid)
         if not np.isfinite(similarities.sum()) and np.isnan(similarities).any():
             raise ValueError("the similarity is no longer a number")
         if self.activation == "identity":
@@ -213,11 +229,11 @@ class Bank:
         """The errors (K, N); x_hat becomes the derivative of the losses with respect to it."""
         from san.networks import convolution_cpu as compiled
 
-        layout = self._layout
-        signals = padded.size // layout.width
+        padding = self._padding
+        signals = padded.size // padding.width
         errors = np.empty(len(self.models) * signals)
         compiled.errors_and_slopes(
-            padded, layout.width, layout.inside, self.size[-1], signals, 0, len(self.models),
+            padded, padding.width, padding.inside, self.size[-1], signals, 0, len(self.models),
             x_hat, errors,
         )  # fmt: skip
         return errors.reshape(-1, signals)
@@ -226,24 +242,24 @@ class Bank:
         """The gradient of the weights, through decoder and encoder."""
         from san.networks import convolution_cpu as compiled
 
-        layout, weights = self._layout, self._drawn_weights()
-        signals = padded.size // layout.width
+        padding, weights = self._padding, self._drawn_weights()
+        signals = padded.size // padding.width
         of_model = np.repeat(np.arange(len(self.models)), self.kernels)
         same = np.zeros_like(of_model)
         by_decoder, by_encoder = np.empty((2, len(weights)), np.float32)
         at_events = self._memory("at_events", events.grid.size)
 
         def work(first: int, last: int) -> None:
-            shape = (layout.width, signals, layout.positions, first, last)
+            shape = (padding.width, signals, padding.positions, first, last)
             compiled.kernel_gradient(
-                layout.table, self._drawn_at, *events, of_model, slopes, *shape, by_decoder
+                padding.table, self._drawn_at, *events, of_model, slopes, *shape, by_decoder
             )
             compiled.correlate_at(
-                layout.table, self._drawn_at, weights, *events, of_model, slopes, *shape, at_events
+                padding.table, self._drawn_at, weights, *events, of_model, slopes, *shape, at_events
             )
             through = events._replace(grid=at_events)
             compiled.kernel_gradient(
-                layout.table, self._seen_at, *through, same, padded, *shape, by_encoder
+                padding.table, self._seen_at, *through, same, padded, *shape, by_encoder
             )
 
         self._share(work, signals)
@@ -252,7 +268,7 @@ class Bank:
     def _drawing_order(self, sizes: Sequence[tuple[int, ...]]) -> np.ndarray:
         """The index that brings the weights into the order in which the decoder draws them."""
         order = []
-        for offset, size in zip(self._layout.table[:, 0], sizes, strict=True):
+        for offset, size in zip(self._padding.table[:, 0], sizes, strict=True):
             places = np.arange(self.channels * math.prod(size)).reshape(self.channels, *size)
             order.append(offset + np.flip(places, tuple(range(1, places.ndim))).ravel())
         return np.concatenate(order)
@@ -269,7 +285,7 @@ class Bank:
 
     def _share(self, work: Callable[[int, int], None], signals: int) -> None:
         """Run work(first, last) over the kernels, shared evenly among threads."""
-        ends = np.append(self._layout.table[:, 0], len(self.weights))  # weights before each kernel
+        ends = np.append(self._padding.table[:, 0], len(self.weights))  # weights before each kernel
         multiplications = len(self.weights) * signals * math.prod(self.size)
         threads = min(
             torch.get_num_threads(), len(ends) - 1, multiplications // MULTIPLICATIONS_PER_THREAD
@@ -282,35 +298,40 @@ class Bank:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(lambda share: work(*share), shares))
 
-    # The pass of torch's convolutions
+    # The pass "torch"
 
     def _torch_pass(self, x: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Reconstructions (N, K, C, *size) and activation maps (N, B, *size)."""
         axes = len(self.size)
         zero_after = torch.cat([weights, weights.new_zeros(1)])
-        seen, drawn = (zero_after[table] for table in self._padded_kernels())
+        seen, drawn = (zero_after[table] for table in self._weight_in_place)
         convolve = (F.conv1d, F.conv2d, F.conv3d)[axes - 1]
-        s = convolve(self._layout.pad(x), seen)
+        s = convolve(self._padding.pad(x), seen)
         alpha = getattr(activations, self.activation)(s, *([self._rows] if self._rows else []))
         draw = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[axes - 1]
         whole = draw(alpha, drawn, groups=len(self.models))
-        box = (slice(b, b + n) for b, n in zip(self._layout.before, self.size, strict=True))
+        box = (slice(b, b + n) for b, n in zip(self._padding.before, self.size, strict=True))
         inside: Any = (..., *box)
         return whole[inside].unflatten(1, (len(self.models), self.channels)), alpha
 
-    def _padded_kernels(self) -> tuple[Tensor, Tensor]:
-        """For encoder and decoder: the weight in each place of kernels padded to one size."""
-        layout, none = self._layout, len(self.weights)
-        window = [b + a + 1 for b, a in zip(layout.before, layout.after, strict=True)]
+    @functools.cached_property
+    def _weight_in_place(self) -> tuple[Tensor, Tensor]:
+        """The number of the weight in each place of kernels padded to one size, int64.
+
+        One for the encoder and one for the decoder, each (B, channels, *window). Zeros have the
+        number after the last weight. Only shapes decide, so that it is formed once.
+        """
+        padding, none = self._padding, len(self.weights)
+        window = [b + a + 1 for b, a in zip(padding.before, padding.after, strict=True)]
         in_order = np.arange(none)
         tables = []
         for befores, places in zip(self._befores, (in_order, in_order[self._order]), strict=True):
             table = np.full((len(self._parameters), self.channels, *window), none)
             for b, (w, before) in enumerate(zip(self._parameters, befores, strict=True)):
-                offset = np.subtract(layout.before, before).tolist()
+                offset = np.subtract(padding.before, before).tolist()
                 box = (slice(o, o + m) for o, m in zip(offset, w.shape[1:], strict=True))
                 place: Any = (b, slice(None), *box)
-                begin = layout.table[b, 0]
+                begin = padding.table[b, 0]
                 table[place] = places[begin : begin + w.numel()].reshape(w.shape)
             tables.append(torch.from_numpy(table).to(self.device))
         return tables[0], tables[1]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from san.networks.padding import Layout, lay_out
+from san.networks.padding import Padding, padding_for
 from san.selection.operation import transforms_are_active
 
 DECODERS = ("adjoint", "paper")
@@ -148,7 +148,7 @@ class _Correlation(torch.autograd.Function):
         x, kernel = ctx.saved_tensors
         wanted = ctx.needs_input_grad
         return (
-            _spread(gradients[0], kernel, ctx.before) if wanted[0] else None,
+            _draw(gradients[0], kernel, ctx.before) if wanted[0] else None,
             _kernel_gradient(gradients[0], x, kernel, ctx.before) if wanted[1] else None,
             None,
         )
@@ -159,7 +159,7 @@ class _Spreading(torch.autograd.Function):
     def forward(ctx: Any, alpha: Tensor, kernel: Tensor, before: tuple[int, ...]) -> Tensor:
         ctx.save_for_backward(alpha, kernel)
         ctx.before = before
-        return _spread(alpha, kernel, before)
+        return _draw(alpha, kernel, before)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -176,55 +176,55 @@ class _Spreading(torch.autograd.Function):
 def _correlate(x: Tensor, kernel: Tensor, before: tuple[int, ...]) -> Tensor:
     from san.networks import convolution_cpu
 
-    layout, (starts,) = _layout(tuple(x.shape[2:]), tuple(kernel.shape), before)
-    maps: np.ndarray = np.empty((1, len(x), layout.positions), _numpy_type(x))
+    padding, (starts,) = _padding_of(tuple(x.shape[2:]), tuple(kernel.shape), before)
+    maps: np.ndarray = np.empty((1, len(x), padding.positions), _numpy_type(x))
     convolution_cpu.correlate(
-        layout.table, starts, _flat(kernel), _flat(layout.pad(x)), layout.width, len(x),
-        layout.positions, 0, 1, maps.reshape(-1),
+        padding.table, starts, _flat(kernel), _flat(padding.pad(x)), padding.width, len(x),
+        padding.positions, 0, 1, maps.reshape(-1),
     )  # fmt: skip
-    return torch.from_numpy(layout.rows_of(maps)[0])
+    return torch.from_numpy(padding.rows_of(maps)[0])
 
 
-def _spread(alpha: Tensor, kernel: Tensor, before: tuple[int, ...]) -> Tensor:
+def _draw(alpha: Tensor, kernel: Tensor, before: tuple[int, ...]) -> Tensor:
     from san.networks import convolution_cpu
 
-    layout, (starts,) = _layout(tuple(alpha.shape[1:]), tuple(kernel.shape), before)
-    drawn: np.ndarray = np.empty((len(alpha), layout.width), _numpy_type(alpha))
-    convolution_cpu.spread(
-        layout.table, starts, _flat(kernel), *_events(alpha, layout), layout.width, len(alpha),
-        layout.positions, 0, 1, drawn.reshape(-1),
+    padding, (starts,) = _padding_of(tuple(alpha.shape[1:]), tuple(kernel.shape), before)
+    drawn: np.ndarray = np.empty((len(alpha), padding.width), _numpy_type(alpha))
+    convolution_cpu.draw(
+        padding.table, starts, _flat(kernel), *_events(alpha, padding), padding.width, len(alpha),
+        padding.positions, 0, 1, drawn.reshape(-1),
     )  # fmt: skip
-    return torch.from_numpy(layout.inside_of(drawn))
+    return torch.from_numpy(padding.inside_of(drawn))
 
 
 def _kernel_gradient(alpha: Tensor, x: Tensor, kernel: Tensor, before: tuple[int, ...]) -> Tensor:
     from san.networks import convolution_cpu
 
-    layout, (starts,) = _layout(tuple(x.shape[2:]), tuple(kernel.shape), before)
+    padding, (starts,) = _padding_of(tuple(x.shape[2:]), tuple(kernel.shape), before)
     gradient = torch.empty(kernel.shape, dtype=kernel.dtype)
     convolution_cpu.kernel_gradient(
-        layout.table, starts, *_events(alpha, layout), np.zeros(1, np.int64),
-        _flat(layout.pad(x)), layout.width, len(x), layout.positions, 0, 1,
+        padding.table, starts, *_events(alpha, padding), np.zeros(1, np.int64),
+        _flat(padding.pad(x)), padding.width, len(x), padding.positions, 0, 1,
         gradient.numpy().reshape(-1),
     )  # fmt: skip
     return gradient
 
 
 @functools.lru_cache(maxsize=1024)
-def _layout(
+def _padding_of(
     size: tuple[int, ...], kernel_shape: tuple[int, ...], before: tuple[int, ...]
-) -> tuple[Layout, list[np.ndarray]]:
-    return lay_out(size, kernel_shape[0], [kernel_shape[1:]], [[before]])
+) -> tuple[Padding, list[np.ndarray]]:
+    return padding_for(size, kernel_shape[0], [kernel_shape[1:]], [[before]])
 
 
-def _events(alpha: Tensor, layout: Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _events(alpha: Tensor, padding: Padding) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Maps laid out as padded signals, with the number and the places of their events."""
     from san.networks import convolution_cpu
 
-    grid = layout.grid_of(alpha.detach().contiguous().numpy()[None])
+    grid = padding.grid_of(alpha.detach().contiguous().numpy()[None])
     counts, places = np.empty(len(alpha), np.int64), np.empty(grid.size, np.int64)
     convolution_cpu.list_places(
-        layout.table, grid, len(alpha), layout.positions, 0, 1, counts, places
+        padding.table, grid, len(alpha), padding.positions, 0, 1, counts, places
     )
     return grid, counts, places
 

@@ -1,4 +1,4 @@
-"""Kernels and signals in contact, compiled: correlate, spread and the gradients of kernels.
+"""Kernels and signals in contact, compiled: correlate, draw and the gradients of kernels.
 
 Everything is flat. Signals are padded and lie one after the other, `width` samples each; maps
 are laid out as padded signals, `positions` samples each. Kernel b has table[b, RUNS] rows of
@@ -90,7 +90,7 @@ def list_places(table, alpha, signals, positions, first, last, counts, places):
 
 
 @compiled
-def spread(
+def draw(
     table, starts, weights, alpha, counts, places, width, signals, positions, first, last, drawn
 ):
     """x[starts[r] + t + j] += alpha[t] kernel[r, j]: the adjoint of correlate."""

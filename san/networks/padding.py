@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The layout of signals of one size for a set of kernels; see `lay_out`."""
+class Padding:
+    """How signals of one size are padded for a set of kernels; `padding_for` makes it."""
 
     size: tuple[int, ...]  # of a signal, without channels
     channels: int
@@ -30,16 +30,16 @@ class Layout:
     strides: tuple[int, ...]  # samples from one position to the next along each axis
 
     def pad(self, x: Tensor) -> Tensor:
-        """Signals (N, C, *size) with zeros around them."""
+        """Put zeros around signals (N, C, *size)."""
         sides = zip(self.before, self.after, strict=True)
         return F.pad(x.detach(), [side for pair in reversed(list(sides)) for side in pair])
 
     def rows_of(self, grid: np.ndarray) -> np.ndarray:
-        """Take maps (B, N, *size) out of their layout (B, N, positions)."""
+        """Take maps (B, N, *size) out of padded ones (B, N, positions)."""
         return grid if len(self.size) == 1 else self._view(grid).copy()
 
     def grid_of(self, maps: np.ndarray) -> np.ndarray:
-        """Lay out maps (B, N, *size), flat."""
+        """Put maps (B, N, *size) in their places, with zeros between the rows; flat."""
         if len(self.size) == 1:
             return maps.reshape(-1)
         grid = np.zeros((*maps.shape[:2], self.positions), maps.dtype)
@@ -59,13 +59,13 @@ class Layout:
         return np.lib.stride_tricks.as_strided(grid, shape, strides)
 
 
-def lay_out(
+def padding_for(
     size: Sequence[int],
     channels: int,
     kernel_sizes: Sequence[Sequence[int]],
     befores: Sequence[Sequence[Sequence[int]]],
-) -> tuple[Layout, list[np.ndarray]]:
-    """Lay out signals for kernels that look (or draw) from some samples before a position on.
+) -> tuple[Padding, list[np.ndarray]]:
+    """Pad signals for kernels that look (or draw) from some samples before a position on.
 
     Parameters
     ----------
@@ -80,7 +80,9 @@ def lay_out(
 
     Returns
     -------
-    Layout, and for each of `befores` the samples at which the rows of the kernels begin
+    Padding
+    list of arrays
+        For each of `befores` the samples at which the rows of the kernels begin.
     """
     sizes, places = np.array(kernel_sizes), np.array(befores)  # (B, axes) and (ways, B, axes)
     before = places.max((0, 1))
@@ -108,7 +110,7 @@ def lay_out(
     ).astype(np.int64)
     of_signal = np.array(list(np.ndindex(channels, *size[:-1], 1)))
     return (
-        Layout(
+        Padding(
             size=tuple(size),
             channels=channels,
             before=tuple(before.tolist()),

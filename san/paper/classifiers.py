@@ -19,7 +19,7 @@ class Labelled(NamedTuple):
     y: Tensor
 
 
-class Accuracy(NamedTuple):
+class ClassAccuracy(NamedTuple):
     """Shares of signals that were given their class."""
 
     test: float
@@ -36,7 +36,7 @@ def train_classifier(
     learning_rate: float = 0.01,
     seed: int = 0,
     choose: bool = True,
-) -> Accuracy:
+) -> ClassAccuracy:
     """Train the paper's classifier and return its accuracy.
 
     Parameters
@@ -51,7 +51,7 @@ def train_classifier(
 
     Returns
     -------
-    Accuracy
+    ClassAccuracy
 
     References
     ----------
@@ -80,7 +80,7 @@ def train_classifier(
         if not choose or right.mean() > best:
             best, of_test = float(right.mean()), _right(model, test)
     pooled = np.concatenate([right, _right(model, test)])
-    return Accuracy(float(of_test.mean()), float(pooled.mean()))
+    return ClassAccuracy(float(of_test.mean()), float(pooled.mean()))
 
 
 @torch.no_grad()

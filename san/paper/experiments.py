@@ -141,7 +141,7 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     storage.remove_leftovers(folder)
     loaded: dict[tuple[Any, ...], datasets.Splits | None] = {}
-    baselines: dict[tuple[Any, ...], classifiers.Accuracy] = {}
+    baselines: dict[tuple[Any, ...], classifiers.ClassAccuracy] = {}
     for unit in units:
         # Only the table is split by the seed.
         seed = unit.seed if unit.experiment == "uci-epilepsy" else 0
@@ -215,7 +215,7 @@ def _make(
     unit: Unit,
     settings: Settings,
     splits: datasets.Splits,
-    baselines: dict[tuple[Any, ...], classifiers.Accuracy],
+    baselines: dict[tuple[Any, ...], classifiers.ClassAccuracy],
     on_part: Callable[[Unit, float], None] | None,
 ) -> dict[str, Any]:
     """Train a unit and return what is kept of it."""
@@ -269,7 +269,7 @@ def _add_accuracies(
     splits: datasets.Splits,
     training: Training,
     rows: list[dict[str, Any]],
-    baselines: dict[tuple[Any, ...], classifiers.Accuracy],
+    baselines: dict[tuple[Any, ...], classifiers.ClassAccuracy],
     done: Callable[[], None],
 ) -> None:
     """Classify the reconstructions of every kernel size, and the signals themselves."""

@@ -21,12 +21,13 @@ import numpy as np
 
 from san.selection.cpu.maps import as_integers, clear
 from san.selection.cpu.places import list_ones
-from san.selection.cpu.rounds import NEAR, SPARSE, STRIP, keep_winners, lay_out, write_kept
+from san.selection.cpu.rounds import NEAR, SPARSE, STRIP, keep_winners, write_heights, write_kept
 from san.selection.cpu.vectors import (
     FULL,
     HALF,
     WORD,
     address_of,
+    broadcast,
     compiled,
     count_ones,
     first_lanes,
@@ -40,7 +41,6 @@ from san.selection.cpu.vectors import (
     load,
     load_first,
     shift_by_one,
-    spread,
     trailing_zeros,
     zeros,
 )
@@ -69,7 +69,7 @@ def extrema(s, size, min_distance, a, is_clear):
             found = keep_winners(words, kept, bits, here, samples, mask, distance, heights, slid)
             write_kept(s, here, samples, kept, a)
         else:
-            lay_out(words, bits, here, samples, mask, 0, samples + WORD, heights)
+            write_heights(words, bits, here, samples, mask, 0, samples + WORD, heights)
             _climb_map(s, here, samples, heights, distance, waiting, limits, a)
             continue
         _list_candidates(words, bits, here, mask, candidates, magnitudes)
@@ -206,7 +206,7 @@ def _first_largest(heights, start, stop):
         high = larger(high, first_lanes(load(heights, t, HALF), end - t, none))
         t += lanes
     height = largest(high)
-    level, t = spread(height, none), np.uint64(start)
+    level, t = broadcast(height, none), np.uint64(start)
     found = is_equal(load(heights, t, HALF), level)
     while found == 0:
         t += lanes

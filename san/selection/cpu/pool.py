@@ -15,6 +15,7 @@ from san.selection.cpu.vectors import (
     address_of,
     at,
     both,
+    broadcast,
     chosen,
     compiled,
     first_lanes,
@@ -25,7 +26,6 @@ from san.selection.cpu.vectors import (
     larger,
     largest,
     load,
-    spread,
     store,
     trailing_zeros,
     zeros,
@@ -97,7 +97,7 @@ def _pool_side_by_side(s, bits, a, mask, begin, end, wide, masks):
     """
     values, places, target = address_of(s), address_of(bits), address_of(a)
     lanes, start, stop = np.int64(lanes_of(places, FULL)), begin + wide, end - wide
-    signs = spread(mask, zeros(places, FULL))
+    signs = broadcast(mask, zeros(places, FULL))
     high, first = zeros(places, FULL), 0
     t = np.uint64(start)
     for _ in range((stop - start) // lanes):
@@ -193,15 +193,15 @@ def _keep_each(first_of, size, s, bits, a, mask, start, stop, window):
 def _keep_each_of_rows(size, s, bits, a, mask, start, stop, window):
     """The same for rows of at most one vector: first the largest of a window, then its place."""
     tall, wide, width = window
-    masks = spread(mask, zeros(bits, size))
-    none = spread(~(mask & 0), masks)
+    masks = broadcast(mask, zeros(bits, size))
+    none = broadcast(~(mask & 0), masks)
     highest = mask & 0
     while start < stop:
         high, row, best = none, start, start
         while row < start + tall * width:
             high = larger(high, first_lanes(both(load(bits, row, size), masks), wide, none))
             row += width
-        levels = spread(largest(high), masks)
+        levels = broadcast(largest(high), masks)
         while row > start:  # the rows above replace what is found
             row -= width
             here = first_lanes(both(load(bits, row, size), masks), wide, none)
@@ -219,32 +219,32 @@ def _keep_each_of_rows(size, s, bits, a, mask, start, stop, window):
 @inlined
 def _first_of_one(size, bits, mask, start, wide):
     """At most one vector."""
-    masks = spread(mask, zeros(bits, size))
-    high = first_lanes(both(load(bits, start, size), masks), wide, spread(~(mask & 0), masks))
-    return start + trailing_zeros(is_equal(high, spread(largest(high), masks)))
+    masks = broadcast(mask, zeros(bits, size))
+    high = first_lanes(both(load(bits, start, size), masks), wide, broadcast(~(mask & 0), masks))
+    return start + trailing_zeros(is_equal(high, broadcast(largest(high), masks)))
 
 
 @inlined
 def _first_of_two(size, bits, mask, start, wide):
     """One to two vectors, which overlap."""
-    masks = spread(mask, zeros(bits, size))
+    masks = broadcast(mask, zeros(bits, size))
     second = wide - lanes_of(bits, size)
     left = both(load(bits, start, size), masks)
     right = both(load(bits, start + second, size), masks)
-    highest = spread(largest(larger(left, right)), masks)
+    highest = broadcast(largest(larger(left, right)), masks)
     return start + trailing_zeros(is_equal(left, highest) | (is_equal(right, highest) << second))
 
 
 @inlined
 def _first_of_many(size, bits, mask, start, wide):
     """More than a vector, of which the last one overlaps; the search ends where it finds."""
-    masks, step = spread(mask, zeros(bits, size)), lanes_of(bits, size)
+    masks, step = broadcast(mask, zeros(bits, size)), lanes_of(bits, size)
     last = start + wide - step
     high, t = both(load(bits, last, size), masks), start
     while t < last:
         high = larger(high, both(load(bits, t, size), masks))
         t += step
-    highest, t = spread(largest(high), masks), start
+    highest, t = broadcast(largest(high), masks), start
     found = is_equal(both(load(bits, t, size), masks), highest)
     while found == 0:
         t = min(t + step, last)

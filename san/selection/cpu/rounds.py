@@ -14,6 +14,7 @@ from san.selection.cpu.vectors import (
     address_of,
     at,
     both,
+    broadcast,
     chosen,
     count_ones,
     inlined,
@@ -23,7 +24,6 @@ from san.selection.cpu.vectors import (
     load,
     load_first,
     put,
-    spread,
     store,
     zeros,
 )
@@ -49,7 +49,7 @@ def keep_winners(words, kept, bits, here, samples, mask, distance, heights, slid
     while left * SPARSE > samples and rounds < _ROUNDS:
         for begin in range(0, samples, STRIP):
             end = min(begin + STRIP, samples)
-            lay_out(words, bits, here, samples, mask, begin - WORD, end + WORD, heights)
+            write_heights(words, bits, here, samples, mask, begin - WORD, end + WORD, heights)
             _slide(heights, slid, end - begin, distance)
             _take_winners(heights, slid, words, kept, begin, end, distance)
         left = np.int64(_remove_neighbours(words, kept, distance))
@@ -58,13 +58,13 @@ def keep_winners(words, kept, bits, here, samples, mask, distance, heights, slid
 
 
 @inlined
-def lay_out(words, bits, here, samples, mask, begin, end, heights):
+def write_heights(words, bits, here, samples, mask, begin, end, heights):
     """The magnitudes of the candidates from `begin` to `end`, and zeros, also beyond the map.
 
     Both are whole words from the start of the map, or the end is beyond its end.
     """
     source, target = address_of(bits[here:]), address_of(heights)
-    none, masks = zeros(source, FULL), spread(mask, zeros(source, FULL))
+    none, masks = zeros(source, FULL), broadcast(mask, zeros(source, FULL))
     lanes, size = lanes_of(source, FULL), np.uint64(samples)
     for t in range(begin, end, np.int64(lanes)):
         place, at_here = np.uint64(t - begin), np.uint64(t)

@@ -16,6 +16,7 @@ from san.selection.cpu.vectors import (
     address_of,
     at,
     both,
+    broadcast,
     chosen,
     compiled,
     count_ones,
@@ -28,7 +29,6 @@ from san.selection.cpu.vectors import (
     load,
     load_first,
     put,
-    spread,
     store,
     zeros,
 )
@@ -80,7 +80,7 @@ def _list_few(bits, here, samples, mask, k, places):
     """The largest magnitude, and how many samples are listed: all that can be of the k largest."""
     source, listed = address_of(bits[here:]), address_of(places)
     size, t, lanes = np.uint64(samples), np.uint64(0), lanes_of(source, FULL)
-    none, masks = zeros(source, FULL), spread(mask, zeros(source, FULL))
+    none, masks = zeros(source, FULL), broadcast(mask, zeros(source, FULL))
     high = none
     while t + lanes <= size:
         high = larger(high, both(load(source, t, FULL), masks))
@@ -89,9 +89,9 @@ def _list_few(bits, here, samples, mask, k, places):
         high = larger(high, both(load_first(source, t, size - t, none), masks))
     largest_one = largest(high)
     for _ in range(k - 1):  # clear the largest lanes but for one
-        top = is_equal(high, spread(largest(high), none))
+        top = is_equal(high, broadcast(largest(high), none))
         high = chosen(~(top & (np.uint64(0) - top)), high)
-    bound = spread(max(largest(high), (mask & 0) + 1), none)  # a zero is nothing to keep
+    bound = broadcast(max(largest(high), (mask & 0) + 1), none)  # a zero is nothing to keep
     found, begin = np.uint64(0), np.uint64(0)
     while begin < size:
         word, lane = np.uint64(0), np.uint64(0)
@@ -130,8 +130,8 @@ def _keep_above(s, bits, here, samples, mask, below, ties, convert, a):
     convert[1][0] = below
     threshold = convert[1][0]  # of the type of the magnitudes
     source, values, target = address_of(bits[here:]), address_of(s[here:]), address_of(a[here:])
-    masks = spread(mask, zeros(source, FULL))
-    bound = spread(threshold + (mask & 0) + 1, masks)
+    masks = broadcast(mask, zeros(source, FULL))
+    bound = broadcast(threshold + (mask & 0) + 1, masks)
     t, size, lanes = np.uint64(0), np.uint64(samples), lanes_of(source, FULL)
     while t + lanes <= size:
         above = is_at_least(both(load(source, t, FULL), masks), bound)
@@ -278,7 +278,7 @@ def _list_inside(magnitudes, size, lower, upper, places):
     There is room for whole words.
     """
     source, listed, end = address_of(magnitudes), address_of(places), np.uint64(size)
-    lowest, highest = spread(lower, zeros(source, FULL)), spread(upper, zeros(source, FULL))
+    lowest, highest = broadcast(lower, zeros(source, FULL)), broadcast(upper, zeros(source, FULL))
     begin, found, above = np.uint64(0), np.uint64(0), np.uint64(0)
     while begin < end:
         inside, over, lane = np.uint64(0), np.uint64(0), np.uint64(0)

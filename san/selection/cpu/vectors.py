@@ -38,7 +38,7 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(manager, vector, ir.VectorType(element, vector.lanes))
 
 
-def _spread(builder, value, lanes):
+def _broadcast(builder, value, lanes):
     vector = ir.VectorType(value.type, lanes)
     first, all_first = ir.IntType(32), ir.VectorType(ir.IntType(32), lanes)
     none = ir.Constant(vector, ir.Undefined)
@@ -48,7 +48,7 @@ def _spread(builder, value, lanes):
 
 def _lanes_before(builder, count, lanes):
     numbers = ir.Constant(ir.VectorType(ir.IntType(64), lanes), list(range(lanes)))
-    return builder.icmp_unsigned("<", numbers, _spread(builder, count, lanes))
+    return builder.icmp_unsigned("<", numbers, _broadcast(builder, count, lanes))
 
 
 def _word(builder, answers, lanes):
@@ -179,11 +179,11 @@ def _pointer(context, builder, vector, arguments):
 
 
 @intrinsic
-def spread(typing_context, value, like):
+def broadcast(typing_context, value, like):
     """The value in every lane of a vector like another."""
 
     def generate(context, builder, signature, arguments):
-        return _spread(builder, arguments[0], like.lanes)
+        return _broadcast(builder, arguments[0], like.lanes)
 
     return like(like.dtype, like), generate
 
