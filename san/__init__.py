@@ -38,7 +38,8 @@ if TYPE_CHECKING:
         snr,
     )
     from san.networks.convolution import reconstruction, similarity
-    from san.networks.san import SAN, Events, Output, SAN1d, SAN2d, sparsity_of
+    from san.networks.options import sparsity_of
+    from san.networks.san import SAN, Events, Output, SAN1d, SAN2d
     from san.training.scores import evaluate
     from san.training.settings import Settings
     from san.training.train import Training, fit
@@ -71,7 +72,8 @@ _HOMES = {
         "prdn",
         "snr",
     ],
-    "networks.san": ["SAN", "Events", "Output", "SAN1d", "SAN2d", "sparsity_of"],
+    "networks.options": ["sparsity_of"],
+    "networks.san": ["SAN", "Events", "Output", "SAN1d", "SAN2d"],
     "training.scores": ["evaluate"],
     "training.settings": ["Settings"],
     "training.train": ["Training", "fit"],

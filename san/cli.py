@@ -73,12 +73,12 @@ def _option(panel: str, help: str, metavar: str | None = None) -> Any:
 
 DATA, MODEL, TRAINING, RUN = "Data", "Model", "Training", "Run"
 BEYOND = "Beyond the paper"
-PASSES = "Selections of extrema, each of what the ones before leave. Default: 1."
+PASSES = "How often extrema are selected, each time from what is left. Default: 1."
 REFIT = "Refit all amplitudes of a signal after each selection. Default: no."
-COMPETE = "Extrema suppress those of all kernels. Default: no."
-ANNEAL = """How many times its own the minimum distance begins with; it is reached after two
-thirds of the epochs. Default: 1."""
-GROW = "Add the kernels one at a time, each from what the others leave. Default: no."
+COMPETE = "An extremum also suppresses extrema of the other kernels. Default: no."
+ANNEAL = """Factor by which the minimum distance is multiplied at the start. It changes linearly to
+1 until two thirds of the epochs are trained. Default: 1."""
+GROW = "Add the kernels one at a time; each starts from what is left. Default: no."
 EXPERIMENT = "physionet, uci-epilepsy, mnist, fashion-mnist, several of them or all. Default: all."
 PROTOCOLS = "published, corrected, or both. Default: both."
 SEEDS = "Trainings of each model, with seeds 0, 1, ... Default: 1."

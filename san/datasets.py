@@ -376,7 +376,7 @@ def published_results(name: str, activation: str) -> list[dict[str, float]]:
     name : str
         As in `Dataset.name`: "physionet mitdb/100", "mnist".
     activation : str
-        As in `san.networks.san.ACTIVATIONS`.
+        As in `san.networks.options.ACTIVATIONS`.
 
     Returns
     -------

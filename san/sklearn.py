@@ -11,7 +11,8 @@ import numpy as np
 import pydantic
 import torch
 
-from san.networks.san import SAN, sparsity_of
+from san.networks.options import ActivationName, DecoderName, StartName, sparsity_of
+from san.networks.san import SAN
 from san.training.settings import Settings, first_problem
 from san.training.train import Training
 
@@ -110,7 +111,7 @@ class SANTransformer(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        activation: str = "extrema",
+        activation: ActivationName = "extrema",
         kernel_size: int | Sequence[int] = 15,
         kernels: int = 2,
         *,
@@ -118,8 +119,8 @@ class SANTransformer(TransformerMixin, BaseEstimator):
         epochs: int = 10,
         batch_size: int = 32,
         learning_rate: float = 0.01,
-        init: str = "data",
-        decoder: str = "adjoint",
+        init: StartName = "data",
+        decoder: DecoderName = "adjoint",
         passes: int = 1,
         refit: bool = False,
         compete: bool = False,

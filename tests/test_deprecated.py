@@ -160,6 +160,8 @@ def test_arguments(call, old, new, value, tmp_path, monkeypatch):
 
 # A module, a name that it had, and what that is called now (below `san`).
 NAMES = [
+    ("networks.san", "sparsity_of", "networks.options.sparsity_of"),
+    ("networks.san", "INITIALIZATIONS", "networks.options.STARTS"),
     ("metrics", "counted_weights", "metrics.count_weights"),
     ("activations", "events", "activations.list_activations"),
     ("codec.decoder", "ChunkEvents", "codec.decoder.StreamEvents"),

@@ -85,7 +85,7 @@ ORDER = {
     "selection": "operation cpu gpu",
     "selection.cpu": "extrema extrema_images pool top_k rounds maps places vectors",
     "selection.gpu": "launch extrema pool top_k candidates maps",
-    "networks": "bank san refit convolution convolution_cpu padding",
+    "networks": "bank san first_kernels refit convolution convolution_cpu padding options",
     "training": """runs outcomes provenance run_settings train scores distributed processes
         settings""",
     "archives": "verify workers record manifest",

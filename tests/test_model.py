@@ -1,5 +1,6 @@
 """The model is its formula, its kernels start as they say, and a file gives the same model."""
 
+import inspect
 import json
 import struct
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from san.networks.san import ACTIVATIONS, SAN, SAN1d, SAN2d, sparsity_of
+from san.networks.options import ACTIVATIONS, sparsity_of
+from san.networks.san import SAN, SAN1d, SAN2d
 
 RULES = {"identity": None, "relu": None, "top_k_absolutes": 4, "extrema_pool": 5, "extrema": 3}
 
@@ -184,6 +186,17 @@ def test_sparsity_of_the_paper(activation, size, shape, tolerance, expected):
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("face", [SAN1d, SAN2d])
+def test_faces_take_what_san_takes(face):
+    def parameters(kind):
+        return [
+            (one.name, one.default, one.kind) for one in inspect.signature(kind).parameters.values()
+        ]
+
+    assert parameters(face) == parameters(SAN)[1:]
+    assert parameters(SAN)[0][0] == "dimensions"
+
+
 @pytest.mark.parametrize("face, sizes", [(SAN1d, [7, 4]), (SAN2d, [3, (2, 4)])], ids=["1d", "2d"])
 def test_a_file_gives_the_same_model(face, sizes, activation, tmp_path):
     model = face(sizes, activation, [RULES[activation]] * 2, seed=5, decoder="paper")

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from san.networks.options import DECODERS, DecoderName
 from san.networks.padding import Padding, padding_for
 from san.selection.operation import transforms_are_active
-
-DECODERS = ("adjoint", "paper")
 
 
 def similarity(x: Tensor, kernel: Tensor) -> Tensor:
@@ -64,7 +63,7 @@ def similarity(x: Tensor, kernel: Tensor) -> Tensor:
     return convolve(F.pad(x, _padding(kernel, before)), kernel[None])[:, 0]
 
 
-def reconstruction(alpha: Tensor, kernel: Tensor, decoder: str = "adjoint") -> Tensor:
+def reconstruction(alpha: Tensor, kernel: Tensor, decoder: DecoderName = "adjoint") -> Tensor:
     """Rebuild signals from one activation map each and its kernel.
 
     Parameters

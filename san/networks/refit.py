@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from san.networks.options import DecoderName
+
 REWEIGHTINGS = 4  # from least squares towards least absolute errors
 _SMALL = 0.05  # of the mean magnitude: smaller errors are weighted as this one
 _RIDGE = 1e-3  # of the mean energy of the drawn kernels
@@ -19,7 +21,7 @@ def refit_amplitudes(
     x: Tensor,
     alpha: Tensor,
     kernels: Sequence[Tensor],
-    decoder: str,
+    decoder: DecoderName,
     reweightings: int = REWEIGHTINGS,
 ) -> Tensor:
     """Choose the amplitudes at the activations that draw signals best.
@@ -73,7 +75,9 @@ def refit_amplitudes(
     return torch.from_numpy(maps).to(alpha)
 
 
-def _draw(w: np.ndarray, padded: Sequence[int], decoder: str) -> tuple[np.ndarray, np.ndarray]:
+def _draw(
+    w: np.ndarray, padded: Sequence[int], decoder: DecoderName
+) -> tuple[np.ndarray, np.ndarray]:
     """Where an event draws a kernel, in flat samples from its position, and what: (C, taps)."""
     sizes = w.shape[1:]
     before = [(m - 1) // 2 for m in sizes]

@@ -2,12 +2,11 @@
 
     s_i = x ⋆ w_i        α_i = φ(s_i, d_i)        r_i = α_i * w_i        x̂ = Σ_i r_i
 
-One N-dimensional `SAN`, with `SAN1d` and `SAN2d` as faces. What sizes and which activation a
-model has is decided by its caller; how it learns, in `training`.
+One `SAN` for any number of dimensions; `SAN1d` and `SAN2d` are the same for one and for two. The
+caller decides the sizes and the activation. How a SAN learns is decided in `training`.
 """
 
 import functools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +17,24 @@ import torch
 from torch import Tensor, nn
 
 from san import activations as functions
-from san import storage
-from san.networks.convolution import DECODERS, reconstruction, similarity
+from san import deprecated, storage
+from san.networks.convolution import reconstruction, similarity
+from san.networks.first_kernels import kernels_from_data
+from san.networks.options import (
+    ACTIVATIONS,
+    DECODERS,
+    STARTS,
+    ActivationName,
+    DecoderName,
+    Size,
+    StartName,
+    check_name,
+    size_along_axes,
+)
 from san.networks.refit import REWEIGHTINGS, refit_amplitudes
 
-#: Names of the activations.
-ACTIVATIONS = ("identity", "relu", "top_k_absolutes", "extrema_pool", "extrema")
-INITIALIZATIONS = ("normal", "data")
 FORMAT = "san model 1"
 PURSUIT = ("passes", "refit", "compete")  # options of what a SAN does beyond the paper
-
-Size = int | Sequence[int]
 
 
 class Output(NamedTuple):
@@ -41,71 +47,18 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True)
 class Events:
-    """The activations of a batch of signals as a list: which kernel, where, how strong.
+    """The activations of a batch of signals as a list: which kernel, where, and how strong.
 
-    Sorted by signal, then kernel, then position. `size` is the spatial size of the signals.
+    Sorted by signal, then kernel, then position. A kernel of m samples at position t covers the
+    samples t - (m - 1) // 2 ... t + m // 2, along each axis.
     """
 
-    signal: Tensor  #: (E,), int64
-    kernel: Tensor  #: (E,), int64
-    position: Tensor  #: (E, dim), int64, in samples
-    amplitude: Tensor  #: (E,), the signals' float type
-    signals: int
-    size: tuple[int, ...]
-
-
-def sparsity_of(
-    activation: str, kernel_size: Size, size: Sequence[int], border_tolerance: int = 3
-) -> int | tuple[int, ...] | None:
-    """Return the sparsity parameter d that the paper gives a kernel of this size.
-
-    Parameters
-    ----------
-    activation : str
-        One of `ACTIVATIONS`.
-    kernel_size : int or sequence of ints
-        m, along every axis or along each.
-    size : sequence of ints
-        Spatial size of the signals, (L,) or (H, W), in samples.
-    border_tolerance : int
-        Samples by which the minimum distance of extrema is smaller than m; published: 3 for
-        PhysioNet, 2 elsewhere.
-
-    Returns
-    -------
-    int, tuple of ints, or None
-        k = Π floor(n / m) for top_k_absolutes, m for extrema_pool, max(m - border_tolerance, 1)
-        for extrema (a tuple if kernel_size is one), None for identity and relu.
-
-    Raises
-    ------
-    ValueError
-        If the activation has another name or the kernel does not fit the signal.
-
-    References
-    ----------
-    Bizopoulos & Koutsouris, IEEE TNNLS 2020, section III, and the authors' code.
-
-    Examples
-    --------
-    >>> sparsity_of("extrema", 74, (1000,)), sparsity_of("top_k_absolutes", 7, (1000,))
-    (71, 142)
-    """
-    _check_name("activation", activation, ACTIVATIONS)
-    sizes = _size_along_axes(kernel_size, len(size))
-    if any(not 1 <= m <= n for m, n in zip(sizes, size, strict=True)):
-        raise ValueError(
-            f"kernel size must be between 1 and the size of the signal, {tuple(size)}, "
-            f"got {kernel_size}"
-        )
-    if activation == "top_k_absolutes":
-        return math.prod(n // m for m, n in zip(sizes, size, strict=True))
-    if activation == "extrema_pool":
-        return kernel_size if isinstance(kernel_size, int) else sizes
-    if activation == "extrema":
-        distances = tuple(max(m - border_tolerance, 1) for m in sizes)
-        return distances[0] if isinstance(kernel_size, int) else distances
-    return None
+    signal: Tensor  #: (E,), int64, the number of the signal in the batch
+    kernel: Tensor  #: (E,), int64, the number of the kernel
+    position: Tensor  #: (E, dim), int64, the sample at the kernel's middle
+    amplitude: Tensor  #: (E,), the signals' float type, by which the kernel is multiplied
+    signals: int  #: how many signals the batch has
+    size: tuple[int, ...]  #: the spatial size of the signals
 
 
 class SAN(nn.Module):
@@ -127,28 +80,29 @@ class SAN(nn.Module):
         The activation's parameter d: k, pool_size or min_distance, as `sparsity_of` gives it.
         Not used by identity and relu.
     channels : int
-        Channels of the signals. Kernels have weights of their own for each; their events are
+        Channels of the signals. A kernel has its own weights for each channel. Its events are
         common to all channels.
     decoder : {"adjoint", "paper"}
         See `san.networks.convolution.reconstruction`.
     init : {"normal", "data"}
-        "normal" draws weights from N(0, 0.1), standard deviation 0.1, as published. "data" copies
-        from `data` the segment around the largest extremum of a signal (the extremum is the
-        kernel's middle, where similarity and both decoders put it), scaled to unit norm: another
-        signal for each kernel, in an order drawn from the seed.
+        "normal" draws weights from a normal distribution with mean 0 and standard deviation 0.1,
+        as published. "data" copies the segment around the largest extremum of a training signal,
+        scaled to unit norm. The extremum is the kernel's middle. Each kernel takes another
+        signal, in an order drawn from the seed.
     data : array_like, shape (N, channels, *size)
         Training signals, for init="data" only.
     passes : int
-        How often extrema are selected: first of the similarity to x, then of the similarity to
-        what the events so far leave of x, and so on. No gradient passes to what is selected or to
-        its amplitude where there are several passes.
+        How often extrema are selected. The first pass selects from the similarity to x, each
+        further pass from the similarity to x minus the reconstruction so far. With several passes
+        no gradient passes to the events or to their amplitudes.
     refit : bool
-        Whether the amplitudes are refitted after each selection, see `san.networks.refit`. No
-        gradient passes to them.
+        Whether the amplitudes are fitted again after each selection, all of a signal together,
+        see `san.networks.refit`. No gradient passes to them.
     compete : bool
-        Whether extrema suppress those of all kernels, see `san.activations.competing_extrema`.
+        Whether an extremum also suppresses smaller extrema of the other kernels, see
+        `san.competing_extrema`.
     seed : int
-        Of the initialisation; the global state of random numbers is neither used nor changed.
+        Of the random weights. The global state of random numbers is neither used nor changed.
 
     Raises
     ------
@@ -157,8 +111,8 @@ class SAN(nn.Module):
 
     References
     ----------
-    Bizopoulos & Koutsouris, IEEE TNNLS 2020, section II. decoder="adjoint" and init="data" are
-    not in the paper; passes, refit and compete are neither.
+    Bizopoulos & Koutsouris, IEEE TNNLS 2020, section II. The paper has neither
+    decoder="adjoint", init="data", passes, refit nor compete.
 
     Examples
     --------
@@ -172,12 +126,12 @@ class SAN(nn.Module):
         self,
         dimensions: int,
         kernel_sizes: Sequence[Size],
-        activation: str = "extrema",
+        activation: ActivationName = "extrema",
         sparsity: Sequence[Size | None] | None = None,
         *,
         channels: int = 1,
-        decoder: str = "adjoint",
-        init: str = "normal",
+        decoder: DecoderName = "adjoint",
+        init: StartName = "normal",
         data: np.ndarray | Tensor | None = None,
         passes: int = 1,
         refit: bool = False,
@@ -185,16 +139,16 @@ class SAN(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        _check_name("activation", activation, ACTIVATIONS)
-        _check_name("decoder", decoder, DECODERS)
-        _check_name("init", init, INITIALIZATIONS)
+        check_name("activation", activation, ACTIVATIONS)
+        check_name("decoder", decoder, DECODERS)
+        check_name("init", init, STARTS)
         if not kernel_sizes or channels < 1:
             raise ValueError(
                 "a SAN needs at least one kernel and one channel, "
                 f"got {len(kernel_sizes)} kernels and {channels} channels"
             )
         self.dimensions = dimensions
-        self.kernel_sizes = [_size_along_axes(m, dimensions) for m in kernel_sizes]
+        self.kernel_sizes = [size_along_axes(m, dimensions) for m in kernel_sizes]
         self.channels = channels
         self.activation = activation
         self.decoder = decoder
@@ -206,7 +160,7 @@ class SAN(nn.Module):
         if init == "data":
             if data is None:
                 raise ValueError('init="data" needs training signals: data is missing')
-            weights = _kernels_from_data(torch.as_tensor(data), shapes, generator)
+            weights = kernels_from_data(torch.as_tensor(data), shapes, generator)
         else:
             weights = [0.1 * torch.randn(shape, generator=generator) for shape in shapes]
         self.kernels = nn.ParameterList(nn.Parameter(w) for w in weights)
@@ -235,7 +189,7 @@ class SAN(nn.Module):
             if number > 0:
                 maps = maps + self.activate(self.similarities(x - self.reconstruct(maps)))
             if self.refit:
-                # Until the last pass least squares will do.
+                # Only the last pass needs more than least squares.
                 steps = REWEIGHTINGS if number == self.passes - 1 else 0
                 maps = refit_amplitudes(x, maps, list(self.kernels), self.decoder, steps)
         return maps
@@ -250,14 +204,14 @@ class SAN(nn.Module):
         return function(similarities, self.sparsity)
 
     def partial_reconstructions(self, activations: Tensor) -> Tensor:
-        """Draw the kernels of maps (N, q, *size): r, of shape (N, q, C, *size)."""
+        """Draw each kernel at its activations (N, q, *size): r, of shape (N, q, C, *size)."""
         parts = [
             reconstruction(activations[:, i], w, self.decoder) for i, w in enumerate(self.kernels)
         ]
         return torch.stack(parts, dim=1)
 
     def reconstruct(self, activations: Tensor) -> Tensor:
-        """Sum what the kernels of maps (N, q, *size) draw, in their order: x̂, (N, C, *size)."""
+        """Draw all kernels at their activations (N, q, *size) and add them: x̂, (N, C, *size)."""
         first, *others = self.partial_reconstructions(activations).unbind(1)
         return functools.reduce(torch.add, others, first)
 
@@ -289,7 +243,7 @@ class SAN(nn.Module):
         Raises
         ------
         ValueError
-            If an event names a kernel, a signal or a position that is not there.
+            If an event names a kernel, a signal or a position that does not exist.
         """
         shape = (events.signals, len(self.kernels), *events.size)
         where = torch.cat([events.signal[:, None], events.kernel[:, None], events.position], dim=1)
@@ -303,7 +257,7 @@ class SAN(nn.Module):
     def save(self, path: str | Path, notes: Any = None) -> None:
         """Write the model as a safetensors file that carries its own SHA-256.
 
-        `notes` is anything that JSON holds, and is kept beside the model's description.
+        `notes` is any value that JSON can hold. It is kept beside the model's description.
         """
         description = {
             "format": FORMAT,
@@ -328,9 +282,9 @@ class SAN(nn.Module):
         Raises
         ------
         FileNotFoundError
-            If the file is not there.
+            If there is no such file.
         ValueError
-            If it is corrupt, or holds no SAN.
+            If the file is corrupt, or holds no SAN.
         """
         tensors, description = storage.read_tensors(Path(path))
         try:
@@ -387,58 +341,127 @@ class SAN(nn.Module):
 
 
 class SAN1d(SAN):
-    """A `SAN` for signals of shape (N, C, L)."""
+    """A `SAN` for signals of shape (N, C, L).
 
-    def __init__(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
-        super().__init__(1, *args, **kwargs)
+    Parameters
+    ----------
+    kernel_sizes : sequence of ints
+        Size m of each of the q kernels, in samples.
+    activation : {"identity", "relu", "top_k_absolutes", "extrema_pool", "extrema"}
+        What is kept of the similarity.
+    sparsity : sequence, one entry per kernel
+        The activation's parameter, as `sparsity_of` gives it. Identity and relu need none.
+    channels : int
+        Channels of the signals.
+    decoder, init, data, passes, refit, compete, seed
+        As in `SAN`.
+
+    Raises
+    ------
+    ValueError
+        If a name, a size or a number of parameters does not fit.
+
+    Examples
+    --------
+    >>> model = SAN1d([9, 20], "extrema", [6, 17])
+    >>> model(torch.randn(4, 1, 100)).x_hat.shape
+    torch.Size([4, 1, 100])
+    """
+
+    def __init__(
+        self,
+        kernel_sizes: Sequence[int],
+        activation: ActivationName = "extrema",
+        sparsity: Sequence[int | None] | None = None,
+        *,
+        channels: int = 1,
+        decoder: DecoderName = "adjoint",
+        init: StartName = "normal",
+        data: np.ndarray | Tensor | None = None,
+        passes: int = 1,
+        refit: bool = False,
+        compete: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            1,
+            kernel_sizes,
+            activation,
+            sparsity,
+            channels=channels,
+            decoder=decoder,
+            init=init,
+            data=data,
+            passes=passes,
+            refit=refit,
+            compete=compete,
+            seed=seed,
+        )
 
 
 class SAN2d(SAN):
-    """A `SAN` for images of shape (N, C, H, W)."""
+    """A `SAN` for images of shape (N, C, H, W).
 
-    def __init__(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
-        super().__init__(2, *args, **kwargs)
+    Parameters
+    ----------
+    kernel_sizes : sequence of ints, or of pairs of ints
+        Size m of each of the q kernels, in samples: along both axes, or along each.
+    activation : {"identity", "relu", "top_k_absolutes", "extrema_pool", "extrema"}
+        What is kept of the similarity.
+    sparsity : sequence, one entry per kernel
+        The activation's parameter, as `sparsity_of` gives it. Identity and relu need none.
+    channels : int
+        Channels of the signals.
+    decoder, init, data, passes, refit, compete, seed
+        As in `SAN`.
 
+    Raises
+    ------
+    ValueError
+        If a name, a size or a number of parameters does not fit.
 
-def _check_name(what: str, name: str, names: Sequence[str]) -> None:
-    if name not in names:
-        raise ValueError(f"{what} must be one of {', '.join(names)}, got {name!r}")
+    Examples
+    --------
+    >>> model = SAN2d([(3, 5)], "extrema_pool", [(3, 5)])
+    >>> model(torch.randn(4, 1, 28, 28)).x_hat.shape
+    torch.Size([4, 1, 28, 28])
+    """
 
-
-def _size_along_axes(size: Size, dimensions: int) -> tuple[int, ...]:
-    sizes = (size,) * dimensions if isinstance(size, int) else tuple(size)
-    if len(sizes) != dimensions or any(m < 1 for m in sizes):
-        raise ValueError(
-            f"a kernel size must be a positive number, or one for each of {dimensions} axes, "
-            f"got {size}"
+    def __init__(
+        self,
+        kernel_sizes: Sequence[Size],
+        activation: ActivationName = "extrema",
+        sparsity: Sequence[Size | None] | None = None,
+        *,
+        channels: int = 1,
+        decoder: DecoderName = "adjoint",
+        init: StartName = "normal",
+        data: np.ndarray | Tensor | None = None,
+        passes: int = 1,
+        refit: bool = False,
+        compete: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            2,
+            kernel_sizes,
+            activation,
+            sparsity,
+            channels=channels,
+            decoder=decoder,
+            init=init,
+            data=data,
+            passes=passes,
+            refit=refit,
+            compete=compete,
+            seed=seed,
         )
-    return sizes
 
 
-def _kernels_from_data(
-    data: Tensor, shapes: Sequence[tuple[int, ...]], generator: torch.Generator
-) -> list[Tensor]:
-    """A segment of training data for each kernel, around its largest extremum, of unit norm."""
-    signals = data.detach().float().cpu()
-    signals = signals[signals.flatten(1).any(1)] if signals.numel() else signals[:0]
-    if len(signals) == 0:
-        raise ValueError('init="data" needs training signals that are not all zero')
-    order = torch.randperm(len(signals), generator=generator)
-    return [
-        _segment_at_extremum(signals[order[i % len(order)]], shape)
-        for i, shape in enumerate(shapes)
-    ]
-
-
-def _segment_at_extremum(signal: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The segment whose middle is the largest extremum that leaves room for it on both sides."""
-    channels, *kernel_size = shape
-    sides = list(zip(kernel_size, signal.shape[1:], strict=True))
-    if len(signal) != channels or any(m > n for m, n in sides):
-        raise ValueError(f"a kernel of shape {shape} does not fit signals {tuple(signal.shape)}")
-    middles = tuple(slice((m - 1) // 2, n - m // 2) for m, n in sides)
-    height = signal.abs().amax(0)[middles]
-    begin = np.unravel_index(int(height.argmax()), height.shape)
-    inside: Any = (..., *(slice(t, t + m) for t, m in zip(begin, kernel_size, strict=True)))
-    segment = signal[inside]
-    return segment / segment.norm() if segment.any() else segment.clone()
+deprecated.names(
+    __name__,
+    {
+        "sparsity_of": "networks.options.sparsity_of",
+        "INITIALIZATIONS": "networks.options.STARTS",
+    },
+)

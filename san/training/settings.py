@@ -1,20 +1,33 @@
-"""What can be chosen of a training, what is allowed, and what it is unless chosen."""
+"""The settings of a training: what a user can choose, what is allowed, and the defaults."""
 
 from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
 
+from san.networks.options import ActivationName, DecoderName, StartName
+
 MOST_SIZES = 100_000
 
 
 def parse_kernel_sizes(value: Any) -> tuple[int, ...]:
-    """Read kernel sizes: a list, "1:250" (1 to 249), "10:250:10", "7", "7,10,74" or a mixture.
+    """Read kernel sizes: numbers, ranges such as "1:250" (1 to 249) and "10:250:10", or several.
+
+    Parameters
+    ----------
+    value : int, str or sequence
+        A number, a text such as "7,10:250:10", or a sequence of numbers and of such texts without
+        commas.
+
+    Returns
+    -------
+    tuple of ints
+        In their order, each once.
 
     Raises
     ------
     ValueError
-        If a part is not a positive number or range, or there are none or too many.
+        If a part is not a positive number or a range, or if there are none or too many sizes.
 
     Examples
     --------
@@ -43,40 +56,97 @@ def parse_kernel_sizes(value: Any) -> tuple[int, ...]:
 
 @pydantic.dataclasses.dataclass(frozen=True, config=pydantic.ConfigDict(extra="forbid"))
 class Settings:
-    """What is trained and how. The defaults are those of `san train` on PhysioNet."""
+    """What is trained and how. The defaults are those of `san train` on PhysioNet.
 
-    activation: Literal["identity", "relu", "top_k_absolutes", "extrema_pool", "extrema"] = (
-        "extrema"
-    )
+    Parameters
+    ----------
+    activation : {"identity", "relu", "top_k_absolutes", "extrema_pool", "extrema"}
+        What is kept of the similarity, see `san.activations`.
+    kernel_sizes : ints, or str
+        m, in samples: one model is trained for each size. A text may hold numbers and ranges:
+        "7,10:250:10".
+    kernels : int
+        Kernels of a model, q, 1 ... 4096. All have the same size.
+    epochs : int
+        How often the training sees all training signals.
+    batch_size : int
+        Signals of a training step.
+    learning_rate : float
+        Step size of Adam.
+    seed : int
+        Of the first weights and of the order of the training signals. The same seed gives the
+        same result.
+    init : {"normal", "data"}
+        The weights before training: random as in the paper, or segments of the training signals,
+        see `SAN`.
+    decoder : {"adjoint", "paper"}
+        How kernels are drawn, see `san.reconstruction`.
+    protocol : {"corrected", "published"}
+        How a model is chosen. "corrected" takes the kernel size and the epoch with the lowest φ on
+        the validation signals. "published" takes the last epoch and the kernel size with the
+        lowest φ on the test signals, and counts m weights for a kernel of an image.
+    border_tolerance : int
+        The minimum distance of extrema is m minus this number of samples.
+    device : str
+        A device of torch, "cpu" or "cuda".
+    passes : int
+        How often extrema are selected, 1 ... 64, see `SAN`.
+    refit : bool
+        Whether amplitudes are fitted again after the selection, see `SAN`.
+    compete : bool
+        Whether an extremum also suppresses smaller extrema of the other kernels, see `SAN`.
+    anneal : float
+        Factor by which the minimum distance of extrema is multiplied at the start, above 0 and up
+        to 100. The factor changes linearly to 1 until two thirds of the epochs are trained.
+    grow : bool
+        Whether kernels are added one at a time. A new kernel starts from what the others leave of
+        the training signals.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        If a value is not allowed, or a name is not one of these. See `first_problem`.
+
+    Notes
+    -----
+    The paper has neither passes, refit, compete, anneal nor grow.
+
+    Examples
+    --------
+    >>> settings = Settings(kernel_sizes="20:200:60", kernels=2)
+    >>> settings.kernel_sizes, settings.activation
+    ((20, 80, 140), 'extrema')
+    """
+
+    activation: ActivationName = "extrema"
     kernel_sizes: Annotated[tuple[int, ...], pydantic.BeforeValidator(parse_kernel_sizes)] = (180,)
-    kernels: Annotated[int, Field(ge=1, le=4096)] = 1  #: q, all of the same size
+    kernels: Annotated[int, Field(ge=1, le=4096)] = 1
     epochs: Annotated[int, Field(ge=1)] = 30
     batch_size: Annotated[int, Field(ge=1)] = 2
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.01
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    init: Literal["normal", "data"] = "data"
-    decoder: Literal["adjoint", "paper"] = "adjoint"
-    #: "corrected": kernel size and epoch with the lowest validation φ, all weights counted.
-    #: "published": the last epoch, the size with the lowest test φ, m weights per 2-D kernel.
+    init: StartName = "data"
+    decoder: DecoderName = "adjoint"
     protocol: Literal["corrected", "published"] = "corrected"
-    border_tolerance: Annotated[int, Field(ge=0)] = 3  #: samples, of extrema
+    border_tolerance: Annotated[int, Field(ge=0)] = 3
     device: str = "cpu"
-    # Beyond the paper; the first three are options of `san.networks.san.SAN`.
     passes: Annotated[int, Field(ge=1, le=64)] = 1
     refit: bool = False
     compete: bool = False
-    #: How many times its own min_distance extrema begin with, until after 2/3 of the epochs.
     anneal: Annotated[float, Field(gt=0, le=100)] = 1.0
-    grow: bool = False  #: kernels are added one at a time, each from what the others leave
+    grow: bool = False
 
     @property
     def counted_weights(self) -> str:
-        """What CR⁻¹ counts of a kernel; see `san.metrics.inverse_compression_ratio`."""
+        """Which weights of a kernel CR⁻¹ counts: "all" or, by the published protocol, "published".
+
+        See `san.inverse_compression_ratio`.
+        """
         return "published" if self.protocol == "published" else "all"
 
 
 def first_problem(error: pydantic.ValidationError) -> str:
-    """Say in one line what is wrong with settings: the first name, why, and the value.
+    """Say in one line what is wrong with settings: name, reason and value of the first problem.
 
     Examples
     --------
