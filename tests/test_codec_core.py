@@ -111,13 +111,14 @@ def test_a_band_comes_back(size, kind, sparse):
         "huge": random.integers(-(2**36), 2**36, size),
     }[kind]
     beside = (random.integers(-9, 9, size), random.integers(-30, 30, size))
-    around = (random.integers(-5, 5, size // 2 + 1), random.integers(-5, 5, size // 4), *beside)
+    parents = (random.integers(-5, 5, size // 2 + 1), random.integers(-5, 5, size // 4))
+    around = bands.Around(*parents, *beside)
     mixer = mixing.new_mixer(size + 1, None, mixing.new_state(size + 1))
-    bands.code_band(*mixer, q.copy(), NONE, 0, *around, 4, sparse)
+    bands.code_band(mixer, q.copy(), NONE, 0, around, 4, sparse)
     data = range_coder.finish(mixer.m, mixer.data)
     back = np.zeros(size, np.int64)
     mixer = mixing.new_mixer(size + 1, data, mixing.new_state(size + 1))
-    bands.code_band(*mixer, back, NONE, 0, *around, 4, sparse)
+    bands.code_band(mixer, back, NONE, 0, around, 4, sparse)
     assert np.array_equal(back, q)
 
 
@@ -137,7 +138,7 @@ def test_events_come_back(data):
     def run(found, count, coded):
         mixer = mixing.new_mixer(n + 100, coded, mixing.new_state(n))
         count = events.code_events(
-            *mixer, *found, count, n, width, events.tree_bits(kernels), channels,
+            mixer, *found, count, n, width, events.tree_bits(kernels), channels,
             events.new_memory(kernels, channels),
         )  # fmt: skip
         return count, mixer
@@ -192,7 +193,7 @@ def test_pursuit_finds_what_was_planted():
     for t, a in ((100, 40), (300, -25), (380, 60), (936, 30)):
         x[0, t : t + 64] += a * kernel[0, 0]
     found, left = pursuit.pursue(x, kernel, bits=0)
-    assert found.positions.tolist() == [100, 300, 380, 936]
+    assert found.starts.tolist() == [100, 300, 380, 936]
     assert found.amplitudes[:, 0].tolist() == [40, -25, 60, 30]
     assert np.abs(left).max() < 1
 

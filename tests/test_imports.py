@@ -78,7 +78,7 @@ ORDER = {
     "codec": """ndarray recording encoder comparison block decoder options info dictionaries search
         modes container numbers entropy errors target""",
     "codec.search": "coding convergence trials excerpts steps learning pursuit",
-    "codec.modes": "payload transform predictive dictionary wavelet bands events",
+    "codec.modes": "payload transform predictive experts dictionary wavelet bands events ranges",
     "codec.container": "stream attachments header source",
     "codec.numbers": "integers representation steps gaps grids bits accuracy",
     "codec.entropy": "mixing range_coder logistic loops varints",

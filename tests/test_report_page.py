@@ -16,7 +16,7 @@ import san
 from san.codec.decoder import Decoder
 from san.codec.modes import transform
 from san.codec.modes.dictionary import quantize
-from san.codec.modes.events import Events
+from san.codec.modes.events import QuantizedEvents
 from san.codec.modes.payload import payload_events
 from san.files import streams
 from san.networks.san import SAN
@@ -93,7 +93,7 @@ def test_events_of_a_payload_are_those_that_were_encoded():
     rng = np.random.default_rng(0)
     dictionary = quantize(rng.standard_normal((3, 2, 64)))
     positions = np.array([5, 40, 300])
-    events = Events(positions, np.array([2, 0, 1]), np.array([[7, -3], [0, 9], [-20, 4]]))
+    events = QuantizedEvents(positions, np.array([2, 0, 1]), np.array([[7, -3], [0, 9], [-20, 4]]))
     plan = transform.Plan(transform.Setting((900, 800), 4), events)
     k = transform.synthesize(events, (900, 800), dictionary, 500).T >> 8
     payload, _, _ = transform.encode(k, plan, dictionary)

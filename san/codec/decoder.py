@@ -272,7 +272,7 @@ class Decoder:
                 _, place = unpack_gaps(payload, 0, samples, representation.channels)
             found, codes = payload_events(payload[place:], samples, columns, self._dictionary)
             steps = np.array([step_size(code) for code in codes]) / 256
-            first = found.positions + number * full
+            first = found.starts + number * full
             inside = (first < end) & (first + length > begin)
             amplitude = (found.amplitudes * steps)[inside]
             parts.append((found.kernels[inside], first[inside] + middle_of(length), amplitude))

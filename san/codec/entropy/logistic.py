@@ -1,7 +1,8 @@
 """The tables of the logistic mixing: stretch, squash, and how fast a probability moves.
 
-Each is an integer table given by a formula. No value of a formula lies so near the middle of two
-integers that the rounding of a machine's `exp` or `log` could move it; a test measures how near.
+A formula gives each table, which holds integers. No value of a formula lies so near the middle of
+two integers that the rounding of a machine's `exp` or `log` could move it; a test measures how
+near.
 """
 
 import functools
@@ -10,7 +11,18 @@ import math
 import numpy as np
 
 STRETCH_LIMIT = 2815  # |ln(p / (1 - p))| in 1/256: probabilities from 1.7e-5 on
+STRETCHES = 4096  # probabilities that the stretch table tells apart
 RATE_LIMIT = 1023  # the largest count a probability cell can hold
+# Where each table starts in the table of all of them.
+MIDDLE = STRETCH_LIMIT  # squash of 0; squash of t is at MIDDLE + t
+STRETCH = 2 * STRETCH_LIMIT + 2  # squash has 2 * STRETCH_LIMIT + 1 values, the last one twice
+RATES = STRETCH + STRETCHES
+AFTER_RATES = RATES + RATE_LIMIT + 1
+# A row of the refinement: values at -REFINEMENT_ORIGIN and every REFINEMENT_STEP after it.
+REFINEMENT_ORIGIN = STRETCH_LIMIT + 1
+REFINEMENT_STEP_BITS = 7
+REFINEMENT_STEP = 1 << REFINEMENT_STEP_BITS
+ROW = 46  # values of a row
 
 
 @functools.cache
@@ -23,7 +35,7 @@ def squash_table() -> np.ndarray:
 @functools.cache
 def stretch_table() -> np.ndarray:
     """ln(p / (1 - p)) in 1/256 for p = (i + 1/2) / 4096; int32, 4096 values within the limit."""
-    p = [(i + 0.5) / 4096 for i in range(4096)]
+    p = [(i + 0.5) / STRETCHES for i in range(STRETCHES)]
     return np.array([round(256 * math.log(v / (1 - v))) for v in p], np.int32)
 
 
@@ -35,7 +47,7 @@ def rate_table() -> np.ndarray:
 
 @functools.cache
 def confidence_table() -> np.ndarray:
-    """What a stretched probability counts, in 1/256, by how often its cell was seen."""
+    """The factor of a stretched probability, in 1/256, for each count of its cell."""
     return np.array([round(256 * n / (n + 0.4)) for n in range(RATE_LIMIT + 1)], np.int32)
 
 
@@ -43,12 +55,21 @@ def confidence_table() -> np.ndarray:
 def refinement_row() -> np.ndarray:
     """A row of the refinement that changes nothing: squash at -2816, -2688 ... 2944; int64."""
     squash = squash_table()
-    at = [min(2 * STRETCH_LIMIT, max(0, 128 * j - 1)) for j in range(46)]
+    at = [min(2 * STRETCH_LIMIT, max(0, REFINEMENT_STEP * j - 1)) for j in range(ROW)]
     return squash[at].astype(np.int64)
 
 
 @functools.cache
-def all_tables() -> np.ndarray:
-    """Squash (one value twice), stretch, rates and confidence, one after the other; int32."""
+def shared_tables() -> np.ndarray:
+    """Squash (its last value twice), stretch and rates, one after the other; int32.
+
+    Every mixer uses these. A mixer appends its own table, which starts at AFTER_RATES.
+    """
     squash = squash_table()
-    return np.concatenate([squash, squash[-1:], stretch_table(), rate_table(), confidence_table()])
+    return np.concatenate([squash, squash[-1:], stretch_table(), rate_table()])
+
+
+@functools.cache
+def all_tables() -> np.ndarray:
+    """The shared tables and confidence, one after the other; int32."""
+    return np.concatenate([shared_tables(), confidence_table()])

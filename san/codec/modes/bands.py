@@ -1,14 +1,72 @@
 """Wavelet coefficients as decisions: what is asked of a coefficient, and in which contexts.
 
 A quantized coefficient is zero or not, positive or negative, larger than 1, 2 ... 9 or not, and
-beyond that an Exp-Golomb number. Each question is seen in the contexts of the coefficients before
-it in its band, of its parents in the two coarser bands, of the events' own coefficients there, and
-of the channel before.
+beyond that an Exp-Golomb number. The contexts of each question are the coefficients before it in
+its band, its parents in the two coarser bands, the coefficients of the events at its place, and
+those of the channel before.
 """
 
+from typing import NamedTuple
+
+import numpy as np
+
 from san.codec.entropy.loops import integer_loop, integer_part, integer_step, least, most, size_of
-from san.codec.entropy.mixing import code_decision, code_simple, digits, find_bucket, mix
-from san.codec.entropy.range_coder import ENCODING, code_bit
+from san.codec.entropy.mixing import (
+    LENGTHS,
+    NUMBER_BITS,
+    code_decision,
+    code_simple,
+    digits,
+    find_bucket,
+    mix,
+)
+from san.codec.entropy.range_coder import ENCODING, EVEN, code_bit
+from san.codec.modes.ranges import (
+    BLOCK_CONTEXTS,
+    BLOCK_INPUTS,
+    BLOCK_LEVEL_SETS,
+    BLOCK_PASTS,
+    BLOCK_ROW,
+    BLOCK_SETS,
+    LARGER,
+    LARGER_KINDS,
+    LARGER_ROWS,
+    LARGEST_MIXED,
+    LEVEL_SETS,
+    LEVELS,
+    NEAR_SETS,
+    NEARS,
+    REST,
+    REST_BITS,
+    REST_LENGTHS,
+    REST_ROWS,
+    REST_TOPS,
+    SETS_OF_ONE,
+    SIGN,
+    SIGN_ROW,
+    STEPS,
+    TOPS,
+    ZERO,
+    ZERO_ROWS,
+    find_own,
+)
+
+BLOCK = 16  # coefficients of a sparse band that one decision may declare to be zeros
+# What the encoder weighs, in 1/256 of a bit or of a quantizer's step.
+UNIT = 256
+BITS_OF_LOGITS = 185  # turns the sum of two logits into bits, over 256: 256 / (2 ln 2)
+BITS_OF_ONE = 384  # of ±1 beyond "not zero": a bit of sign, half a bit of "not larger"
+BITS_OF_LONE_ONE = 1280  # of ±1 in a block of zeros: where it is, and all of the above
+MOST_LONE = 2  # ones of a block that may be dropped
+
+
+class Around(NamedTuple):
+    """What is known around a band before it is coded: int64 arrays, each of which may be empty."""
+
+    parent: np.ndarray  # the band one level coarser
+    grandparent: np.ndarray  # the band two levels coarser
+    events: np.ndarray  # of the same band, the coefficients of the events
+    other: np.ndarray  # of the same band, the coefficients of the channel before
 
 
 @integer_step
@@ -40,14 +98,14 @@ def _within(v, limit):
 
 @integer_step
 def _coarse(v):
-    """A magnitude on a scale of 32: exact below 12, then four steps an octave."""
+    """A magnitude on a scale of STEPS steps: exact below 12, then four steps an octave."""
     if v < 12:
         return v
     octaves = 0
     while v >= 16:
         v >>= 1
         octaves += 1
-    return least(31, 10 + 4 * octaves + ((v - 8) >> 1))
+    return least(STEPS - 1, 10 + 4 * octaves + ((v - 8) >> 1))
 
 
 @integer_part
@@ -57,50 +115,42 @@ def _at(a, i):
 
 
 @integer_loop
-def code_band(
-    m, cells, tables, data, q, magnitude, penalty, parent, grandparent, events, other, level, sparse
-):
-    """Code the coefficients q of a band; decoding, q is filled.
+def code_band(mixer, q, magnitude, penalty, around, level, sparse):
+    """Code the coefficients q of a band; the decoder fills q.
 
-    parent, grandparent: the bands one and two levels coarser, may be empty. events, other: the
-    coefficients of the events and of the channel before in this band, may be empty. In a sparse
-    band one first asks of 16 coefficients whether any is not zero. Encoding, magnitude holds
-    |coefficient| in 1/256 of the quantizer's step, and a coefficient that would be ±1 becomes 0
-    where the bits this saves are worth its error: a bit is worth penalty / 65536 squared steps.
+    In a sparse band (1, else 0) the first question is whether any of BLOCK coefficients is not
+    zero. `level` is the number of the band, 0 ... 15, and `around` an Around.
+
+    The encoder may change q: it turns ±1 into 0 where this saves more bits than its error is
+    worth. `magnitude` holds |coefficient| in 1/256 of the quantizer's step, and a bit is worth
+    penalty / 65536 squared steps. With a penalty of 0, and in a decoder, `magnitude` may be empty.
     """
     stop, before = 0, 0
     i = -1
     while i + 1 < len(q):
         i += 1
         if i == stop:
-            stop = least(len(q), i + 16)
+            stop = least(len(q), i + BLOCK)
             if sparse == 1:
-                some = _code_block(
-                    m, cells, tables, data, q, magnitude, penalty, parent, grandparent, events,
-                    other, level, i, before,
-                )  # fmt: skip
-                before = (before << 1 | some) & 7
+                some = _code_block(mixer, q, magnitude, penalty, around, level, i, before)
+                before = (before << 1 | some) & (BLOCK_PASTS - 1)
                 if some == 0:
                     i = stop - 1
                     continue
-        contexts, near, wide = _find_contexts(
-            m, cells, q, i, parent, grandparent, events, other, level
-        )
-        first, second, step = 16 * digits(near, 7), 128 + 16 * level, _coarse(wide)
-        v = q[i]
-        if m[ENCODING] == 1 and penalty > 0 and size_of(v) == 1:
-            a, b = mix(m, cells, tables, contexts, 0, first, second)
-            # bits of a zero less than of ±1, in 1/256: its own, a sign, and that it is no more
-            saved = 384 - ((a + b) * 185 >> 8)
-            if (2 * magnitude[i] - 256) * 65536 < penalty * saved:
-                v = 0
-        q[i] = _code_value(m, cells, tables, data, contexts, first, second, step, level, v)
+        contexts, near, wide = _find_contexts(mixer, q, i, around, level)
+        first = NEAR_SETS + SETS_OF_ONE * digits(near, NEARS - 1)
+        second = LEVEL_SETS + SETS_OF_ONE * level
+        if mixer.m[ENCODING] == 1 and penalty > 0 and size_of(q[i]) == 1:
+            if _is_one_too_dear(mixer, contexts, first, second, magnitude[i], penalty):
+                q[i] = 0
+        q[i] = _code_value(mixer, contexts, first, second, _coarse(wide), level, q[i])
     return 0
 
 
 @integer_part
-def _find_contexts(m, cells, q, i, parent, grandparent, events, other, level):
+def _find_contexts(mixer, q, i, around, level):
     """Find the contexts of a coefficient: their number, and two sums of what is around it."""
+    parent, grandparent, events, other = around
     q1, q2, q3, q4 = _at(q, i - 1), _at(q, i - 2), _at(q, i - 3), _at(q, i - 4)
     q5, q6, j = _at(q, i - 5), _at(q, i - 6), i >> 1
     p0, p1, pm = _at(parent, j), _at(parent, j + 1), _at(parent, j - 1)
@@ -119,173 +169,157 @@ def _find_contexts(m, cells, q, i, parent, grandparent, events, other, level):
         e0, e1, em = events[i], _at(events, i + 1), _at(events, i - 1)
         near += 2 * size_of(e0)
         wide += 4 * size_of(e0) + 2 * size_of(e1) + 2 * size_of(em)
-        _find_beside(m, cells, 9, e0, e1, em, q1, p0 * 15 + p1, level)
+        _find_beside(mixer, 9, e0, e1, em, q1, p0 * 15 + p1, level)
         contexts = 12
     if len(other) > 0:
         o0, o1, om = other[i], _at(other, i + 1), _at(other, i - 1)
         near += size_of(o0)
         wide += 2 * size_of(o0) + size_of(o1) + size_of(om)
-        _find_beside(m, cells, contexts, o0, o1, om, q1, p0 * 15 + q2, level)
+        _find_beside(mixer, contexts, o0, o1, om, q1, p0 * 15 + q2, level)
         contexts += 3
     sign = 0 if a1 == 0 else (1 if q1 > 7 else 2)
     pair, step = q1 * 15 + q2, _coarse(wide)
     four = (pair * 11 + q3 + 5) * 11 + q4 + 5
     six = four * 49 + (_within(q5, 3) + 3) * 7 + _within(q6, 3) + 3
     parents, beside = (p0 * 15 + p1) * 15 + pm, (q1 * 15 + p0) * 15 + p1
-    find_bucket(m, cells, 0, (least(11, 2 * a1 + a2) * 6 + least(5, b0)) * 16 + level)
-    find_bucket(m, cells, 1, pair * 16 + level)
-    find_bucket(m, cells, 2, four * 16 + level)
-    find_bucket(m, cells, 3, (parents * 6 + (i & 1) * 3 + sign) * 16 + level)
-    find_bucket(m, cells, 4, six * 16 + level)
-    find_bucket(m, cells, 5, (((g0 * 15 + g1) * 15 + p0) * 4 + (i & 3)) * 16 + level)
-    find_bucket(m, cells, 6, ((beside * 2 + (i & 1)) * 15 + g0) * 16 + level)
-    find_bucket(m, cells, 7, step * 16 + level)
-    find_bucket(m, cells, 8, step * 16 + least(a1, 3) * 4 + least(b0, 3))
+    find_bucket(mixer, 0, (least(11, 2 * a1 + a2) * 6 + least(5, b0)) * LEVELS + level)
+    find_bucket(mixer, 1, pair * LEVELS + level)
+    find_bucket(mixer, 2, four * LEVELS + level)
+    find_bucket(mixer, 3, (parents * 6 + (i & 1) * 3 + sign) * LEVELS + level)
+    find_bucket(mixer, 4, six * LEVELS + level)
+    find_bucket(mixer, 5, (((g0 * 15 + g1) * 15 + p0) * 4 + (i & 3)) * LEVELS + level)
+    find_bucket(mixer, 6, ((beside * 2 + (i & 1)) * 15 + g0) * LEVELS + level)
+    find_bucket(mixer, 7, step * LEVELS + level)
+    find_bucket(mixer, 8, step * 16 + least(a1, 3) * 4 + least(b0, 3))
     return contexts, near, wide
 
 
 @integer_part
-def _find_beside(m, cells, slot, x0, x1, xm, q1, more, level):
+def _find_beside(mixer, slot, x0, x1, xm, q1, more, level):
     """Find three contexts of what is known beside a coefficient, around its place."""
     x0, x1, xm = _within(x0, 15) + 15, _within(x1, 7) + 7, _within(xm, 7) + 7
-    find_bucket(m, cells, slot, ((x0 * 15 + q1) * 15 + xm) * 16 + level)
-    find_bucket(m, cells, slot + 1, ((x0 * 15 + x1) * 15 + xm) * 16 + level)
-    find_bucket(m, cells, slot + 2, (x0 * 225 + more) * 16 + level)
+    find_bucket(mixer, slot, ((x0 * 15 + q1) * 15 + xm) * LEVELS + level)
+    find_bucket(mixer, slot + 1, ((x0 * 15 + x1) * 15 + xm) * LEVELS + level)
+    find_bucket(mixer, slot + 2, (x0 * 225 + more) * LEVELS + level)
 
 
 @integer_step
-def _code_block(
-    m,
-    cells,
-    tables,
-    data,
-    q,
-    magnitude,
-    penalty,
-    parent,
-    grandparent,
-    events,
-    other,
-    level,
-    start,
-    before,
-):
-    """Code whether any of the 16 coefficients from start on is not zero."""
-    size, parents, grandparents = len(q), len(parent), len(grandparent)
-    stop = least(size, start + 16)
-    p, g, e, o = 0, 0, 0, 0
-    for j in range(most(0, (start >> 1) - 1), least(parents, (stop >> 1) + 1)):
-        p += size_of(parent[j])
-    for j in range(most(0, (start >> 2) - 1), least(grandparents, (stop >> 2) + 1)):
-        g += size_of(grandparent[j])
-    if len(events) > 0:
-        for j in range(start, stop):
-            e += size_of(events[j])
-    if len(other) > 0:
-        for j in range(start, stop):
-            o += size_of(other[j])
-    near = 0
-    for j in range(most(0, start - 4), start):
-        near += size_of(q[j])
-    p, g, e, o, near = _coarse(p), _coarse(g), _coarse(e), _coarse(o), least(7, near)
-    find_bucket(m, cells, 0, (21 << 27) + ((p * 8 + before) * 8 + near) * 16 + level)
-    find_bucket(m, cells, 1, (22 << 27) + ((p * 32 + g) * 8 + before) * 16 + level)
-    find_bucket(m, cells, 2, (23 << 27) + ((e * 32 + p) * 8 + before) * 16 + level)
-    find_bucket(m, cells, 3, (24 << 27) + ((o * 32 + e) * 32 + p) * 16 + level)
-    find_bucket(m, cells, 4, (25 << 27) + ((e * 32 + g) * 8 + near) * 16 + level)
-    first, second = 480 + before, 488 + level
-    some, ones = 0, 0
-    if m[ENCODING] == 1:
-        for j in range(start, stop):
-            if size_of(q[j]) > 1:
-                some = 1
-            elif q[j] != 0:
-                ones += 1
-        if some == 0 and ones > 0:
-            some = 1
-            if ones <= 2 and penalty > 0:
-                a, b = mix(m, cells, tables, 5, 0, first, second)
-                gain = 0
-                for j in range(start, stop):
-                    if q[j] != 0:
-                        gain += 2 * magnitude[j] - 256
-                saved = ones * 1280 - ((a + b) * 185 >> 8)
-                if gain * 65536 < penalty * saved:
-                    some = 0
-                    for j in range(start, stop):
-                        q[j] = 0
-    return code_decision(m, cells, tables, data, 5, 0, first, second, 250, some)
+def _code_block(mixer, q, magnitude, penalty, around, level, start, before):
+    """Code whether any of BLOCK coefficients from start on is not zero."""
+    stop = least(len(q), start + BLOCK)
+    _find_block_contexts(mixer, q, around, level, start, stop, before)
+    first, second = BLOCK_SETS + before, BLOCK_LEVEL_SETS + level
+    some = 0
+    if mixer.m[ENCODING] == 1:
+        some = _choose_block(mixer, q, magnitude, penalty, start, stop, first, second)
+    return code_decision(mixer, BLOCK_INPUTS, ZERO, first, second, BLOCK_ROW, some)
 
 
 @integer_step
-def _code_value(m, cells, tables, data, contexts, first, second, step, level, v):
+def _find_block_contexts(mixer, q, around, level, start, stop, before):
+    """Find the contexts of a block: sums of what is around it, and the blocks before."""
+    parent, grandparent, events, other = around
+    p = _coarse(_sum_of_sizes(parent, (start >> 1) - 1, (stop >> 1) + 1))
+    g = _coarse(_sum_of_sizes(grandparent, (start >> 2) - 1, (stop >> 2) + 1))
+    e, o = _coarse(_sum_of_sizes(events, start, stop)), _coarse(_sum_of_sizes(other, start, stop))
+    near = least(7, _sum_of_sizes(q, start - 4, start))
+    find_own(mixer, BLOCK_CONTEXTS, 0, ((p * 8 + before) * 8 + near) * LEVELS + level)
+    find_own(mixer, BLOCK_CONTEXTS, 1, ((p * 32 + g) * 8 + before) * LEVELS + level)
+    find_own(mixer, BLOCK_CONTEXTS, 2, ((e * 32 + p) * 8 + before) * LEVELS + level)
+    find_own(mixer, BLOCK_CONTEXTS, 3, ((o * 32 + e) * 32 + p) * LEVELS + level)
+    find_own(mixer, BLOCK_CONTEXTS, 4, ((e * 32 + g) * 8 + near) * LEVELS + level)
+
+
+@integer_step
+def _sum_of_sizes(a, start, stop):
+    """The sum of magnitudes of a[start:stop], as far as a goes."""
+    total = 0
+    for j in range(most(0, start), least(len(a), stop)):
+        total += size_of(a[j])
+    return total
+
+
+@integer_step
+def _code_value(mixer, contexts, first, second, step, level, v):
+    """Code a coefficient: whether it is zero, its sign, its magnitude; returns the coefficient."""
     size = size_of(v)
-    if (
-        code_decision(
-            m, cells, tables, data, contexts, 0, first, second, step, 1 if size > 0 else 0
-        )
-        == 0
-    ):
+    some, positive = 1 if size > 0 else 0, 1 if v > 0 else 0
+    if _ask(mixer, contexts, ZERO, first, second, ZERO_ROWS + step, some) == 0:
         return 0
-    positive = code_decision(
-        m, cells, tables, data, contexts, 1, first + 1, second + 1, 32, 1 if v > 0 else 0
-    )
+    positive = _ask(mixer, contexts, SIGN, first, second, SIGN_ROW, positive)
     k = 1
-    while k < 10:
-        row = least(k + 1, 5) * 32 + step
-        if (
-            code_decision(
-                m,
-                cells,
-                tables,
-                data,
-                contexts,
-                k + 1,
-                first + k + 1,
-                second + k + 1,
-                row,
-                1 if size > k else 0,
-            )
-            == 0
-        ):
+    while k <= LARGEST_MIXED:
+        row, more = LARGER_ROWS + (least(k, LARGER_KINDS) - 1) * STEPS + step, 1 if size > k else 0
+        if _ask(mixer, contexts, LARGER + k, first, second, row, more) == 0:
             break
         k += 1
-    if k == 10:
-        k += _code_rest(m, cells, tables, data, contexts, first, second, step, level, size - k)
+    if k > LARGEST_MIXED:
+        k += _code_rest(mixer, contexts, first, second, step, level, size - k)
     return k if positive == 1 else -k
 
 
 @integer_step
-def _code_rest(m, cells, tables, data, contexts, first, second, step, level, rest):
-    """Code a number from 0 below 2**40: its length in four mixed decisions and more, its bits."""
+def _code_rest(mixer, contexts, first, second, step, level, rest):
+    """Code a number from 0 below 2**NUMBER_BITS: its length, whose first decisions are mixed."""
     rest += 1
-    length, size = digits(rest, 41) - 1, 0
-    while size < 40:
+    length, size = digits(rest, NUMBER_BITS + 1) - 1, 0
+    while size < NUMBER_BITS:
         more = 1 if size < length else 0
-        if size < 4:
-            more = code_decision(
-                m,
-                cells,
-                tables,
-                data,
-                contexts,
-                11 + size,
-                first + 11 + size,
-                second + 11 + size,
-                192 + step,
-                more,
-            )
+        if size < REST_BITS:
+            more = _ask(mixer, contexts, REST + size, first, second, REST_ROWS + step, more)
         else:
-            more = code_simple(m, data, 16 * level + least(size, 15), more)
+            place = REST_LENGTHS + LENGTHS * level + least(size, LENGTHS - 1)
+            more = code_simple(mixer, place, more)
         if more == 0:
             break
         size += 1
     result = 1
     for i in range(size - 1, -1, -1):
         bit = (rest >> i) & 1
-        if i == size - 1 and size < 7:
-            bit = code_simple(m, data, 256 + 8 * level + size, bit)
+        if i == size - 1 and size < TOPS - 1:
+            bit = code_simple(mixer, REST_TOPS + TOPS * level + size, bit)
         else:
-            bit = code_bit(m, data, 32768, bit)
+            bit = code_bit(mixer.m, mixer.data, EVEN, bit)
         result = (result << 1) | bit
     return result - 1
+
+
+@integer_step
+def _ask(mixer, contexts, cell, first, second, row, bit):
+    """Code one decision about a coefficient, whose weight sets are numbered as its cells are."""
+    return code_decision(mixer, contexts, cell, first + cell, second + cell, row, bit)
+
+
+# What only the encoder decides
+
+
+@integer_step
+def _is_one_too_dear(mixer, contexts, first, second, magnitude, penalty):
+    """Whether a coefficient that would be ±1 becomes 0: its bits are worth more than its error."""
+    a, b = mix(mixer, contexts, ZERO, first + ZERO, second + ZERO)
+    saved = BITS_OF_ONE - ((a + b) * BITS_OF_LOGITS >> 8)
+    return (2 * magnitude - UNIT) * 65536 < penalty * saved
+
+
+@integer_step
+def _choose_block(mixer, q, magnitude, penalty, start, stop, first, second):
+    """Whether a block is coded as not zero; few lone ±1 become zeros where that is worth it."""
+    ones = 0
+    for j in range(start, stop):
+        if size_of(q[j]) > 1:
+            return 1
+        if q[j] != 0:
+            ones += 1
+    if ones == 0 or ones > MOST_LONE or penalty == 0:
+        return 1 if ones > 0 else 0
+    a, b = mix(mixer, BLOCK_INPUTS, ZERO, first, second)
+    error = 0
+    for j in range(start, stop):
+        if q[j] != 0:
+            error += 2 * magnitude[j] - UNIT
+    saved = ones * BITS_OF_LONE_ONE - ((a + b) * BITS_OF_LOGITS >> 8)
+    if error * 65536 >= penalty * saved:
+        return 1
+    for j in range(start, stop):
+        q[j] = 0
+    return 0

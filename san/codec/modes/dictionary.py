@@ -21,8 +21,8 @@ from san.codec.entropy.range_coder import finish
 from san.codec.entropy.varints import Fields, write_varint
 from san.codec.errors import CorruptStream, UnsupportedVersion
 from san.codec.modes import wavelet
-from san.codec.modes.bands import code_band
-from san.codec.modes.events import MAX_KERNELS
+from san.codec.modes.bands import Around, code_band
+from san.codec.modes.ranges import MAX_KERNELS
 
 MAGIC = b"\x93SAD"
 VERSION = 1
@@ -195,5 +195,5 @@ def _with_unit_energy(kernels: np.ndarray) -> np.ndarray:
 def _code(mixer: Mixer, q: list[np.ndarray]) -> None:
     parent = grandparent = EMPTY
     for level, band in enumerate(q):
-        code_band(*mixer, band, EMPTY, 0, parent, grandparent, EMPTY, EMPTY, level, 0)
+        code_band(mixer, band, EMPTY, 0, Around(parent, grandparent, EMPTY, EMPTY), level, 0)
         parent, grandparent = band if level else EMPTY, parent

@@ -1,47 +1,100 @@
 """Events as decisions: when the next one comes, of which kernel, how strong in each channel.
 
-Time since the last event is counted in bins. For each bin one asks whether the next event is in
-it, in the contexts of the kernels before and of the rhythm: the last intervals between large
-events. Amplitudes are coded as differences from the running mean of their kernel.
+Time since the last event is counted in bins. For each bin the coder decides whether the next event
+is in it; the contexts are the kernels before and the rhythm, which is the last intervals between
+large events. An amplitude is coded as its difference from the running mean of its kernel.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from san.codec.entropy.loops import integer_loop, integer_step, least, most, size_of
-from san.codec.entropy.mixing import code_decision, code_simple, digits, find_bucket
-from san.codec.entropy.range_coder import ENCODING, code_bit
+from san.codec.entropy.mixing import code_decision, code_simple, digits
+from san.codec.entropy.range_coder import ENCODING, EVEN, code_bit
+from san.codec.modes.ranges import (
+    AMPLITUDE_BITS,
+    AMPLITUDE_CONTEXTS,
+    AMPLITUDE_INPUTS,
+    AMPLITUDE_LARGER_ROWS,
+    AMPLITUDE_LENGTHS,
+    AMPLITUDE_SETS,
+    AMPLITUDE_SIGN_ROW,
+    AMPLITUDE_ZERO_ROW,
+    BIN_CONTEXTS,
+    BIN_INPUTS,
+    BIN_ROW,
+    BIN_SETS,
+    DEPTH_SETS,
+    FAR_SETS,
+    KERNEL_CONTEXTS,
+    KERNEL_INPUTS,
+    KERNEL_ROW,
+    LAG_SETS,
+    LAGS,
+    LARGER,
+    LARGER_KINDS,
+    LARGEST_MIXED,
+    MAX_KERNELS,
+    NODE_SETS,
+    NODES,
+    PLACE_BITS,
+    PLACE_CONTEXTS,
+    PLACE_INPUTS,
+    PLACE_ROW,
+    PLACE_SETS,
+    PLACES_SET,
+    SIGN,
+    WIDTH_SETS,
+    WIDTHS,
+    ZERO,
+    find_own,
+)
 
-MAX_KERNELS = 64
-STATE = 8  # numbers per kernel and channel that code_events remembers
+BINS = 64  # bins after an event that contexts tell apart, the last stands for all others
+# What is remembered: STATE numbers per kernel and channel, then RHYTHM numbers.
+STATE = 8
+MEAN, LAST, BEFORE_LAST, SEEN, SPREAD = range(5)  # of amplitudes, in 1/16; of their differences
+RHYTHM = 4  # of large events, in samples: the last interval, the one before, the mean; mean size
+INTERVAL, INTERVAL_BEFORE, MEAN_INTERVAL, MEAN_SIZE = range(-RHYTHM, 0)
 
 
 @dataclass(frozen=True)
-class Events:
-    """Events in order of their position."""
+class QuantizedEvents:
+    """Events in order of their start, with amplitudes in steps of the quantizer."""
 
-    positions: np.ndarray  # int64 (E,): the kernel's first sample
+    starts: np.ndarray  # int64 (E,): the kernel's first sample
     kernels: np.ndarray  # int64 (E,)
-    amplitudes: np.ndarray  # int64 (E, channels), in quantizer steps
+    amplitudes: np.ndarray  # int64 (E, channels), in steps of the quantizer
 
     def __len__(self) -> int:
-        return len(self.positions)
+        return len(self.starts)
 
 
-def no_events(channels: int) -> Events:
-    """Not one."""
+class Past(NamedTuple):
+    """What came before an event."""
+
+    start: int  # of the event before, 0 without one
+    large: int  # the start of the last large event
+    bin: int  # in which the event before was, after the one before that
+    kernel: int  # of the event before, MAX_KERNELS without one
+    earlier: int  # the kernel of the event before that
+
+
+def no_events(channels: int) -> QuantizedEvents:
+    """Events of so many channels, of which there are none."""
     none = np.zeros(0, np.int64)
-    return Events(none, none, np.zeros((0, channels), np.int64))
+    return QuantizedEvents(none, none, np.zeros((0, channels), np.int64))
 
 
 def new_memory(kernels: int, channels: int) -> np.ndarray:
-    """What is known of the events of so many kernels before the first."""
-    return np.zeros(((STATE * channels) << tree_bits(kernels)) + 4, np.int64)
+    """The memory of `code_events` before the first event, for so many kernels: int64 zeros."""
+    return np.zeros(((STATE * channels) << tree_bits(kernels)) + RHYTHM, np.int64)
 
 
 def tree_bits(kernels: int) -> int:
-    """Binary decisions that tell one of so many kernels."""
+    """The number of binary decisions that tell one of so many kernels."""
     return max(0, kernels - 1).bit_length()
 
 
@@ -52,117 +105,121 @@ def capacity(samples: int, length: int) -> int:
 
 @integer_step
 def _near(v, limit):
+    """v within -limit ... limit, as a number from 0 on."""
     return least(limit, most(-limit, v)) + limit
 
 
 @integer_loop
 def code_events(
-    m, cells, tables, data, positions, kernels, amplitudes, count, samples, bin_bits, depth,
-    channels, memory,
-):  # fmt: skip
-    """Code events, sorted by position; the number of events, or -1 where there are too many.
+    mixer, starts, kernels, amplitudes, count, samples, bin_bits, depth, channels, memory
+):
+    """Code `count` events, sorted by start; the number of events, or -1 if there are too many.
 
-    Decoding, the arrays are filled. amplitudes holds `channels` numbers per event. memory holds
-    what was seen before, at first zeros: STATE numbers per kernel and channel, then four about the
-    rhythm.
+    The decoder fills the arrays and ignores `count`. `amplitudes` holds `channels` numbers per
+    event. A bin has 2**bin_bits samples, and `depth` decisions tell the kernel. `memory` holds what
+    was seen before; it is changed.
     """
-    encoding = m[ENCODING]
-    done, last, large, before, k1, k2 = 0, 0, 0, 0, 64, 64
+    encoding = mixer.m[ENCODING]
+    done = 0
+    past = Past(0, 0, 0, MAX_KERNELS, MAX_KERNELS)
     while True:
         gap, kernel = -1, 0
         if done < count and encoding == 1:
-            gap, kernel = positions[done] - last, kernels[done]
-        e = _code_bin(
-            m, cells, tables, data, gap, last, large, before, k1, k2, samples, bin_bits, memory
-        )
+            gap, kernel = starts[done] - past.start, kernels[done]
+        e = _code_bin(mixer, gap, past, samples, bin_bits, memory)
         if e < 0:
             break
-        if done >= len(positions):
+        if done >= len(starts):
             return -1
-        gap = _code_place(m, cells, tables, data, gap, e, last, large, k1, bin_bits, memory)
-        position = last + gap
-        if position >= samples:
+        start = past.start + _code_place(mixer, gap, e, past, bin_bits, memory)
+        if start >= samples:
             return -1
-        kernel = _code_kernel(
-            m, cells, tables, data, kernel, e, position - large, k1, k2, bin_bits, depth, memory
-        )
+        kernel = _code_kernel(mixer, kernel, e, start, past, bin_bits, depth, memory)
         size = 0
         for c in range(channels):
             i = done * channels + c
             v = amplitudes[i] if encoding == 1 else 0
-            amplitudes[i] = _code_amplitude(
-                m, cells, tables, data, kernel, c, memory, (kernel * channels + c) * 8, v
-            )
+            amplitudes[i] = _code_amplitude(mixer, kernel, c, channels, memory, v)
             size += size_of(amplitudes[i])
-        positions[done], kernels[done] = position, kernel
+        starts[done], kernels[done] = start, kernel
         done += 1
-        if _see_size(memory, size, position - large):
-            large = position
-        last, before, k1, k2 = position, e, kernel, k1
+        large = start if _see_size(memory, size, start - past.large) else past.large
+        past = Past(start, large, e, kernel, past.kernel)
     return done
 
 
 @integer_step
-def _code_bin(m, cells, tables, data, gap, last, large, before, k1, k2, samples, bin_bits, memory):
-    """Code in which bin after the last event the next one is; -1 where there is none."""
-    rhythm = len(memory) - 4
+def _elapsed_bins(past, e, bin_bits):
+    """Bins from the last large event to bin e after the event before."""
+    return (past.start - past.large + (e << bin_bits)) >> bin_bits
+
+
+@integer_step
+def _code_bin(mixer, gap, past, samples, bin_bits, memory):
+    """Code in which bin after the last event the next one is; -1 if there is none."""
     goal = gap >> bin_bits if gap >= 0 else -1
+    k1, k2, limit = past.kernel, past.earlier, LAGS >> 1
+    rhythm = len(memory)
     e = 0
-    while last + (e << bin_bits) < samples:
-        far = least(e, 63)
-        elapsed = (last - large + (e << bin_bits)) >> bin_bits
-        d1 = _near(elapsed - (memory[rhythm] >> bin_bits), 20)
-        d2 = _near(elapsed - (memory[rhythm + 2] >> bin_bits), 20)
-        d3 = _near(elapsed - (memory[rhythm + 1] >> bin_bits), 20)
-        find_bucket(m, cells, 0, (1 << 27) + k1 * 64 + far)
-        find_bucket(m, cells, 1, (2 << 27) + (k1 * 65 + k2) * 64 + far)
-        find_bucket(m, cells, 2, (3 << 27) + k1 * 64 + d1)
-        find_bucket(m, cells, 3, (4 << 27) + d2 * 64 + least(far, 15))
-        find_bucket(m, cells, 4, (5 << 27) + (d1 * 64 + d3) * 2 + (1 if e == 0 else 0))
-        find_bucket(m, cells, 5, (6 << 27) + (least(before, 63) * 64 + far))
-        find_bucket(m, cells, 6, (7 << 27) + (d2 * 64 + d1))
+    while past.start + (e << bin_bits) < samples:
+        far, elapsed = least(e, BINS - 1), _elapsed_bins(past, e, bin_bits)
+        d1 = _near(elapsed - (memory[rhythm + INTERVAL] >> bin_bits), limit)
+        d2 = _near(elapsed - (memory[rhythm + MEAN_INTERVAL] >> bin_bits), limit)
+        d3 = _near(elapsed - (memory[rhythm + INTERVAL_BEFORE] >> bin_bits), limit)
+        find_own(mixer, BIN_CONTEXTS, 0, k1 * 64 + far)
+        find_own(mixer, BIN_CONTEXTS, 1, (k1 * 65 + k2) * 64 + far)
+        find_own(mixer, BIN_CONTEXTS, 2, k1 * 64 + d1)
+        find_own(mixer, BIN_CONTEXTS, 3, d2 * 64 + least(far, 15))
+        find_own(mixer, BIN_CONTEXTS, 4, (d1 * 64 + d3) * 2 + (1 if e == 0 else 0))
+        find_own(mixer, BIN_CONTEXTS, 5, least(past.bin, BINS - 1) * 64 + far)
+        find_own(mixer, BIN_CONTEXTS, 6, d2 * 64 + d1)
+        first, second = BIN_SETS + least(far, FAR_SETS - 1), LAG_SETS + d1
         here = 1 if e == goal else 0
-        sets = 384 + least(7, far)
-        if code_decision(m, cells, tables, data, 7, 0, sets, 392 + d1, 224, here) == 1:
+        if code_decision(mixer, BIN_INPUTS, ZERO, first, second, BIN_ROW, here) == 1:
             return e
         e += 1
     return -1
 
 
 @integer_step
-def _code_place(m, cells, tables, data, gap, e, last, large, k1, bin_bits, memory):
+def _code_place(mixer, gap, e, past, bin_bits, memory):
     """Code where in its bin an event is; the samples from the last event to it."""
     place, known = 0, 1
-    elapsed = (last - large + (e << bin_bits)) >> bin_bits
-    d1 = _near(elapsed - (memory[len(memory) - 4] >> bin_bits), 4)
+    interval = memory[len(memory) + INTERVAL]
+    d1 = _near(_elapsed_bins(past, e, bin_bits) - (interval >> bin_bits), 4)
     for b in range(bin_bits - 1, -1, -1):
         bit = (gap >> b) & 1
         number = bin_bits - 1 - b
-        if number < 4:
-            find_bucket(m, cells, 0, (8 << 27) + (k1 * 64 + least(e, 63)) * 16 + known)
-            find_bucket(m, cells, 1, (9 << 27) + (d1 * 16 + known) * 4 + least(e, 3))
-            find_bucket(m, cells, 2, (10 << 27) + known * 64 + least(e, 63))
-            bit = code_decision(m, cells, tables, data, 3, 0, 433 + number, 437, 225, bit)
+        if number < PLACE_BITS:
+            context = (past.kernel * 64 + least(e, BINS - 1)) * 16 + known
+            find_own(mixer, PLACE_CONTEXTS, 0, context)
+            find_own(mixer, PLACE_CONTEXTS, 1, (d1 * 16 + known) * 4 + least(e, 3))
+            find_own(mixer, PLACE_CONTEXTS, 2, known * 64 + least(e, BINS - 1))
+            bit = code_decision(
+                mixer, PLACE_INPUTS, ZERO, PLACE_SETS + number, PLACES_SET, PLACE_ROW, bit
+            )
         else:
-            bit = code_bit(m, data, 32768, bit)
+            bit = code_bit(mixer.m, mixer.data, EVEN, bit)
         known = known * 2 + bit
         place = place * 2 + bit
     return (e << bin_bits) + place
 
 
 @integer_step
-def _code_kernel(m, cells, tables, data, kernel, e, elapsed, k1, k2, bin_bits, depth, memory):
-    """Code of which kernel an event is, by halving their number."""
+def _code_kernel(mixer, kernel, e, start, past, bin_bits, depth, memory):
+    """Code of which kernel an event is: each decision halves the kernels that it may be."""
     found, known = 0, 1
-    d1 = _near((elapsed - memory[len(memory) - 4]) >> bin_bits, 6)
+    k1, k2 = past.kernel, past.earlier
+    d1 = _near((start - past.large - memory[len(memory) + INTERVAL]) >> bin_bits, 6)
     for b in range(depth - 1, -1, -1):
-        find_bucket(m, cells, 0, (11 << 27) + k1 * 64 + known)
-        find_bucket(m, cells, 1, (12 << 27) + (k1 * 65 + k2) * 64 + known)
-        find_bucket(m, cells, 2, (13 << 27) + (k1 * 64 + least(e, 63)) * 64 + known)
-        find_bucket(m, cells, 3, (14 << 27) + (d1 * 64 + least(e, 15)) * 64 + known)
-        find_bucket(m, cells, 4, (15 << 27) + known)
-        first, second = 438 + least(7, known), 446 + depth - 1 - b
-        bit = code_decision(m, cells, tables, data, 5, 0, first, second, 226, (kernel >> b) & 1)
+        find_own(mixer, KERNEL_CONTEXTS, 0, k1 * 64 + known)
+        find_own(mixer, KERNEL_CONTEXTS, 1, (k1 * 65 + k2) * 64 + known)
+        find_own(mixer, KERNEL_CONTEXTS, 2, (k1 * 64 + least(e, BINS - 1)) * 64 + known)
+        find_own(mixer, KERNEL_CONTEXTS, 3, (d1 * 64 + least(e, 15)) * 64 + known)
+        find_own(mixer, KERNEL_CONTEXTS, 4, known)
+        first, second = NODE_SETS + least(known, NODES - 1), DEPTH_SETS + depth - 1 - b
+        bit = (kernel >> b) & 1
+        bit = code_decision(mixer, KERNEL_INPUTS, ZERO, first, second, KERNEL_ROW, bit)
         known = known * 2 + bit
         found = found * 2 + bit
     return found
@@ -171,74 +228,74 @@ def _code_kernel(m, cells, tables, data, kernel, e, elapsed, k1, k2, bin_bits, d
 @integer_step
 def _see_size(memory, size, interval):
     """Remember an event's size, and its interval if it is large; whether it is."""
-    rhythm = len(memory) - 4
-    is_large = 2 * size >= memory[rhythm + 3] >> 4
+    rhythm = len(memory)
+    is_large = 2 * size >= memory[rhythm + MEAN_SIZE] >> 4
     if is_large:
-        memory[rhythm + 1], memory[rhythm] = memory[rhythm], interval
-        memory[rhythm + 2] += (interval - memory[rhythm + 2]) >> 2
-    memory[rhythm + 3] += ((size << 4) - memory[rhythm + 3]) >> 3
+        memory[rhythm + INTERVAL_BEFORE] = memory[rhythm + INTERVAL]
+        memory[rhythm + INTERVAL] = interval
+        memory[rhythm + MEAN_INTERVAL] += (interval - memory[rhythm + MEAN_INTERVAL]) >> 2
+    memory[rhythm + MEAN_SIZE] += ((size << 4) - memory[rhythm + MEAN_SIZE]) >> 3
     return is_large
 
 
 @integer_step
-def _code_amplitude(m, cells, tables, data, kernel, channel, memory, state, amplitude):
+def _code_amplitude(mixer, kernel, channel, channels, memory, amplitude):
     """Code an amplitude as its difference from the mean of its kernel; the amplitude."""
-    mean = (memory[state] + 8) >> 4
-    v = _code_difference(m, cells, tables, data, kernel, channel, memory, state, amplitude - mean)
-    memory[state + 2], memory[state + 1] = memory[state + 1], v
-    memory[state + 4] += ((size_of(v) << 4) - memory[state + 4]) >> 2
+    own = (kernel * channels + channel) * STATE
+    mean = (memory[own + MEAN] + 8) >> 4
+    v = _code_difference(mixer, kernel, channel, memory, own, amplitude - mean)
+    memory[own + BEFORE_LAST], memory[own + LAST] = memory[own + LAST], v
+    memory[own + SPREAD] += ((size_of(v) << 4) - memory[own + SPREAD]) >> 2
     v += mean
-    seen = least(7, memory[state + 3])
-    memory[state] += ((v << 4) - memory[state]) // (seen + 1)
-    memory[state + 3] = seen + 1
+    seen = least(7, memory[own + SEEN])
+    memory[own + MEAN] += ((v << 4) - memory[own + MEAN]) // (seen + 1)
+    memory[own + SEEN] = seen + 1
     return v
 
 
 @integer_step
-def _code_difference(m, cells, tables, data, kernel, channel, memory, state, v):
-    """Code a difference in the contexts of those before."""
-    spread = least(15, memory[state + 4] >> 2) if memory[state + 4] < 64 else 15
-    wide = digits(memory[state + 4], 15)
-    d1, d2 = _near(memory[state + 1], 7), _near(memory[state + 2], 4)
-    first = least(3, memory[state + 3])
-    own = kernel * 64 + least(channel, 63)
-    find_bucket(m, cells, 0, (16 << 27) + own * 4 + first)
-    find_bucket(m, cells, 1, (17 << 27) + own * 16 + d1)
-    find_bucket(m, cells, 2, (18 << 27) + (d1 * 16 + d2) * 4 + first)
-    find_bucket(m, cells, 3, (19 << 27) + (spread * 16 + wide) * 4 + first)
-    find_bucket(m, cells, 4, (20 << 27) + wide * 16 + first)
+def _code_difference(mixer, kernel, channel, memory, own, v):
+    """Code a difference in the contexts of those before: zero, sign, magnitude; returns it."""
+    spread, wide = least(15, memory[own + SPREAD] >> 2), digits(memory[own + SPREAD], WIDTHS - 1)
+    d1, d2 = _near(memory[own + LAST], 7), _near(memory[own + BEFORE_LAST], 4)
+    seen, which = least(3, memory[own + SEEN]), kernel * 64 + least(channel, 63)
+    find_own(mixer, AMPLITUDE_CONTEXTS, 0, which * 4 + seen)
+    find_own(mixer, AMPLITUDE_CONTEXTS, 1, which * 16 + d1)
+    find_own(mixer, AMPLITUDE_CONTEXTS, 2, (d1 * 16 + d2) * 4 + seen)
+    find_own(mixer, AMPLITUDE_CONTEXTS, 3, (spread * 16 + wide) * 4 + seen)
+    find_own(mixer, AMPLITUDE_CONTEXTS, 4, wide * 16 + seen)
     size = size_of(v)
-    if code_decision(m, cells, tables, data, 5, 0, 452, 464 + wide, 227, 1 if size > 0 else 0) == 0:
+    if _ask(mixer, ZERO, wide, AMPLITUDE_ZERO_ROW, 1 if size > 0 else 0) == 0:
         return 0
-    positive = code_decision(m, cells, tables, data, 5, 1, 453, 464 + wide, 228, 1 if v > 0 else 0)
+    positive = _ask(mixer, SIGN, wide, AMPLITUDE_SIGN_ROW, 1 if v > 0 else 0)
     k = 1
-    while k < 10:
-        if (
-            code_decision(
-                m,
-                cells,
-                tables,
-                data,
-                5,
-                k + 1,
-                453 + k,
-                464 + wide,
-                229 + least(k, 4),
-                1 if size > k else 0,
-            )
-            == 0
-        ):
+    while k <= LARGEST_MIXED:
+        row = AMPLITUDE_LARGER_ROWS + least(k, LARGER_KINDS) - 1
+        if _ask(mixer, LARGER + k, wide, row, 1 if size > k else 0) == 0:
             break
         k += 1
-    if k == 10:
-        rest, bits = size - 9, 0
-        length = digits(rest, 33) - 1
-        while bits < 32:
-            if code_simple(m, data, 512 + bits, 1 if bits < length else 0) == 0:
-                break
-            bits += 1
-        result = 1
-        for i in range(bits - 1, -1, -1):
-            result = (result << 1) | code_bit(m, data, 32768, (rest >> i) & 1)
-        k = result + 9
+    if k > LARGEST_MIXED:
+        k += _code_rest(mixer, size - k)
     return k if positive == 1 else -k
+
+
+@integer_step
+def _ask(mixer, cell, wide, row, bit):
+    """Code one decision about a difference."""
+    first, second = AMPLITUDE_SETS + cell, WIDTH_SETS + wide
+    return code_decision(mixer, AMPLITUDE_INPUTS, cell, first, second, row, bit)
+
+
+@integer_step
+def _code_rest(mixer, rest):
+    """Code a number from 0 below 2**AMPLITUDE_BITS: its length in simple bits, then its bits."""
+    rest += 1
+    length, bits = digits(rest, AMPLITUDE_BITS + 1) - 1, 0
+    while bits < AMPLITUDE_BITS:
+        if code_simple(mixer, AMPLITUDE_LENGTHS + bits, 1 if bits < length else 0) == 0:
+            break
+        bits += 1
+    result = 1
+    for i in range(bits - 1, -1, -1):
+        result = (result << 1) | code_bit(mixer.m, mixer.data, EVEN, (rest >> i) & 1)
+    return result - 1

@@ -1,7 +1,9 @@
-"""A chunk's bytes: which of the modes it is coded in, the first byte says.
+"""A chunk's bytes: the first byte says in which of three modes the rest is coded.
 
-0  transform    events, wavelet, corrections (`transform`)
+0  transform    wavelet coefficients and corrections (`transform`), without a dictionary
 1  predictive   every sample from those before it, within a bound or exactly (`predictive`)
+2  shared       as 0, with the dictionary of the stream: its kernels draw the events, and the coder
+                starts from what the dictionary's excerpt has taught it
 """
 
 import numpy as np
@@ -10,7 +12,7 @@ from san.codec.entropy.varints import Fields, write_varint
 from san.codec.errors import CorruptStream
 from san.codec.modes import predictive, transform
 from san.codec.modes.dictionary import Dictionary
-from san.codec.modes.events import Events, no_events
+from san.codec.modes.events import QuantizedEvents, no_events
 
 TRANSFORM, PREDICTIVE, SHARED = 0, 1, 2
 
@@ -42,8 +44,8 @@ def decode_payload(
 
 def payload_events(
     payload: bytes, n: int, columns: int, dictionary: Dictionary | None
-) -> tuple[Events, tuple[int, ...]]:
-    """The events of a chunk of n samples, and the codes of its steps; none in the other modes."""
+) -> tuple[QuantizedEvents, tuple[int, ...]]:
+    """The events of a chunk of n samples, and the codes of its steps; only mode 2 has events."""
     if columns == 0 or payload[:1] != bytes([SHARED]):
         return no_events(columns), (0,) * columns
     return transform.decode_events(payload[1:], n, columns, dictionary)

@@ -3,277 +3,214 @@
 Three experts expect every sample from those decoded before it: the sample just before; a linear
 predictor over this channel and its neighbours, solved by weighted least squares every few hundred
 samples; and that one corrected by a fast adaptive filter. The residual from the third, quantized
-with step 2 · bound + 1, is read as binary decisions, whose probabilities are mixed from where the
-decision lies to each expert's value, in units of its recent errors, and from other contexts.
+with step 2 · bound + 1, is coded as binary decisions. The probability of a decision is mixed from
+its distance to each expert's value, in units of the expert's recent errors, and from other
+contexts.
 """
-
-import functools
 
 import numpy as np
 
 from san.codec.entropy import range_coder
 from san.codec.entropy.logistic import (
-    STRETCH_LIMIT,
-    rate_table,
+    MIDDLE,
+    ROW,
+    STRETCH,
     refinement_row,
-    squash_table,
-    stretch_table,
 )
 from san.codec.entropy.loops import integer_loop, integer_step, least, most, size_of
-from san.codec.entropy.range_coder import code_bit, code_raw_bits, finish, new_decoder, new_encoder
+from san.codec.entropy.mixing import (
+    STRETCH_SHIFT,
+    UNSEEN,
+    Mixer,
+    code_refined,
+    mean_of,
+    move_cell,
+    moved,
+)
+from san.codec.entropy.range_coder import (
+    EVEN,
+    code_bit,
+    code_raw_bits,
+    finish,
+    new_decoder,
+    new_encoder,
+)
 from san.codec.entropy.varints import read_varint, write_varint
 from san.codec.errors import CorruptStream
+from san.codec.modes.experts import (
+    AVERAGES,
+    BLOCK,
+    BUCKET,
+    CENTRE,
+    COVERED,
+    DIFFERENCE_BITS,
+    ERROR,
+    ERROR_BEFORE,
+    EXPERTS,
+    FAST,
+    FILTERED,
+    FINE,
+    FIRST,
+    FRACTION,
+    FRACTION_MASK,
+    HALF,
+    HIGHEST,
+    LARGEST,
+    LINEAR,
+    LOGARITHMS,
+    LOWEST,
+    MEAN,
+    MEANS,
+    PAD,
+    REFINEMENT,
+    SHIFT,
+    SLOW,
+    STATE,
+    STEP,
+    STEP_BITS,
+    WEIGHTS,
+    adapt,
+    clamp,
+    expect,
+    expert_tables,
+    features_of,
+    forget,
+    gather_features,
+    logarithm,
+    new_model,
+    solve,
+    within,
+)
 
-OWN = 24  # differences of the channel itself that the linear expert sees
-NEXT = 8  # of the following channel
-PREVIOUS = 8  # of each of the two channels before, the current one included
-SIZE = 1 + OWN + NEXT + 2 * PREVIOUS
-FIRST, BLOCK = 32, 256  # samples between two solutions of the least squares
-FADE, RIDGE = 6, 14  # shifts: what a full block forgets, what is added to the diagonal
-DIFFERENCE_BITS = 16
-TAPS, PACE = 6, 17  # past errors that the adaptive filter sees, and a shift: how slowly it moves
-FILTERS = 16  # of a channel: one for each size of the recent errors
-PAD = 32  # places before a channel's first sample
-LAST, LINEAR, FILTERED, EXPERTS = range(4)
+# The mixer
 INPUTS = 7  # probabilities mixed: of the experts, then of four contexts
 NODES = 32  # decisions that contexts tell apart: zero, sign, 20 of magnitude, 4 of low bits
-SIGN, UNARY, LOW_BITS, MAGNITUDES = 1, 2, 22, 20
-KINDS = 5  # decisions that experts tell apart: zero, sign, upwards, downwards, low bits
+ZERO, SIGN, UNARY, MAGNITUDES = 0, 1, 2, 20
+LOW_BITS = UNARY + MAGNITUDES
+KINDS = 5  # decisions that experts tell apart
+KIND_ZERO, KIND_SIGN, KIND_UPWARDS, KIND_DOWNWARDS, KIND_LOW = range(KINDS)
+STAGES = 9  # decisions that the refinement tells apart: zero, sign, six of magnitude, low bits
+STAGE_ZERO, STAGE_SIGN, STAGE_UNARY, STAGE_LOW = 0, 1, 2, 8
+ESCAPE_BITS = 34  # of the most raw 1 bits that begin an escape
 SCALES, PLACES = 48, 64  # sizes of recent errors; places of a decision around an expert's value
+AWAY = PLACES // 2  # places on each side of it
 KEPT = 4  # channels from the fourth on share their statistics
-OF_EXPERTS = EXPERTS * SCALES * KINDS * PLACES  # cells of a channel, then those of its contexts
-OF_CHANNEL = OF_EXPERTS + 8908 * NODES
-STAGES, ROW = 9, 46  # of the refinement: zero, sign, six of magnitude, low bits
-START, COUNT_LIMIT = 10000, 255  # every weight of the mixing, in 1/65536; a cell's count
+INITIAL_WEIGHT, WEIGHT_SHIFT = 10000, 16  # of the mixing, in 1/65536; how slowly weights move
+COUNT_LIMIT = 255  # of a cell
 
-# A channel's state: a fast and a slow average of each expert's errors and their mean, then
-ERROR, ERROR_BEFORE, USUAL, RECENT, ENERGY, STATE = range(9, 15)
-# The coding memory m: the range coder, what holds for the sample at hand, then
-STEP, STEP_BITS, SHIFT, LOWEST, HIGHEST, LARGEST = range(8, 14)
-CENTRE, BUCKET, FINE, WEIGHTS, REFINEMENT, PREDICTION, CORRECTION, FILTER = range(14, 22)
-MEANS, CONTEXTS, CELLS, STRETCHED, FIRST_ROW = 24, 32, 40, 48, 56
-FIRST_WEIGHT = FIRST_ROW + SCALES // 2 * STAGES * ROW
-ALL_MEMORY = FIRST_WEIGHT + SCALES // 4 * KEPT * NODES * INPUTS
-STRETCH, RATES, LOGARITHMS = 5632, 9728, 10752  # where each table starts; squash is at 0
+# The cells of a channel: those of the experts, then those of each context, NODES for each value.
+LOUDS, LOUD_PAIRS = SCALES // 4, SCALES // 2  # coarser scales of the recent errors
+ERRORS, EIGHTHS, VALUES = 15, 8, 1024  # sizes of an error; parts of a sample; values told apart
+OF_EXPERTS = EXPERTS * SCALES * KINDS * PLACES
+BY_SPEED = OF_EXPERTS  # the slow and the fast average of the linear expert's errors
+BY_ERRORS = BY_SPEED + SCALES * SCALES * NODES  # the last two errors
+BY_NEIGHBOUR = BY_ERRORS + LOUDS * ERRORS * ERRORS * NODES  # the error of the channel before
+BY_VALUE = BY_NEIGHBOUR + LOUD_PAIRS * ERRORS * EIGHTHS * NODES  # the expected value
+OF_CHANNEL = BY_VALUE + VALUES * NODES
 
-
-@functools.cache
-def _tables() -> np.ndarray:
-    """Squash, stretch, rates, and the logarithm of 0 ... 4095 in four steps per octave; int32."""
-    octaves = [(v, v.bit_length()) for v in range(4, 4096)]
-    logarithms = [0, 1, 2, 3] + [4 * (b - 2) + ((v >> (b - 3)) & 3) for v, b in octaves]
-    tables = np.zeros(LOGARITHMS + 4096, np.int32)
-    tables[: 2 * STRETCH_LIMIT + 1], tables[LOGARITHMS:] = squash_table(), logarithms
-    tables[STRETCH:RATES], tables[RATES:LOGARITHMS] = stretch_table(), rate_table()
-    return tables
+# The coding memory m, after what `experts` names
+CONTEXTS = 32  # INPUTS numbers: where in the cells those of each input start
+CELLS = 40  # INPUTS numbers: the cells of the decision at hand
+STRETCHED = 48  # INPUTS numbers: their stretched probabilities
+FIRST_ROW = 56  # the refinement: STAGES rows for each of LOUD_PAIRS
+FIRST_WEIGHT = FIRST_ROW + LOUD_PAIRS * STAGES * ROW  # NODES * INPUTS for each of LOUDS and KEPT
+ALL_MEMORY = FIRST_WEIGHT + LOUDS * KEPT * NODES * INPUTS
 
 
 @integer_step
-def within(value, low, high):
-    """The nearest integer to value from low to high."""
-    return least(high, most(low, value))
-
-
-@integer_step
-def clamp(value, limit):
-    """The nearest integer to value from -limit to limit."""
-    return least(limit, most(-limit, value))
-
-
-@integer_step
-def logarithm(value, tables):
-    """The logarithm of value >= 0 in quarters of an octave; exact below 4."""
-    octaves = 0
-    while value >= 4096:
-        value, octaves = value >> 4, octaves + 16
-    return tables[LOGARITHMS + value] + octaves
-
-
-@integer_step
-def gather_features(differences, c, channels, here, stride, features):
-    """Put the differences that predict the one at `here` after features[0]; how many with that."""
-    size = OWN + 1
-    for i in range(1, size):
-        features[i] = differences[here - i]
-    if c + 1 < channels:
-        for i in range(NEXT):
-            features[size + i] = differences[here + stride - 1 - i]
-        size += NEXT
-    for before in range(1, least(c, 2) + 1):
-        for i in range(PREVIOUS):
-            features[size + i] = differences[here - before * stride - i]
-        size += PREVIOUS
-    return size
-
-
-@integer_step
-def dot(features, weights, base, size):
-    """The sum of features[1 ... size - 1], each times its weight."""
-    total = 0
-    if base < 0:  # it never is: the compiler now knows, and vectorises
-        return 0
-    for i in range(1, size):
-        total += weights[base + i] * features[i]
-    return total
-
-
-@integer_step
-def add_moments(features, size, moments, base, weight):
-    """Add weight · features · featuresᵀ, the lower triangle, to a channel's moments."""
-    if base < 0:
-        return
-    for i in range(size):
-        weighted, row = weight * features[i], base + i * SIZE
-        for j in range(i + 1):
-            moments[row + j] += weighted * features[j]
-
-
-@integer_loop
-def solve(moments, base, size, factor, pivots, column, weights, place):
-    """Weights in 1/65536 that give feature 0 from features 1 ... size - 1: L D Lᵀ, fixed point."""
-    largest = 0
-    for i in range(size):
-        largest = most(largest, moments[base + i * SIZE + i])
-    up, down = 0, 0
-    while 0 < largest << up < 1 << 29:
-        up += 1
-    while largest >> down >= 1 << 30:
-        down += 1
-    floor = ((largest << up >> down) >> 18) + 1
-    for j in range(1, size):
-        for k in range(1, j):
-            column[k] = clamp((factor[j * SIZE + k] * pivots[k]) >> 20, 1 << 30)
-        for i in range(j, size + 1):  # the last row is feature 0, the right-hand side
-            moment = moments[base + i * SIZE + j] if i < size else moments[base + j * SIZE]
-            value = moment << up >> down
-            taken = 0
-            for k in range(1, j):
-                taken += factor[i * SIZE + k] * column[k]
-            if i == j:
-                value += (value >> RIDGE) + floor
-                pivots[j] = within(value - (taken >> 20), floor, 1 << 31)
-            else:
-                value = clamp(value - (taken >> 20), 1 << 31)
-                factor[i * SIZE + j] = clamp((value << 20) // pivots[j], 1 << 27)
-    for j in range(size - 1, 0, -1):
-        total = factor[size * SIZE + j] << 12
-        for k in range(j + 1, size):
-            total -= (factor[k * SIZE + j] * weights[place + k]) >> 4
-        weights[place + j] = clamp(total >> 16, 1 << 22)
-
-
-@integer_step
-def expect(m, tables, c, last, size, features, weights, errors, here, filters, state):
-    """What each expert expects, in 1/64, and what `learn` will need of it."""
-    prediction = clamp(dot(features, weights, c * SIZE, size) >> 10, 1 << 24)
-    chosen = least(logarithm(state[c * STATE + 3 * FILTERED + 2], tables) >> 2, FILTERS - 1)
-    place = (c * FILTERS + chosen) * (TAPS + 1)
-    total = -filters[place] * prediction
-    for i in range(1, TAPS + 1):
-        total += filters[place + i] * errors[here - i]
-    correction = clamp(total >> 20, 1 << 24)
-    m[MEANS + LAST] = last << 6
-    for a in range(LINEAR, EXPERTS):
-        mean = (last << 6) + ((prediction + (0 if a == LINEAR else correction)) << m[SHIFT])
-        m[MEANS + a] = within(mean, m[LOWEST] << 6, m[HIGHEST] << 6)
-    m[CENTRE] = (m[MEANS + FILTERED] + 32) >> 6
-    m[PREDICTION], m[CORRECTION], m[FILTER] = prediction, correction, place
-
-
-@integer_step
-def choose_contexts(m, tables, c, channels, state):
-    """In what units the residual is coded, and where in the cells each context's begin."""
+def choose_contexts(mixer, state, c, channels):
+    """Put into m the units of the residual, and where in the cells those of each input start."""
+    m, tables = mixer.m, mixer.tables
     own = c * STATE
     beside = (c - 1 if c > 0 else channels - 1) * STATE
     units = 4 * (m[SHIFT] - m[STEP_BITS])
-    loud = logarithm(state[own + 3 * FILTERED + 2], tables) + units
+    loud = logarithm(state[own + AVERAGES * FILTERED + MEAN], tables) + units
     bucket = within((loud - 28) >> 2, 0, 32)
     units -= 4 * bucket
     loud = within(loud - 4 * bucket, 0, SCALES - 1)
     place = least(c, KEPT - 1) * OF_CHANNEL
     for a in range(EXPERTS):
-        scale = within(logarithm(state[own + 3 * a + 2], tables) + units, 0, SCALES - 1)
+        scale = logarithm(state[own + AVERAGES * a + MEAN], tables) + units
+        scale = within(scale, 0, SCALES - 1)
         m[CONTEXTS + a] = place + (a * SCALES + scale) * KINDS * PLACES
     finer = 5 + most(0, bucket + m[STEP_BITS] - m[SHIFT])
     first = clamp(state[own + ERROR] >> finer, 7) + 7
     second = clamp(state[own + ERROR_BEFORE] >> finer, 7) + 7
     other = clamp(state[beside + ERROR] >> finer, 7) + 7
-    fast = within(logarithm(state[own + 3 * LINEAR], tables) + units, 0, SCALES - 1)
-    slow = within(logarithm(state[own + 3 * LINEAR + 1], tables) + units, 0, SCALES - 1)
-    fraction = ((m[MEANS + FILTERED] + 32) & 63) >> 3
-    place += OF_EXPERTS
-    m[CONTEXTS + 3] = place + (slow * 48 + fast) * NODES
-    m[CONTEXTS + 4] = place + (2304 + ((loud >> 2) * 15 + first) * 15 + second) * NODES
-    m[CONTEXTS + 5] = place + (5004 + ((loud >> 1) * 15 + other) * 8 + fraction) * NODES
-    m[CONTEXTS + 6] = place + (7884 + (m[CENTRE] & 1023)) * NODES
+    linear = own + AVERAGES * LINEAR
+    fast = within(logarithm(state[linear + FAST], tables) + units, 0, SCALES - 1)
+    slow = within(logarithm(state[linear + SLOW], tables) + units, 0, SCALES - 1)
+    eighths = ((m[MEANS + FILTERED] + HALF) & FRACTION_MASK) >> 3
+    errors = ((loud >> 2) * ERRORS + first) * ERRORS + second
+    neighbour = ((loud >> 1) * ERRORS + other) * EIGHTHS + eighths
+    m[CONTEXTS + 3] = place + BY_SPEED + (slow * SCALES + fast) * NODES
+    m[CONTEXTS + 4] = place + BY_ERRORS + errors * NODES
+    m[CONTEXTS + 5] = place + BY_NEIGHBOUR + neighbour * NODES
+    m[CONTEXTS + 6] = place + BY_VALUE + (m[CENTRE] & (VALUES - 1)) * NODES
     m[BUCKET], m[FINE] = bucket, m[STEP_BITS] + bucket + 3
     m[WEIGHTS] = FIRST_WEIGHT + ((loud >> 2) * KEPT + least(c, KEPT - 1)) * NODES * INPUTS
     m[REFINEMENT] = FIRST_ROW + (loud >> 1) * STAGES * ROW
 
 
 @integer_step
-def code_decision(m, cells, tables, data, kind, node, stage, distance, bit):
-    """Code one binary decision at a distance from the centre, in 1/64, and learn from it."""
-    position = (m[CENTRE] << 6) + distance
+def code_at_distance(mixer, kind, node, stage, distance, bit):
+    """Code one binary decision at a distance from the centre, in 1/64, and learn from it.
+
+    This is the mixer of the predictive mode; `mixing` says what it shares with the other one.
+    """
+    m, cells, tables = mixer.m, mixer.cells, mixer.tables
+    position = (m[CENTRE] << FRACTION) + distance
     weights = m[WEIGHTS] + node * INPUTS
     for a in range(EXPERTS):
         away = position - m[MEANS + a]
-        steps = least(tables[LOGARITHMS + least(size_of(away) >> m[FINE], 4095)], 31)
-        m[CELLS + a] = m[CONTEXTS + a] + kind * PLACES + (32 + steps if away >= 0 else 31 - steps)
+        steps = tables[LOGARITHMS + least(size_of(away) >> m[FINE], COVERED - 1)]
+        steps = least(steps, AWAY - 1)
+        place = AWAY + steps if away >= 0 else AWAY - 1 - steps
+        m[CELLS + a] = m[CONTEXTS + a] + kind * PLACES + place
     for a in range(EXPERTS, INPUTS):
         m[CELLS + a] = m[CONTEXTS + a] + node
     total = 0
     for a in range(INPUTS):
-        m[STRETCHED + a] = tables[STRETCH + (cells[m[CELLS + a]] >> 20)]
+        m[STRETCHED + a] = tables[STRETCH + (cells[m[CELLS + a]] >> STRETCH_SHIFT)]
         total += m[weights + a] * m[STRETCHED + a]
-    total = clamp(total >> 16, STRETCH_LIMIT)
-    mixed = tables[total + STRETCH_LIMIT]
-    place = m[REFINEMENT] + stage * ROW + ((total + 2816) >> 7)
-    share = (total + 2816) & 127
-    refined = (m[place] * (128 - share) + m[place + 1] * share) >> 7
-    bit = code_bit(m, data, within((mixed + refined) >> 1, 1, 65535), bit)
-    goal = 65535 if bit == 1 else 0
-    m[place] += ((goal - m[place]) * (128 - share)) >> 13
-    m[place + 1] += ((goal - m[place + 1]) * share) >> 13
-    error = (bit << 16) - mixed
-    goal = 4194303 if bit == 1 else 0
+    mixed = mean_of(total)
+    bit = code_refined(mixer, m[REFINEMENT] + stage * ROW, mixed, bit)
+    error = (bit << 16) - tables[MIDDLE + mixed]
     for a in range(INPUTS):
-        m[weights + a] += (m[STRETCHED + a] * error + 32768) >> 16
-        cell = cells[m[CELLS + a]]
-        count, probability = cell & 1023, cell >> 10
-        probability += ((goal - probability) * tables[RATES + count]) >> 16
-        cells[m[CELLS + a]] = (probability << 10) | least(count + 1, COUNT_LIMIT)
+        m[weights + a] += moved(m[STRETCHED + a], error, WEIGHT_SHIFT)
+        move_cell(cells, tables, m[CELLS + a], bit, COUNT_LIMIT)
     return bit
 
 
 @integer_step
-def code_residual(m, cells, tables, data, residual):
+def code_residual(mixer, residual):
     """Code a quantized residual: zero, sign, magnitude in buckets, the bits within its bucket."""
+    m, data = mixer.m, mixer.data
     magnitude, bucket = size_of(residual) - 1, m[BUCKET]
-    if code_decision(m, cells, tables, data, 0, 0, 0, 0, 1 if residual != 0 else 0) == 0:
+    some, positive = 1 if residual != 0 else 0, 1 if residual > 0 else 0
+    if code_at_distance(mixer, KIND_ZERO, ZERO, STAGE_ZERO, 0, some) == 0:
         return 0
-    positive = code_decision(m, cells, tables, data, 1, SIGN, 1, 0, 1 if residual > 0 else 0)
-    kind, unit = 3 - positive, (2 * positive - 1) * m[STEP] << 6
+    positive = code_at_distance(mixer, KIND_SIGN, SIGN, STAGE_SIGN, 0, positive)
+    kind, unit = KIND_DOWNWARDS, -m[STEP] << FRACTION
+    if positive == 1:
+        kind, unit = KIND_UPWARDS, m[STEP] << FRACTION
     value = 0
     while value < MAGNITUDES:
         distance = ((value + 1) << bucket) * unit + (unit >> 1)
-        node, stage = UNARY + value, 2 + least(value, 5)
-        bit = 1 if (magnitude >> bucket) > value else 0
-        if code_decision(m, cells, tables, data, kind, node, stage, distance, bit) == 0:
+        node, stage = UNARY + value, STAGE_UNARY + least(value, 5)
+        more = 1 if (magnitude >> bucket) > value else 0
+        if code_at_distance(mixer, kind, node, stage, distance, more) == 0:
             break
         value += 1
     if value == MAGNITUDES:
-        beyond, bits = (magnitude >> bucket) - value + 1, 0
-        while bits < 34 and code_bit(m, data, 32768, 1 if beyond >> (bits + 1) > 0 else 0) == 1:
-            bits += 1
-        value += ((1 << bits) | code_raw_bits(m, data, beyond, bits)) - 1
+        value += _code_escape(m, data, (magnitude >> bucket) - value)
         value = least(value, m[LARGEST] >> bucket)
     node = LOW_BITS + (1 if value == 0 else 0)
     for i in range(bucket - 1, most(bucket - 3, -1), -1):
         distance = ((2 * value + 1) << i) * unit + (unit >> 1)
         at, bit = node + (2 if i == bucket - 1 else 0), (magnitude >> i) & 1
         value *= 2
-        value += code_decision(m, cells, tables, data, 4, at, STAGES - 1, distance, bit)
+        value += code_at_distance(mixer, KIND_LOW, at, STAGE_LOW, distance, bit)
     if bucket > 2:
         value = value << (bucket - 2) | code_raw_bits(m, data, magnitude, bucket - 2)
     value = least(value, m[LARGEST]) + 1
@@ -281,69 +218,41 @@ def code_residual(m, cells, tables, data, residual):
 
 
 @integer_step
-def learn(m, t, c, difference, size, features, moments, errors, here, filters, state):
-    """Let the moments, the filter and the averages of a channel follow its newest difference."""
-    own, prediction = c * STATE, m[PREDICTION]
-    error = clamp((difference << 6) - prediction, 1 << 24)
-    left = clamp(error - m[CORRECTION], 1 << 24)
-    # quiet stretches tell what to expect of noise; the rest is left to the filter
-    calm = (state[own + USUAL] << 8) // (5 * state[own + RECENT] + 50 * size_of(error) + 1)
-    weight = (least(calm, 128) * least(calm, 128)) >> 8
-    features[0] = difference
-    if weight > 0:
-        add_moments(features, size, moments, c * SIZE * SIZE, weight)
-    age = 6
-    while age < 10 and (t >> age) > 0:
-        age += 1
-    state[own + USUAL] += ((size_of(error) << 4) - state[own + USUAL]) >> age
-    state[own + RECENT] += ((size_of(error) << 4) - state[own + RECENT]) >> 3
-    for a in range(EXPERTS):
-        off = size_of(difference << 6 if a == LAST else (error if a == LINEAR else left))
-        place = own + 3 * a
-        state[place] += (off - state[place]) >> 2
-        state[place + 1] += (off - state[place + 1]) >> 4
-        state[place + 2] = (state[place] + state[place + 1]) >> 1
-    gain = (left << 30) // (state[own + ENERGY] + prediction * prediction + 4096)
-    half, place = 1 << PACE >> 1, m[FILTER]
-    filters[place] = clamp(filters[place] + ((half - gain * prediction) >> PACE), 1 << 24)
-    for i in range(1, TAPS + 1):
-        move = (gain * errors[here - i] + half) >> PACE
-        filters[place + i] = clamp(filters[place + i] + move, 1 << 24)
-    state[own + ENERGY] += error * error - errors[here - TAPS] * errors[here - TAPS]
-    state[own + ERROR_BEFORE], state[own + ERROR] = state[own + ERROR], error
-    errors[here] = error
+def _code_escape(m, data, beyond):
+    """Code a number from 0 on as raw bits: its length in unary, then its bits."""
+    bits = 0
+    while bits < ESCAPE_BITS:
+        if code_bit(m, data, EVEN, 1 if (beyond + 1) >> (bits + 1) > 0 else 0) == 0:
+            break
+        bits += 1
+    return ((1 << bits) | code_raw_bits(m, data, beyond + 1, bits)) - 1
 
 
 @integer_loop
-def code_samples(
-    m, cells, tables, data, samples, decoded, n, channels, differences, errors, features, moments,
-    factor, pivots, column, weights, filters, state,
-):  # fmt: skip
+def code_samples(mixer, model, samples, decoded, n, channels):
     """Code every sample, channel by channel within a moment, in either direction."""
+    m, differences = mixer.m, model.differences
     solved, due, step = 0, FIRST, m[STEP]
     for t in range(n):
         for c in range(channels):
             here = c * (n + PAD) + PAD + t
             last = decoded[here - 1]
-            size = gather_features(differences, c, channels, here, n + PAD, features)
-            expect(m, tables, c, last, size, features, weights, errors, here, filters, state)
-            choose_contexts(m, tables, c, channels, state)
+            size = gather_features(differences, c, channels, here, n + PAD, model.features)
+            expect(mixer, model, c, last, size, here)
+            choose_contexts(mixer, model.state, c, channels)
             residual = 0
             if m[range_coder.ENCODING] == 1:
                 residual = (samples[t * channels + c] - m[CENTRE] + (step >> 1)) // step
-            residual = code_residual(m, cells, tables, data, residual)
+            residual = code_residual(mixer, residual)
             value = within(m[CENTRE] + residual * step, m[LOWEST], m[HIGHEST])
             difference = clamp((value - last) >> m[SHIFT], 1 << DIFFERENCE_BITS)
             decoded[here], differences[here] = value, difference
-            learn(m, t, c, difference, size, features, moments, errors, here, filters, state)
+            adapt(m, model, t, c, difference, size, here)
         if t + 1 == due:
             for c in range(channels):
-                base = c * SIZE * SIZE
                 if due - solved == BLOCK:
-                    for i in range(base, base + SIZE * SIZE):
-                        moments[i] -= (moments[i] + (1 << FADE >> 1)) >> FADE
-                size = 1 + OWN + (NEXT if c + 1 < channels else 0) + PREVIOUS * least(c, 2)
-                solve(moments, base, size, factor, pivots, column, weights, c * SIZE)
+                    forget(model.moments, c)
+                solve(model, c, features_of(c, channels))
             solved, due = due, due + least(BLOCK, most(FIRST, due >> 2))
 
 
@@ -353,22 +262,16 @@ def _code(
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Run the coder over n moments; its state and the int64 (n, channels) that is decoded."""
     step = 2 * bound + 1
-    m = np.full(ALL_MEMORY, START, np.int64)
+    m = np.zeros(ALL_MEMORY, np.int64)
     m[: coder.size] = coder
     m[[STEP, STEP_BITS, SHIFT]] = step, (2 * step // 3).bit_length(), shift
     m[[LOWEST, HIGHEST, LARGEST]] = lowest, highest, (highest - lowest) // step + 1
-    m[FIRST_ROW:FIRST_WEIGHT] = np.tile(refinement_row(), SCALES // 2 * STAGES)
+    m[FIRST_ROW:FIRST_WEIGHT] = np.tile(refinement_row(), LOUD_PAIRS * STAGES)
+    m[FIRST_WEIGHT:] = INITIAL_WEIGHT
     decoded = np.full(channels * (n + PAD), min(max(0, lowest), highest), np.int64)
-    cells = np.full(min(channels, KEPT) * OF_CHANNEL, 1 << 31, np.uint32)
-    filters = np.tile(np.array([1 << 19] + [0] * TAPS, np.int64), channels * FILTERS)
-    differences, errors = np.zeros(decoded.size, np.int32), np.zeros(decoded.size, np.int64)
-    features, pivots, column = np.zeros((3, SIZE), np.int64)
-    sizes = (channels * SIZE**2, (SIZE + 1) * SIZE, channels * SIZE, channels * STATE)
-    moments, factor, weights, state = (np.zeros(size, np.int64) for size in sizes)
-    code_samples(
-        m, cells, _tables(), data, samples, decoded, n, channels, differences, errors, features,
-        moments, factor, pivots, column, weights, filters, state,
-    )  # fmt: skip
+    cells = np.full(min(channels, KEPT) * OF_CHANNEL, UNSEEN, np.uint32)
+    mixer = Mixer(m, cells, expert_tables(), data)
+    code_samples(mixer, new_model(n, channels), samples, decoded, n, channels)
     return m[: coder.size], decoded.reshape(channels, n + PAD)[:, PAD:].T.copy()
 
 
@@ -394,7 +297,13 @@ def encode(x: np.ndarray, bound: int) -> bytes:
 
 
 def decode(data: bytes, n: int, channels: int, bound: int) -> np.ndarray:
-    """The int64 (n, channels) of those bytes; a ValueError where no encoder wrote the header."""
+    """Decode those bytes: int64 (n, channels).
+
+    Raises
+    ------
+    CorruptStream
+        If no encoder wrote the header.
+    """
     zigzag, position = read_varint(data)
     extent, position = read_varint(data, position)
     lowest = -(zigzag + 1 >> 1) if zigzag & 1 else zigzag >> 1

@@ -22,18 +22,27 @@ from san.codec.entropy.mixing import (
 from san.codec.entropy.range_coder import POSITION, code_raw_bits, finish
 from san.codec.errors import CorruptStream
 from san.codec.modes import wavelet
-from san.codec.modes.bands import code_band
+from san.codec.modes.bands import Around, code_band
 from san.codec.modes.dictionary import SCALE, Dictionary, read, with_excerpt
-from san.codec.modes.events import Events, capacity, code_events, new_memory, no_events, tree_bits
+from san.codec.modes.events import (
+    QuantizedEvents,
+    capacity,
+    code_events,
+    new_memory,
+    no_events,
+    tree_bits,
+)
+from san.codec.modes.ranges import BAND_BITS, BOUND_LENGTHS, CORRECTIONS
 
 MAX_LEVELS = 9
-STEP_CODE_BITS = 12
+STEP_CODE_BITS, BIN_BITS_BITS, CENTER_BITS = 12, 4, 6  # raw bits of these fields
+AMPLITUDE_BITS = 24  # of an event's amplitude, in steps
+SPARSE_BANDS = 2  # the finest ones, which begin with the question whether a block is zero
 PENALTY = 3932  # 0.06: squared quantizer steps that a bit is worth, in 1/65536
 _LARGEST = 1 << 46  # a coefficient in 1/256, as in a chunk of 32-bit samples
 _NONE = np.zeros(0, np.int64)
 _OCTAVE = [round(65536 * 2 ** (i / 128)) for i in range(128)]
 EXCERPT_BITS = 15  # of the table of contexts that chunks inherit from a dictionary
-_CORRECTIONS = 15  # the level whose contexts corrections use
 
 
 def step_size(code: int) -> int:
@@ -61,7 +70,7 @@ class Plan:
     """What an encoder decided about a chunk."""
 
     setting: Setting
-    events: Events | None = None
+    events: QuantizedEvents | None = None
     bounds: tuple[int, ...] | None = None
     penalty: int = PENALTY
 
@@ -74,11 +83,21 @@ class Known(NamedTuple):
     setting: Setting | None
 
 
-class Decoded(NamedTuple):
-    """A chunk's samples, and what decoding them has taught."""
+class Start(NamedTuple):
+    """The fields of a chunk that come before its coefficients."""
 
-    samples: np.ndarray  # int64 (n, channels)
-    known: Known  # what is known after them
+    events: QuantizedEvents | None
+    setting: Setting
+    alike: bool  # whether the setting is the dictionary's, centers included
+    bounded: bool  # whether corrections follow the coefficients
+
+
+class Coded(NamedTuple):
+    """A chunk that was encoded or decoded."""
+
+    samples: np.ndarray  # int64 (n, channels): what it decodes to
+    known: Known  # what is known after it
+    ends: tuple[int, int]  # bytes that were written or read after the events, the coefficients
 
 
 def encode(
@@ -88,101 +107,206 @@ def encode(
     n, channels = x.shape
     known = known or start_of(dictionary, n, channels)
     mixer = new_mixer(x.size, None, known.state)
-    events, setting = plan.events, plan.setting
-    with_events = events is not None and len(events) > 0 and dictionary is not None
-    _code_bit(mixer, int(with_events))
-    _code_bit(mixer, int(plan.bounds is not None))
-    alike = known.setting is not None and known.setting.codes == setting.codes
-    setting = _code_setting(mixer, setting, known.setting, alike)
-    drawn = np.zeros((channels, n), np.int64)
-    if with_events:
-        assert events is not None and dictionary is not None
-        _code_events(mixer, events, len(events), n, setting.bin_bits, dictionary, known.memory)
-        drawn = synthesize(events, setting.codes, dictionary, n)
-    sizes = {"events": int(mixer.m[POSITION])}
-    y = np.empty_like(x)
-    rest: list[list[np.ndarray]] = []
-    q: list[list[np.ndarray]] = []
-    for c in range(channels):
-        step = step_size(setting.codes[c])
-        rest.append(wavelet.analyze((x[:, c] << wavelet.FRACTION) - drawn[c], _levels(n)))
-        beside = _beside(drawn[c], step, n, with_events)
-        other = q[-1] if q else [_NONE] * (_levels(n) + 1)
-        q.append(_quantize_channel(mixer, rest[c], step, plan.penalty, beside, other))
-    centers = setting.centers if alike else _centers(rest, q, setting.codes)
-    if not alike:
-        for center in centers:
-            code_raw_bits(mixer.m, mixer.data, center, 6)
-    for c in range(channels):
-        y[:, c] = _rebuild(q[c], centers, step_size(setting.codes[c]), drawn[c])
-    sizes["coefficients"] = int(mixer.m[POSITION]) - sizes["events"]
-    if plan.bounds is not None:
-        for c, bound in enumerate(plan.bounds):
-            error = x[:, c] - y[:, c]
-            corrections = np.sign(error) * ((np.abs(error) + bound) // (2 * bound + 1))
-            y[:, c] += _code_corrections(mixer, corrections, bound, y[:, c])
+    coded = _code_chunk(mixer, n, channels, dictionary, known, x, plan)
     payload = finish(mixer.m, mixer.data)
-    sizes["corrections"] = max(0, len(payload) - sizes["events"] - sizes["coefficients"])
-    return payload, y, sizes
+    events, coefficients = coded.ends
+    sizes = {
+        "events": events,
+        "coefficients": coefficients - events,
+        "corrections": max(0, len(payload) - coefficients),
+    }
+    return payload, coded.samples, sizes
 
 
 def decode(data: bytes, n: int, channels: int, dictionary: Dictionary | None) -> np.ndarray:
-    """What a payload of n samples in so many channels decodes to: int64 (n, channels)."""
+    """Decode a payload of n samples in so many channels: int64 (n, channels)."""
     return _decode(data, n, channels, dictionary, start_of(dictionary, n, channels)).samples
 
 
 def decode_events(
     data: bytes, n: int, channels: int, dictionary: Dictionary | None
-) -> tuple[Events, tuple[int, ...]]:
+) -> tuple[QuantizedEvents, tuple[int, ...]]:
     """The events of a payload, and the codes of the steps of their amplitudes, one per channel."""
     known = start_of(dictionary, n, channels)
     mixer = new_mixer(n * channels, data, known.state)
-    events, setting, _, _ = _decode_start(mixer, n, channels, dictionary, known)
-    return no_events(channels) if events is None else events, setting.codes
+    start = _code_start(mixer, n, channels, dictionary, known, None)
+    return no_events(channels) if start.events is None else start.events, start.setting.codes
 
 
 def _decode(
     data: bytes, n: int, channels: int, dictionary: Dictionary | None, known: Known
-) -> Decoded:
+) -> Coded:
     mixer = new_mixer(n * channels, data, known.state)
-    events, setting, alike, bounded = _decode_start(mixer, n, channels, dictionary, known)
+    return _code_chunk(mixer, n, channels, dictionary, known, None, None)
+
+
+# The order of a chunk's fields. What codes a field does so in either direction: the encoder passes
+# its value, the decoder passes nothing or any value, and both get the value that the payload holds.
+
+
+def _code_chunk(
+    mixer: Mixer, n: int, channels: int, dictionary: Dictionary | None, known: Known,
+    x: np.ndarray | None, plan: Plan | None,
+) -> Coded:  # fmt: skip
+    """Code a chunk: its start, coefficients, centers, corrections. A decoder has no x, no plan."""
+    start = _code_start(mixer, n, channels, dictionary, known, plan)
+    events, setting = start.events, start.setting
     drawn = np.zeros((channels, n), np.int64)
-    if events is not None:
-        assert dictionary is not None
+    if events is not None and dictionary is not None:
         drawn = synthesize(events, setting.codes, dictionary, n)
+    after_events = int(mixer.m[POSITION])
+    rest: list[list[np.ndarray]] = []  # the encoder's coefficients before they are quantized
     q: list[list[np.ndarray]] = []
     for c, code in enumerate(setting.codes):
-        step = step_size(code)
+        if x is not None:
+            rest.append(wavelet.analyze((x[:, c] << wavelet.FRACTION) - drawn[c], _levels(n)))
+        beside = _beside(drawn[c], step_size(code), n, events is not None)
         other = q[-1] if q else [_NONE] * (_levels(n) + 1)
-        q.append([np.zeros(size, np.int64) for size in wavelet.band_sizes(n, _levels(n))])
-        _code_bands(mixer, q[c], None, 0, _beside(drawn[c], step, n, events is not None), other)
-        if any(int(np.abs(band).max(initial=0)) * step >= _LARGEST for band in q[c]):
-            raise CorruptStream("a coefficient is beyond what 32-bit samples can have")
-    if not alike:
-        first, second = (code_raw_bits(mixer.m, mixer.data, 0, 6) for _ in range(2))
-        setting = replace(setting, centers=(first, second))
+        own, penalty = (rest[c], plan.penalty) if rest and plan is not None else (None, 0)
+        q.append(_code_channel(mixer, own, n, code, penalty, beside, other))
+    if not start.alike:
+        centers = (0, 0) if x is None else _centers(rest, q, setting.codes)
+        setting = replace(setting, centers=_code_centers(mixer, centers))
+    after_coefficients = int(mixer.m[POSITION])
     y = np.empty((n, channels), np.int64)
     for c, code in enumerate(setting.codes):
         y[:, c] = _rebuild(q[c], setting.centers, step_size(code), drawn[c])
-        if bounded:
-            y[:, c] += _code_corrections(mixer, np.zeros(n, np.int64), None, y[:, c])
-    return Decoded(y, Known(known.state, known.memory, setting))
+        if start.bounded:
+            error = None if x is None else x[:, c] - y[:, c]
+            bound = plan.bounds[c] if plan is not None and plan.bounds is not None else 0
+            y[:, c] += _code_corrections(mixer, error, bound, y[:, c])
+    ends = after_events, after_coefficients
+    return Coded(y, Known(known.state, known.memory, setting), ends)
 
 
-def _decode_start(
-    mixer: Mixer, n: int, channels: int, dictionary: Dictionary | None, known: Known
-) -> tuple[Events | None, Setting, bool, int]:
-    """Events, if any; setting; whether that is the dictionary's; whether there is a bound."""
-    with_events, bounded = _code_bit(mixer, 0), _code_bit(mixer, 0)
-    alike = known.setting is not None and _code_bit(mixer, 0) == 1
-    setting = known.setting if alike else _decode_setting(mixer, channels)
-    assert setting is not None
+def _code_start(
+    mixer: Mixer, n: int, channels: int, dictionary: Dictionary | None, known: Known,
+    plan: Plan | None,
+) -> Start:  # fmt: skip
+    """Code whether there are events and bounds, the setting, and the events."""
+    events = None if plan is None or dictionary is None else plan.events
+    with_events = _code_bit(mixer, events is not None and len(events) > 0)
+    bounded = _code_bit(mixer, plan is not None and plan.bounds is not None)
+    wanted = None if plan is None else plan.setting
+    setting, alike = _code_setting(mixer, channels, wanted, known.setting)
     if not with_events:
-        return None, setting, alike, bounded
+        return Start(None, setting, alike, bounded)
     if dictionary is None or len(dictionary.kernels) == 0:
         raise CorruptStream("a chunk has events, but there are no kernels for them")
-    events = _decode_events(mixer, n, channels, setting.bin_bits, dictionary, known.memory)
-    return events, setting, alike, bounded
+    events = _code_events(mixer, events, n, setting.bin_bits, dictionary, known.memory)
+    return Start(events, setting, alike, bounded)
+
+
+def _code_setting(
+    mixer: Mixer, channels: int, wanted: Setting | None, known: Setting | None
+) -> tuple[Setting, bool]:
+    """Code the setting without its centers; the one in use, and whether it is the known one."""
+    if known is not None and _code_bit(mixer, wanted is not None and wanted.codes == known.codes):
+        return known, True
+    codes = (0,) * channels if wanted is None else wanted.codes
+    codes = tuple(_code_bits(mixer, code, STEP_CODE_BITS) for code in codes)
+    bin_bits = _code_bits(mixer, 0 if wanted is None else wanted.bin_bits, BIN_BITS_BITS)
+    return Setting(codes, bin_bits), False
+
+
+def _code_centers(mixer: Mixer, centers: tuple[int, int]) -> tuple[int, int]:
+    ones, more = (_code_bits(mixer, center, CENTER_BITS) for center in centers)
+    return ones, more
+
+
+def _code_events(
+    mixer: Mixer, events: QuantizedEvents | None, n: int, bin_bits: int, dictionary: Dictionary,
+    memory: np.ndarray,
+) -> QuantizedEvents:  # fmt: skip
+    kernels, channels, length = dictionary.kernels.shape
+    count = 0 if events is None else len(events)
+    if events is None:
+        room = np.zeros(capacity(n, length), np.int64)
+        events = QuantizedEvents(room, room.copy(), np.zeros((room.size, channels), np.int64))
+    count = int(
+        code_events(
+            mixer, events.starts, events.kernels, events.amplitudes.reshape(-1), count, n,
+            bin_bits, tree_bits(kernels), channels, memory,
+        )
+    )  # fmt: skip
+    if count < 0:
+        raise CorruptStream("an event lies outside its chunk")
+    events = QuantizedEvents(
+        events.starts[:count], events.kernels[:count], events.amplitudes[:count]
+    )
+    if (events.starts > n - length).any():
+        raise CorruptStream("an event lies outside its chunk")
+    if (events.kernels >= kernels).any():
+        raise CorruptStream(f"an event has a kernel beyond the {kernels} there are")
+    if int(np.abs(events.amplitudes).max(initial=0)) >= 1 << AMPLITUDE_BITS:
+        raise CorruptStream(f"an event's amplitude is beyond {AMPLITUDE_BITS} bits")
+    return events
+
+
+def _code_channel(
+    mixer: Mixer, rest: list[np.ndarray] | None, n: int, code: int, penalty: int,
+    beside: list[np.ndarray], other: list[np.ndarray],
+) -> list[np.ndarray]:  # fmt: skip
+    """Code a channel's bands: quantized coefficients. The encoder passes them unquantized."""
+    step = step_size(code)
+    if rest is None:
+        q = [np.zeros(size, np.int64) for size in wavelet.band_sizes(n, _levels(n))]
+        magnitudes = [_NONE] * len(q)
+    else:
+        sizes = [np.abs(band) for band in rest]
+        q = [np.sign(b) * ((size + step // 2) // step) for b, size in zip(rest, sizes, strict=True)]
+        magnitudes = [(size << 8) // step for size in sizes]
+    _code_bands(mixer, q, magnitudes, penalty, beside, other)
+    if any(int(np.abs(band).max(initial=0)) * step >= _LARGEST for band in q):
+        raise CorruptStream("a coefficient is beyond what 32-bit samples can have")
+    return q
+
+
+def _code_bands(
+    mixer: Mixer, q: list[np.ndarray], magnitudes: list[np.ndarray], penalty: int,
+    beside: list[np.ndarray], other: list[np.ndarray],
+) -> None:  # fmt: skip
+    """Code the bands, the coarsest first; the approximation as differences."""
+    differences = np.diff(q[0], prepend=0)
+    code_band(mixer, differences, _NONE, 0, Around(_NONE, _NONE, _NONE, _NONE), 0, 0)
+    q[0][:] = np.cumsum(differences)
+    parent = grandparent = _NONE
+    for j, band in enumerate(q[1:], 1):
+        level = MAX_LEVELS + 1 - (len(q) - j)  # the finest has the same number in every chunk
+        if code_simple_bit(mixer, BAND_BITS + level, int(band.any())):
+            around = Around(parent, grandparent, beside[j], other[j])
+            sparse = int(j > len(q) - 1 - SPARSE_BANDS)
+            code_band(mixer, band, magnitudes[j], penalty, around, level, sparse)
+        parent, grandparent = band, parent
+
+
+def _code_corrections(
+    mixer: Mixer, error: np.ndarray | None, bound: int, y: np.ndarray
+) -> np.ndarray:
+    """Code a channel's bound and its corrections; the values that correct y, the samples."""
+    bound = int(code_number(mixer, BOUND_LENGTHS, bound))
+    step = 2 * bound + 1
+    if error is None:
+        corrections = np.zeros(len(y), np.int64)
+    else:
+        corrections = np.sign(error) * ((np.abs(error) + bound) // step)
+    slope = np.diff(y, prepend=y[:1]) // (bound + 1)
+    around = Around(_NONE, _NONE, slope, _NONE)
+    code_band(mixer, corrections, _NONE, 0, around, CORRECTIONS, 1)
+    if int(np.abs(corrections).max(initial=0)) * step >= _LARGEST:
+        raise CorruptStream("a correction is beyond 32-bit samples")
+    return corrections * step
+
+
+def _code_bit(mixer: Mixer, bit: bool) -> bool:
+    return _code_bits(mixer, int(bit), 1) == 1
+
+
+def _code_bits(mixer: Mixer, value: int, count: int) -> int:
+    return int(code_raw_bits(mixer.m, mixer.data, value, count))
+
+
+# What a chunk starts from
 
 
 def start_of(dictionary: Dictionary | None, n: int, channels: int) -> Known:
@@ -219,7 +343,7 @@ def learn_from(x: np.ndarray, plan: Plan, dictionary: Dictionary) -> Dictionary:
 
 
 def synthesize(
-    events: Events, codes: tuple[int, ...], dictionary: Dictionary, n: int
+    events: QuantizedEvents, codes: tuple[int, ...], dictionary: Dictionary, n: int
 ) -> np.ndarray:
     """The sum of the events' kernels, int64 (channels, n), in 1/256 of a sample."""
     length = dictionary.kernels.shape[2]
@@ -228,7 +352,7 @@ def synthesize(
         amplitudes = events.amplitudes[:, c] * step_size(code)
         kernels = dictionary.kernels[:, c]
         row = drawn[c]
-        for t, k, a in zip(events.positions, events.kernels, amplitudes, strict=True):
+        for t, k, a in zip(events.starts, events.kernels, amplitudes, strict=True):
             if a:
                 row[t : t + length] += (a * kernels[k] + (1 << (SCALE - 1))) >> SCALE
     return drawn
@@ -249,67 +373,6 @@ def _beside(drawn: np.ndarray, step: int, n: int, with_events: bool) -> list[np.
     if not with_events:
         return [_NONE] * (_levels(n) + 1)
     return [(band + step // 2) // step for band in wavelet.analyze(drawn, _levels(n))]
-
-
-def _code_bit(mixer: Mixer, bit: int) -> int:
-    return int(code_raw_bits(mixer.m, mixer.data, bit, 1))
-
-
-def _code_setting(mixer: Mixer, setting: Setting, known: Setting | None, alike: bool) -> Setting:
-    """Code whether the setting is the dictionary's, and what it is; the setting in use."""
-    if known is not None:
-        _code_bit(mixer, int(alike))
-        if alike:
-            return known
-    for code in setting.codes:
-        code_raw_bits(mixer.m, mixer.data, code, STEP_CODE_BITS)
-    code_raw_bits(mixer.m, mixer.data, setting.bin_bits, 4)
-    return setting
-
-
-def _decode_setting(mixer: Mixer, channels: int) -> Setting:
-    raw = (mixer.m, mixer.data)
-    codes = tuple(int(code_raw_bits(*raw, 0, STEP_CODE_BITS)) for _ in range(channels))
-    return Setting(codes, int(code_raw_bits(*raw, 0, 4)))
-
-
-def _quantize_channel(
-    mixer: Mixer,
-    rest: list[np.ndarray],
-    step: int,
-    penalty: int,
-    beside: list[np.ndarray],
-    other: list[np.ndarray],
-) -> list[np.ndarray]:
-    """Quantize and code a channel's coefficients; what the coder made of them."""
-    sizes = [np.abs(band) for band in rest]
-    q = [np.sign(b) * ((size + step // 2) // step) for b, size in zip(rest, sizes, strict=True)]
-    magnitudes = [(size << 8) // step for size in sizes]
-    _code_bands(mixer, q, magnitudes, penalty, beside, other)
-    return q
-
-
-def _code_bands(
-    mixer: Mixer,
-    q: list[np.ndarray],
-    magnitudes: list[np.ndarray] | None,
-    penalty: int,
-    beside: list[np.ndarray],
-    other: list[np.ndarray],
-) -> None:
-    """Code the bands, coarsest first; the approximation as differences."""
-    differences = np.diff(q[0], prepend=0)
-    code_band(*mixer, differences, _NONE, 0, _NONE, _NONE, _NONE, _NONE, 0, 0)
-    q[0][:] = np.cumsum(differences)
-    parent = grandparent = _NONE
-    for j, band in enumerate(q[1:], 1):
-        level = MAX_LEVELS + 1 - (len(q) - j)  # the finest has the same number in every chunk
-        if code_simple_bit(mixer.m, mixer.data, 800 + level, int(band.any())):
-            code_band(
-                *mixer, band, magnitudes[j] if magnitudes else _NONE, penalty, parent, grandparent,
-                beside[j], other[j], level, int(j > len(q) - 3),
-            )  # fmt: skip
-        parent, grandparent = band, parent
 
 
 def _centers(
@@ -341,48 +404,3 @@ def _rebuild(
         value = size * step + np.where(size == 1, ones, np.where(size > 1, more, 0))
         bands.append(np.sign(steps) * value)
     return (wavelet.synthesize(bands) + drawn + 128) >> wavelet.FRACTION
-
-
-def _code_events(
-    mixer: Mixer, events: Events, count: int, n: int, bin_bits: int, dictionary: Dictionary,
-    memory: np.ndarray,
-) -> int:  # fmt: skip
-    kernels, channels, _ = dictionary.kernels.shape
-    return int(
-        code_events(
-            *mixer, events.positions, events.kernels, events.amplitudes.reshape(-1), count, n,
-            bin_bits, tree_bits(kernels), channels, memory,
-        )
-    )  # fmt: skip
-
-
-def _decode_events(
-    mixer: Mixer, n: int, channels: int, bin_bits: int, dictionary: Dictionary, memory: np.ndarray
-) -> Events:
-    room = capacity(n, dictionary.kernels.shape[2])
-    empty = Events(
-        np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros((room, channels), np.int64)
-    )
-    count = _code_events(mixer, empty, 0, n, bin_bits, dictionary, memory)
-    if count < 0:
-        raise CorruptStream("an event lies outside its chunk")
-    events = Events(empty.positions[:count], empty.kernels[:count], empty.amplitudes[:count])
-    if (events.positions > n - dictionary.kernels.shape[2]).any():
-        raise CorruptStream("an event lies outside its chunk")
-    if (events.kernels >= len(dictionary.kernels)).any():
-        raise CorruptStream(f"an event has a kernel beyond the {len(dictionary.kernels)} there are")
-    if int(np.abs(events.amplitudes).max(initial=0)) >= 1 << 24:
-        raise CorruptStream("an event's amplitude is beyond 24 bits")
-    return events
-
-
-def _code_corrections(
-    mixer: Mixer, corrections: np.ndarray, bound: int | None, y: np.ndarray
-) -> np.ndarray:
-    """Code a channel's corrections and its bound (decoding, None); what is added to its samples."""
-    bound = int(code_number(mixer.m, mixer.data, 900, bound or 0))
-    slope = np.diff(y, prepend=y[:1]) // (bound + 1)
-    code_band(*mixer, corrections, _NONE, 0, _NONE, _NONE, slope, _NONE, _CORRECTIONS, 1)
-    if int(np.abs(corrections).max(initial=0)) * (2 * bound + 1) >= _LARGEST:
-        raise CorruptStream("a correction is beyond 32-bit samples")
-    return corrections * (2 * bound + 1)

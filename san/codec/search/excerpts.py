@@ -6,7 +6,7 @@ import numpy as np
 
 from san.codec.modes import transform
 from san.codec.modes.dictionary import Dictionary, no_kernels
-from san.codec.modes.events import Events, no_events
+from san.codec.modes.events import QuantizedEvents, no_events
 from san.codec.modes.transform import Plan, Setting
 from san.codec.search.learning import as_floats, excerpts_of, learn_kernels, without_slow
 from san.codec.search.pursuit import pursue
@@ -31,7 +31,7 @@ def bin_bits_for(fs: float) -> int:
     return int(min(8, max(0, round(np.log2(BIN_SECONDS * (fs or USUAL_FS))))))
 
 
-def find_events(x: np.ndarray, fs: float, steps: np.ndarray, kernels: np.ndarray) -> Events:
+def find_events(x: np.ndarray, fs: float, steps: np.ndarray, kernels: np.ndarray) -> QuantizedEvents:
     """The events of x, int64 (n, channels); their amplitudes are in steps (channels,)."""
     if len(x) < kernels.shape[2]:
         return no_events(x.shape[1])

@@ -125,7 +125,7 @@ def _improve(
         for k in range(len(kernels)):
             of_k = np.flatnonzero(events.kernels == k)
             uses[k] += len(of_k)
-            places = events.positions[of_k, None] + np.arange(length)
+            places = events.starts[of_k, None] + np.arange(length)
             segments = left[:, places]  # (channels, events, L)
             a = amplitudes[of_k].T
             sums[k] += np.einsum("ce,cel->cl", a, segments + a[..., None] * kernels[k][:, None])

@@ -11,7 +11,7 @@ import numpy as np
 
 from san.codec.entropy import loops
 from san.codec.entropy.loops import search_loop
-from san.codec.modes.events import Events, capacity, no_events
+from san.codec.modes.events import QuantizedEvents, capacity, no_events
 from san.codec.modes.wavelet import GAIN, INVERSE_GAIN, STEPS
 
 ROUNDS = 100  # at most; the threshold ends most searches earlier
@@ -27,7 +27,7 @@ _LIFTING = np.array([s / 65536 for s in (*STEPS, GAIN, INVERSE_GAIN)])
 
 def pursue(
     x: np.ndarray, kernels: np.ndarray, threshold: float = THRESHOLD, bits: float = EVENT_BITS
-) -> tuple[Events, np.ndarray]:
+) -> tuple[QuantizedEvents, np.ndarray]:
     """The events of x, and the rest of x without them.
 
     x: float32 (channels, n), in steps of each channel's quantizer. kernels: float32 (K, channels,
@@ -75,7 +75,7 @@ def pursue(
         )  # fmt: skip
     steps = np.rint(amplitudes.reshape(-1, channels)).astype(np.int64)
     kept = steps.any(1)
-    return Events(positions[kept], chosen[kept], steps[kept]), left
+    return QuantizedEvents(positions[kept], chosen[kept], steps[kept]), left
 
 
 def cost(x: np.ndarray) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 
 from san.codec.modes import transform
 from san.codec.modes.dictionary import Dictionary
-from san.codec.modes.events import Events
+from san.codec.modes.events import QuantizedEvents
 from san.codec.modes.transform import Plan, Setting
 from san.codec.search.excerpts import (
     EXCERPT_PIECES,
@@ -64,16 +64,16 @@ class Found(NamedTuple):
     """What a search found: kernels, the events of each chunk, and the steps of their amplitudes."""
 
     dictionary: Dictionary
-    events: list[Events]
+    events: list[QuantizedEvents]
     steps: np.ndarray
 
-    def events_of(self, chunk: int, codes: tuple[int, ...]) -> Events:
+    def events_of(self, chunk: int, codes: tuple[int, ...]) -> QuantizedEvents:
         """The events of a chunk, with amplitudes in the steps of other codes."""
         events = self.events[chunk]
         ratio = self.steps / np.array([step_of(code) for code in codes])
         amplitudes = np.rint(events.amplitudes * ratio).astype(np.int64)
         kept = amplitudes.any(1)
-        return Events(events.positions[kept], events.kernels[kept], amplitudes[kept])
+        return QuantizedEvents(events.starts[kept], events.kernels[kept], amplitudes[kept])
 
 
 class Choice(NamedTuple):

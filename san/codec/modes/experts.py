@@ -1,0 +1,251 @@
+"""What a sample is expected to be: three experts, and how they learn from each sample.
+
+The first expert expects the sample just before. The second adds a linear combination of recent
+differences of the channel and of its neighbours; weighted least squares solve for its weights every
+few hundred samples. The third corrects the second by a fast adaptive filter of recent errors.
+"""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from san.codec.entropy import range_coder
+from san.codec.entropy.logistic import AFTER_RATES, shared_tables
+from san.codec.entropy.loops import integer_loop, integer_step, least, most, size_of
+
+OWN = 24  # differences of the channel itself that the linear expert sees
+NEXT = 8  # of the following channel
+PREVIOUS = 8  # of each of the two channels before, the current one included
+SIZE = 1 + OWN + NEXT + 2 * PREVIOUS
+FIRST, BLOCK = 32, 256  # samples between two solutions of the least squares
+FADE, RIDGE = 6, 14  # shifts: what a full block forgets, what is added to the diagonal
+DIFFERENCE_BITS = 16
+WEIGHT_LIMIT = 1 << 22  # of the linear expert, in 1/65536
+TAPS, PACE = 6, 17  # past errors that the adaptive filter sees, and a shift: how slowly it moves
+FILTERS = 16  # of a channel: one for each size of the recent errors
+FIRST_TAP = 1 << 19  # of every filter at the start; its other taps are 0
+PAD = 32  # places before a channel's first sample
+LAST, LINEAR, FILTERED, EXPERTS = range(4)
+FRACTION = 6  # bits after the point of what an expert expects
+HALF, FRACTION_MASK = 1 << FRACTION >> 1, (1 << FRACTION) - 1
+ERROR_LIMIT = 1 << 24  # of predictions, errors and taps
+
+# A channel's state: FAST, SLOW and MEAN of each expert's errors, then
+FAST, SLOW, MEAN, AVERAGES = range(4)
+ERROR, ERROR_BEFORE, USUAL, RECENT, ENERGY, STATE = range(AVERAGES * EXPERTS, 15)
+
+# What holds for the stream and for the sample at hand, in the coding memory m after the range coder
+STEP, STEP_BITS, SHIFT, LOWEST, HIGHEST, LARGEST = range(range_coder.STATE, 14)
+CENTRE, BUCKET, FINE, WEIGHTS, REFINEMENT, PREDICTION, CORRECTION, FILTER = range(14, 22)
+MEANS = 24  # EXPERTS numbers: what each expert expects
+
+# The table of logarithms, after the shared ones
+LOGARITHMS = AFTER_RATES
+LOGARITHM_BITS = 12  # of the numbers that the table covers
+COVERED = 1 << LOGARITHM_BITS
+
+
+class Model(NamedTuple):
+    """What the experts know: one-dimensional arrays, int64 but for the differences."""
+
+    differences: np.ndarray  # int32: of every sample, PAD places before each channel
+    errors: np.ndarray  # of the linear expert at every sample, placed as the differences
+    features: np.ndarray  # SIZE: the difference at hand and what predicts it
+    moments: np.ndarray  # SIZE * SIZE of each channel: sums of products of features
+    factor: np.ndarray  # (SIZE + 1) * SIZE: the factor L of the moments
+    pivots: np.ndarray  # SIZE: the diagonal D
+    column: np.ndarray  # SIZE: a column of L D
+    weights: np.ndarray  # SIZE of each channel: the linear expert's, in 1/65536
+    filters: np.ndarray  # FILTERS * (TAPS + 1) of each channel
+    state: np.ndarray  # STATE of each channel
+
+
+def new_model(n: int, channels: int) -> Model:
+    """What the experts know before the first of n moments."""
+    places = channels * (n + PAD)
+    return Model(
+        differences=np.zeros(places, np.int32),
+        errors=np.zeros(places, np.int64),
+        features=np.zeros(SIZE, np.int64),
+        moments=np.zeros(channels * SIZE**2, np.int64),
+        factor=np.zeros((SIZE + 1) * SIZE, np.int64),
+        pivots=np.zeros(SIZE, np.int64),
+        column=np.zeros(SIZE, np.int64),
+        weights=np.zeros(channels * SIZE, np.int64),
+        filters=np.tile(np.array([FIRST_TAP] + [0] * TAPS, np.int64), channels * FILTERS),
+        state=np.zeros(channels * STATE, np.int64),
+    )
+
+
+@functools.cache
+def expert_tables() -> np.ndarray:
+    """The shared tables, and the logarithm of 0 ... 4095 in four steps per octave; int32."""
+    octaves = [(v, v.bit_length()) for v in range(4, COVERED)]
+    logarithms = [0, 1, 2, 3] + [4 * (b - 2) + ((v >> (b - 3)) & 3) for v, b in octaves]
+    return np.concatenate([shared_tables(), np.array(logarithms, np.int32)])
+
+
+@integer_step
+def within(value, low, high):
+    """The nearest integer to value from low to high."""
+    return least(high, most(low, value))
+
+
+@integer_step
+def clamp(value, limit):
+    """The nearest integer to value from -limit to limit."""
+    return least(limit, most(-limit, value))
+
+
+@integer_step
+def logarithm(value, tables):
+    """The logarithm of value >= 0 in quarters of an octave; exact below 4."""
+    octaves = 0
+    while value >= COVERED:
+        value, octaves = value >> 4, octaves + 16
+    return tables[LOGARITHMS + value] + octaves
+
+
+@integer_step
+def features_of(c, channels):
+    """The number of features of channel c, feature 0 included."""
+    return 1 + OWN + (NEXT if c + 1 < channels else 0) + PREVIOUS * least(c, 2)
+
+
+@integer_step
+def gather_features(differences, c, channels, here, stride, features):
+    """Put the differences that predict the one at `here` after features[0]; how many with that."""
+    size = OWN + 1
+    for i in range(1, size):
+        features[i] = differences[here - i]
+    if c + 1 < channels:
+        for i in range(NEXT):
+            features[size + i] = differences[here + stride - 1 - i]
+        size += NEXT
+    for before in range(1, least(c, 2) + 1):
+        for i in range(PREVIOUS):
+            features[size + i] = differences[here - before * stride - i]
+        size += PREVIOUS
+    return size
+
+
+@integer_step
+def dot(features, weights, base, size):
+    """The sum of features[1 ... size - 1], each times its weight."""
+    total = 0
+    if base < 0:  # it never is: the compiler now knows, and vectorises
+        return 0
+    for i in range(1, size):
+        total += weights[base + i] * features[i]
+    return total
+
+
+@integer_step
+def add_moments(features, size, moments, base, weight):
+    """Add weight · features · featuresᵀ, the lower triangle, to a channel's moments."""
+    if base < 0:
+        return
+    for i in range(size):
+        weighted, row = weight * features[i], base + i * SIZE
+        for j in range(i + 1):
+            moments[row + j] += weighted * features[j]
+
+
+@integer_loop
+def solve(model, c, size):
+    """Solve for a channel's weights, which give feature 0 from the others: L D Lᵀ, fixed point."""
+    moments, factor, pivots = model.moments, model.factor, model.pivots
+    column, weights = model.column, model.weights
+    base, place = c * SIZE * SIZE, c * SIZE
+    largest = 0
+    for i in range(size):
+        largest = most(largest, moments[base + i * SIZE + i])
+    up, down = 0, 0
+    while 0 < largest << up < 1 << 29:
+        up += 1
+    while largest >> down >= 1 << 30:
+        down += 1
+    floor = ((largest << up >> down) >> 18) + 1
+    for j in range(1, size):
+        for k in range(1, j):
+            column[k] = clamp((factor[j * SIZE + k] * pivots[k]) >> 20, 1 << 30)
+        for i in range(j, size + 1):  # the last row is feature 0, the right-hand side
+            moment = moments[base + i * SIZE + j] if i < size else moments[base + j * SIZE]
+            value = moment << up >> down
+            taken = 0
+            for k in range(1, j):
+                taken += factor[i * SIZE + k] * column[k]
+            if i == j:
+                value += (value >> RIDGE) + floor
+                pivots[j] = within(value - (taken >> 20), floor, 1 << 31)
+            else:
+                value = clamp(value - (taken >> 20), 1 << 31)
+                factor[i * SIZE + j] = clamp((value << 20) // pivots[j], 1 << 27)
+    for j in range(size - 1, 0, -1):
+        total = factor[size * SIZE + j] << 12
+        for k in range(j + 1, size):
+            total -= (factor[k * SIZE + j] * weights[place + k]) >> 4
+        weights[place + j] = clamp(total >> 16, WEIGHT_LIMIT)
+
+
+@integer_step
+def expect(mixer, model, c, last, size, here):
+    """Put into m what each expert expects, in 1/64, and what `adapt` will need of it."""
+    m, filters, state = mixer.m, model.filters, model.state
+    prediction = clamp(dot(model.features, model.weights, c * SIZE, size) >> 10, ERROR_LIMIT)
+    loud = logarithm(state[c * STATE + AVERAGES * FILTERED + MEAN], mixer.tables)
+    place = (c * FILTERS + least(loud >> 2, FILTERS - 1)) * (TAPS + 1)
+    total = -filters[place] * prediction
+    for i in range(1, TAPS + 1):
+        total += filters[place + i] * model.errors[here - i]
+    correction = clamp(total >> 20, ERROR_LIMIT)
+    lowest, highest = m[LOWEST] << FRACTION, m[HIGHEST] << FRACTION
+    m[MEANS + LAST] = last << FRACTION
+    for a in range(LINEAR, EXPERTS):
+        moves = prediction + (0 if a == LINEAR else correction)
+        m[MEANS + a] = within((last << FRACTION) + (moves << m[SHIFT]), lowest, highest)
+    m[CENTRE] = (m[MEANS + FILTERED] + HALF) >> FRACTION
+    m[PREDICTION], m[CORRECTION], m[FILTER] = prediction, correction, place
+
+
+@integer_step
+def adapt(m, model, t, c, difference, size, here):
+    """Let the moments, the filter and the averages of a channel follow its newest difference."""
+    state, filters, errors = model.state, model.filters, model.errors
+    own, prediction = c * STATE, m[PREDICTION]
+    error = clamp((difference << FRACTION) - prediction, ERROR_LIMIT)
+    left = clamp(error - m[CORRECTION], ERROR_LIMIT)
+    # quiet stretches tell what to expect of noise; the rest is left to the filter
+    calm = (state[own + USUAL] << 8) // (5 * state[own + RECENT] + 50 * size_of(error) + 1)
+    weight = (least(calm, 128) * least(calm, 128)) >> 8
+    model.features[0] = difference
+    if weight > 0:
+        add_moments(model.features, size, model.moments, c * SIZE * SIZE, weight)
+    age = 6
+    while age < 10 and (t >> age) > 0:
+        age += 1
+    state[own + USUAL] += ((size_of(error) << 4) - state[own + USUAL]) >> age
+    state[own + RECENT] += ((size_of(error) << 4) - state[own + RECENT]) >> 3
+    for a in range(EXPERTS):
+        off = size_of(difference << FRACTION if a == LAST else (error if a == LINEAR else left))
+        place = own + AVERAGES * a
+        state[place + FAST] += (off - state[place + FAST]) >> 2
+        state[place + SLOW] += (off - state[place + SLOW]) >> 4
+        state[place + MEAN] = (state[place + FAST] + state[place + SLOW]) >> 1
+    gain = (left << 30) // (state[own + ENERGY] + prediction * prediction + 4096)
+    half, place = 1 << PACE >> 1, m[FILTER]
+    filters[place] = clamp(filters[place] + ((half - gain * prediction) >> PACE), ERROR_LIMIT)
+    for i in range(1, TAPS + 1):
+        move = (gain * errors[here - i] + half) >> PACE
+        filters[place + i] = clamp(filters[place + i] + move, ERROR_LIMIT)
+    state[own + ENERGY] += error * error - errors[here - TAPS] * errors[here - TAPS]
+    state[own + ERROR_BEFORE], state[own + ERROR] = state[own + ERROR], error
+    errors[here] = error
+
+
+@integer_step
+def forget(moments, c):
+    """Let a channel's moments fade."""
+    for i in range(c * SIZE * SIZE, (c + 1) * SIZE * SIZE):
+        moments[i] -= (moments[i] + (1 << FADE >> 1)) >> FADE
