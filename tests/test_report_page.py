@@ -99,7 +99,7 @@ def test_events_of_a_payload_are_those_that_were_encoded():
     payload, _, _ = transform.encode(k, plan, dictionary)
     found, codes = payload_events(b"\x02" + payload, 500, 2, dictionary)
     assert codes == (900, 800)
-    for name in ("positions", "kernels", "amplitudes"):
+    for name in ("starts", "kernels", "amplitudes"):
         assert np.array_equal(getattr(found, name), getattr(events, name))
     exact = san.compress(k[:, 0].astype(np.int16), lossless=True)
     assert len(Decoder(exact).events().position) == 0

@@ -62,8 +62,8 @@ AMPLITUDE_BITS = 32
 BAND_BITS = 800  # LEVELS: whether a band has a coefficient that is not zero
 BOUND_LENGTHS = 900  # mixing.LENGTHS: a bound of corrections
 
-# Contexts. Each has a number of its own, which is the high bits of its values, so that the values of
-# two kinds never agree. All contexts of a coefficient have the number 0.
+# Contexts. Each has a number of its own, which is the high bits of its values: values of two kinds
+# never agree. All contexts of a coefficient have the number 0.
 OWN_BITS = 27  # of a value, below its number
 BIN_CONTEXTS, BIN_INPUTS = 1, 7  # the first number, and how many there are
 PLACE_CONTEXTS, PLACE_INPUTS = 8, 3

@@ -31,7 +31,9 @@ def bin_bits_for(fs: float) -> int:
     return int(min(8, max(0, round(np.log2(BIN_SECONDS * (fs or USUAL_FS))))))
 
 
-def find_events(x: np.ndarray, fs: float, steps: np.ndarray, kernels: np.ndarray) -> QuantizedEvents:
+def find_events(
+    x: np.ndarray, fs: float, steps: np.ndarray, kernels: np.ndarray
+) -> QuantizedEvents:
     """The events of x, int64 (n, channels); their amplitudes are in steps (channels,)."""
     if len(x) < kernels.shape[2]:
         return no_events(x.shape[1])
