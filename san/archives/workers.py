@@ -1,7 +1,7 @@
 """Who does the work on many records: processes of this machine, or those of a dask cluster.
 
 Each process has one thread. Large pieces of work come first and small batches last, so that all
-end together. A process that dies loses nothing: what it had not answered goes to another one.
+end together. A process that dies loses nothing: its unanswered items go to another process.
 """
 
 import collections
@@ -21,16 +21,17 @@ Item = TypeVar("Item")
 Work = Callable[[Any], Any]
 Answers = Generator[tuple[Any, Any], None, None]
 
-OVERHEAD = 1 << 14  # bytes whose coding takes as long as what every record costs
-SMALL, LARGE = 16, 512  # records of a batch at most: of a process, of a task on a cluster
-SHARE = 4  # a batch is at most this part of what each worker still has before it
-DEATHS = 2  # of workers, before the record that they had is given up
-STARTS = 5  # of workers one after the other that die before they answer
+OVERHEAD = 1 << 14  # bytes whose coding takes as long as the fixed work for a record
+SMALL, LARGE = 16, 512  # most records in a batch: for a process, for a task on a cluster
+SHARE = 4  # a batch is at most a quarter of a worker's share of the bytes that are left
+DEATHS = 2  # workers that may die at a record before it is given up
+STARTS = 5  # workers in a row that may die before their first answer
+_environment = threading.Lock()  # who changes os.environ
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 class Killed:
-    """The answer to an item at which two processes died."""
+    """The answer to an item if two processes died while they worked on it."""
 
     def __str__(self) -> str:
         return "the process that worked on it died, twice"
@@ -43,24 +44,24 @@ def run(
     jobs: int,
     client: Any = None,
 ) -> Generator[tuple[Item, Any], None, None]:
-    """Each item with its answer, as they come.
+    """Give each item to a worker, and yield the answers in the order in which they come.
 
     Parameters
     ----------
     work : callable
-        Takes an item; both can be pickled. What it raises ends all work.
+        Takes an item and returns the answer. Both must be picklable. An exception ends all work.
     items : iterable
     size : callable
-        The bytes that an item has to work on.
+        Takes an item and returns its size in bytes.
     jobs : int
-        Processes of this machine, at most.
+        The largest number of processes on this machine.
     client : dask.distributed.Client, optional
-        Has the workers of its cluster do it.
+        If given, the workers of its cluster do the work.
 
     Yields
     ------
     item, answer
-        The answer is `Killed()` where two processes died at this item.
+        The answer is `Killed()` if two processes died while they worked on this item.
 
     Raises
     ------
@@ -74,12 +75,12 @@ def run(
 
 
 def processes(jobs: int | None) -> int:
-    """How many processes work: as many as this one may use cores, where nobody says.
+    """How many processes work: `jobs`, or else one for each core that this process may use.
 
     Raises
     ------
     ValueError
-        If it is below 1.
+        If `jobs` is below 1.
     """
     if jobs is not None:
         if jobs < 1:
@@ -91,7 +92,7 @@ def processes(jobs: int | None) -> int:
 
 
 class _Queue:
-    """Items that wait, large ones first, in batches."""
+    """Items that wait for a worker, large ones first; they leave in batches."""
 
     def __init__(self, items: Iterable[Any], size: Callable[[Any], int]) -> None:
         sized = sorted(((size(item) + OVERHEAD, item) for item in items), key=lambda e: -e[0])
@@ -103,7 +104,7 @@ class _Queue:
         return len(self._waiting)
 
     def batch(self, workers: int, longest: int) -> list[Any]:
-        """At least one item, if there is any."""
+        """Take at least one item, if one is left."""
         share = self._left / (SHARE * workers)
         taken: list[Any] = []
         while self._waiting and len(taken) < longest:
@@ -116,7 +117,7 @@ class _Queue:
         return taken
 
     def put_back(self, items: Iterable[Any]) -> None:
-        """Items that were taken and not done come next."""
+        """Put items that were taken but not done at the front."""
         for item in reversed(list(items)):
             cost = self._size(item) + OVERHEAD
             self._waiting.appendleft((cost, item))
@@ -134,17 +135,17 @@ class _Worker:
         )
         with _one_thread():
             self.process.start()
-        theirs.close()  # so that a process that dies ends the conversation
+        theirs.close()  # so that `recv` fails when the process dies
         self.items: collections.deque[Any] = collections.deque()
         self.started = False
 
     def give(self, batch: list[Any]) -> None:
         self.items.extend(batch)
-        with suppress(OSError):  # a process that died: the end of its answers will tell
+        with suppress(OSError):  # the process died: `recv` will fail and say so
             self.connection.send(batch)
 
     def stop(self) -> None:
-        """End the process, whatever it does."""
+        """End the process at once."""
         self.connection.close()
         self.process.kill()
         self.process.join()
@@ -185,7 +186,7 @@ def _in_processes(work: Work, queue: _Queue, jobs: int) -> Answers:
 def _after_death(
     worker: _Worker, queue: _Queue, deaths: "collections.Counter[int]", stillborn: int
 ) -> Iterator[tuple[Any, Any]]:
-    """Put back what a worker leaves; the item that it died at, only once."""
+    """Put back the items of a dead worker. The item at which it died gets one more try."""
     if stillborn >= STARTS:
         raise RuntimeError(
             f"{STARTS} processes ended as they started: in a script, call this below "
@@ -227,14 +228,21 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Have processes that start here use one thread each, unless the user said otherwise."""
-    missing = [name for name in THREADS if name not in os.environ]
-    os.environ.update(dict.fromkeys(missing, "1"))
-    try:
-        yield
-    finally:
-        for name in missing:
-            os.environ.pop(name, None)
+    """Have processes that start here use one thread each, unless the user set another number.
+
+    The variables stand in the environment of this process for as long as a process starts. No
+    other way is open: multiprocessing gives a new process the environment of its parent, and the
+    libraries read it when they are loaded, before any code of `_serve` runs. One lock for all
+    threads, so that none removes the variables while another starts a process.
+    """
+    with _environment:
+        missing = [name for name in THREADS if name not in os.environ]
+        os.environ.update(dict.fromkeys(missing, "1"))
+        try:
+            yield
+        finally:
+            for name in missing:
+                os.environ.pop(name, None)
 
 
 def _on_cluster(work: Work, queue: _Queue, client: Any) -> Answers:
@@ -259,7 +267,7 @@ def _on_cluster(work: Work, queue: _Queue, client: Any) -> Answers:
             except KilledWorker:
                 if len(batch) == 1:
                     yield batch[0], Killed()
-                else:  # which of them it was, each alone will show
+                else:  # try each alone to find the one that kills
                     for item in batch:
                         arriving.add(submit([item]))
                 continue

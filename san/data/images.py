@@ -1,11 +1,11 @@
 """MNIST and FashionMNIST through torchvision, also where torch is built without CUDA."""
 
+import functools
 import gzip
 import hashlib
 import importlib
 import re
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from types import ModuleType
@@ -17,18 +17,18 @@ from san.data import fetch
 from san.data.fetch import MissingData
 
 Manifest = dict[str, Any]
-
-
 Labelled = list[tuple[np.ndarray, np.ndarray]]
+
+_NEEDED = ("nms", "qnms")  # operators that the import of torchvision looks for
 
 
 def load(name: str, manifest: Manifest, places: list[Path]) -> tuple[str, Labelled]:
     """Return what the images are called, and (x, y) of the three splits.
 
     x has shape (N, 1, 28, 28), float32 in [0, 1], y (N,), int64. The validation images are the
-    last of the training images. Where the files are neither here nor to be had, a part of them
-    that the manifest knows is taken, split in the same proportions, and the name says so. Raises
-    MissingData or ValueError.
+    last of the training images. If the files are not here and cannot be downloaded, a part of
+    them that the manifest knows is used, split in the same proportions, and the name says so.
+    Raises MissingData or ValueError.
     """
     try:
         files = {
@@ -109,36 +109,33 @@ def _read(name: str, files: dict[str, Path], sha256: dict[str, str | None]) -> L
 
 
 def import_torchvision(module: str) -> ModuleType:
-    """Import a module of torchvision.
+    """Import a module of torchvision, also beside a torch that it was not built for.
 
-    torchvision's wheel is built against CUDA. Beside a CPU build of torch its import fails with
-    "operator torchvision::nms does not exist" (then "qnms"); what needs no compiled operator works
-    once these are declared. They are declared only after this very failure: a second definition
-    would break installations with CUDA.
+    The usual wheel of torchvision is built against CUDA. Beside a CPU build of torch its compiled
+    operators do not load, and its import ends with "operator torchvision::nms does not exist",
+    although no operator is needed to read images. Two operators that are declared, with no code
+    behind them, are enough for the import. They are declared only after this very failure: where
+    torchvision has its operators, a second declaration would break it.
     """
-    missing = {"nms", "qnms"}
-    while True:
-        try:
-            return importlib.import_module(module)
-        except RuntimeError as error:
-            found = re.search(r"operator torchvision::(\w+) does not exist", str(error))
-            if found is None or found[1] not in missing:
-                raise
-            missing.remove(found[1])
-            _declare_operator(found[1])
-            for loaded in [m for m in sys.modules if m.partition(".")[0] == "torchvision"]:
-                del sys.modules[loaded]
+    try:
+        return importlib.import_module(module)
+    except RuntimeError as error:
+        if not re.search(
+            rf"operator torchvision::({'|'.join(_NEEDED)}) does not exist", str(error)
+        ):
+            raise
+    _declare_operators()
+    return importlib.import_module(module)
 
 
-_libraries: list[Any] = []  # a torch library lives as long as the object that declared it
-
-
-def _declare_operator(name: str) -> None:
+@functools.cache  # the operators live as long as the library, which is kept here
+def _declare_operators() -> Any:
     import torch
 
     library = torch.library.Library("torchvision", "FRAGMENT")
-    library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    _libraries.append(library)
+    for name in _NEEDED:
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library
 
 
 def _unpack(path: Path, target: Path, sha256: str | None) -> None:

@@ -15,7 +15,7 @@ KERNEL_SIZE = 150
 BUNDLED_START = 260.0  # seconds
 MOST_SAMPLES = 20_000
 MOST_KERNEL = 2000
-TOLERANCE = 3  # samples; the border tolerance of `san.sparsity_of`
+TOLERANCE = 3  # samples; the default of `sparsity_of`, not imported: it would load torch
 STYLES = ("base.css", "explore.css")
 SCRIPTS = ("mathematics.js", "plot.js", "document.js", "editor.js", "explore.js")
 
