@@ -1,7 +1,7 @@
-"""The codec as numcodecs knows it: `numcodecs.get_codec({"id": "san", ...})`, found by its name.
+"""The codec for numcodecs, which finds it by its name: `numcodecs.get_codec({"id": "san", ...})`.
 
-A chunk whose bytes in memory have time first is a plain stream. Others begin with a byte that says
-what they have instead.
+If time is the first axis of a chunk in memory, its bytes are a plain stream. Otherwise one byte
+comes before the stream: it says whether time is the last axis, and whether the bytes are swapped.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from san.codec.decoder import decompress
+from san.codec.dictionaries import DictionaryLike
 from san.codec.errors import CorruptStream
 from san.codec.ndarray import ChunkCoding
 
@@ -44,13 +45,26 @@ class SAN(Codec):
 
     codec_id = "san"
 
-    def __init__(self, **configuration: Any) -> None:
-        self._coding = ChunkCoding(**configuration)
+    def __init__(
+        self,
+        *,
+        max_error: float | None = None,
+        prdn: float | None = None,
+        bits_per_sample: float | None = None,
+        lossless: bool = False,
+        fs: float | None = None,
+        axis: int = 0,
+        events: bool = True,
+        dictionary: DictionaryLike | None = None,
+    ) -> None:
+        self._coding = ChunkCoding(
+            max_error, prdn, bits_per_sample, lossless, fs, axis, events, dictionary
+        )
         if self._coding.axis not in (0, -1):
             raise ValueError(f"axis must be 0 or -1, got {self._coding.axis}")
 
     def get_config(self) -> dict[str, Any]:
-        """The configuration as JSON holds it, a dictionary included."""
+        """The configuration as JSON holds it, with the dictionary."""
         return {"id": self.codec_id, **self._coding.to_dict()}
 
     @classmethod
@@ -66,7 +80,7 @@ class SAN(Codec):
         Parameters
         ----------
         buf : array-like
-            Of any dimensions, in C or Fortran order, of a dtype that `san.compress` takes.
+            With any number of dimensions, in C or Fortran order, of a dtype for `san.compress`.
         """
         x = ensure_ndarray(buf)
         self._coding.check(x.dtype, x.ndim)
@@ -82,7 +96,7 @@ class SAN(Codec):
         return bytes([flags]) * (flags > 0) + coding.encode_array(memory)
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """The chunk of a stream: the bytes of the array that was encoded, as it lay in memory.
+        """The bytes of the array that was encoded, as they were in memory.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The codec as zarr 3 knows it: a serializer named `san`, found by its name.
+"""The codec for zarr 3: a serializer, which zarr finds by its name, `san`.
 
 zarr.create_array(..., serializer={"name": "san", "configuration": {...}}, compressors=None)
 """
@@ -32,8 +32,8 @@ class SAN(ChunkCoding, ArrayBytesCodec):
 
     Notes
     -----
-    An error is relative to what a chunk holds: `prdn` is held in each chunk. The part of a last
-    chunk that lies beyond the array is coded as well; the fill value costs next to nothing.
+    The target holds for each chunk: `prdn` is relative to the deviation of the chunk. The part of a
+    last chunk that lies beyond the array is encoded too; its fill value costs almost no bytes.
 
     Examples
     --------
@@ -50,13 +50,13 @@ class SAN(ChunkCoding, ArrayBytesCodec):
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """From what the array's metadata hold."""
+        """A serializer from the metadata of an array."""
         if data.get("name") != NAME:
             raise ValueError(f"the serializer {data.get('name')!r} is not {NAME!r}")
         return cls(**data.get("configuration", {}))
 
     def to_dict(self) -> dict[str, Any]:
-        """What the array's metadata hold."""
+        """The metadata that zarr stores with an array."""
         return {"name": NAME, "configuration": super().to_dict()}
 
     def validate(self, *, shape: tuple[int, ...], dtype: Any, chunk_grid: Any) -> None:
