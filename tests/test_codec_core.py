@@ -12,7 +12,7 @@ from san.codec.entropy import logistic, mixing, range_coder
 from san.codec.errors import CodecError
 from san.codec.modes import bands, dictionary, events, payload, transform, wavelet
 from san.codec.modes.transform import Plan, Setting
-from san.codec.search import excerpts, learning, pursuit
+from san.codec.search import excerpts, learning, pursuit, trials
 from san.codec.search.coding import encode_signal
 from san.codec.target import LOSSLESS, Target
 
@@ -369,3 +369,54 @@ def test_any_bytes_after_a_dictionary_are_a_payload_or_an_error(data, n):
         assert payload.decode_payload(b"\0" + data, n, 1, shared).shape == (n, 1)
     except CodecError:
         pass
+
+
+NOISY, COARSE = beats(7000, noise=8), beats(12_000, 1, noise=6)
+PAIR = np.concatenate([beats(5000, 1, 8), beats(5000, 2, 8)], axis=1)
+SHORT = {"chunk_samples": 1000}
+
+
+@pytest.mark.parametrize(
+    ("x", "target", "options", "expected"),
+    [
+        (NOISY, Target(prdn=8.0), {}, 1147),
+        (NOISY, Target(prdn=20.0), {}, 91),
+        (COARSE, Target(prdn=14.0), {}, 118),
+        (PAIR, Target(prdn=10.0), {}, 1341),
+        (NOISY, Target(max_error=20.0), {"bounds": (20,)}, 258),
+        (NOISY, Target(bits_per_sample=0.5), {}, 434),
+        (beats(14_000, 3, 6), Target(prdn=8.0), SHORT, 1914),
+        (beats(14_000, 3, 6), Target(max_error=25.0), SHORT | {"bounds": (25,)}, 462),
+    ],
+    ids=["prdn", "large", "coarse", "two channels", "bound", "size", "chunks", "bound, chunks"],
+)
+def test_the_search_finds_streams_of_so_many_bytes(x, target, options, expected):
+    """A change of the search is seen here. If it is intended, the number changes with it."""
+    assert size(coded(x, target, **options)[0]) == expected
+
+
+def test_a_shared_dictionary_has_so_many_bytes():
+    shared = excerpts.learn_for([beats(4000, seed, 6) for seed in range(3)], 360, 8.0)
+    found, _ = coded(NOISY, Target(prdn=8.0), dictionary=shared)
+    assert (len(shared.data), sum(map(len, found.payloads))) == (1270, 1065)
+
+
+def test_what_is_encoded_depends_on_the_arguments_alone():
+    signal = trials.Signal(beats(6000), 3000, 360, None, True)
+    codes, others = (700,), (400,)
+    every = signal.every(signal.search(codes, 1.0))
+    first = signal.encode(codes, every)
+    signal.search(others, 2.5)
+    trials.choose(signal, others)
+    assert signal.encode(codes, every).payloads == first.payloads
+
+
+def test_twice_the_squared_error_is_worth_two_fifths_of_the_bytes():
+    """Bytes are compared at the same error: 2**-0.725 is 0.605."""
+
+    def encoded(size, error):
+        return trials.Encoded([bytes(size)], None, 0, [np.array([error])], np.zeros(1), {})
+
+    fine = encoded(1000, 10.0)
+    assert trials.score_of(encoded(600, 20.0)) < trials.score_of(fine)
+    assert trials.score_of(encoded(610, 20.0)) > trials.score_of(fine)

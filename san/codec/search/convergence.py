@@ -14,15 +14,15 @@ from san.codec.search.steps import HIGHEST_CODE, Bracket, guess_code
 from san.codec.search.trials import Choice, Encoded, Signal, Trial, choose, size_of
 
 # Encodings until the error must be close enough. Each costs a pass of the encoder; with fewer, more
-# streams end further below the error that is allowed.
+# streams end further below the error that is allowed (with 5, one of the tests has 3 % more bytes).
 TRIES = 10
 LAST_TRIES = 3  # of them, which take a smaller step rather than none that fits
 STEP_BACK = 8  # codes (128 an octave) that the first of them goes back; the next ones twice as many
-# Above this error, relative to the deviation, events of much finer steps are tried too: so coarse
-# steps show the search little of the beats. A lower limit costs time where it seldom pays.
+# Above this error, relative to the deviation, events of much finer steps are tried too, because so
+# coarse steps hide most of a beat. A lower limit costs time and seldom pays.
 COARSE, FINEST = 0.13, (4.0, 6.0)
-# Where events save less than this share suggests, the signal is brought to the target without them
-# too. A smaller share saves that time, and may miss the smaller stream.
+# If the bytes with events are above this share of those without, the target is met without events
+# too, and the smaller stream is taken. A larger share saves that time, and may miss it.
 CLEARLY = 0.8
 # Steps that are tried under a bound, as multiples of 2 · bound + 1, the range of errors it allows;
 # the first is used to choose. Each further one costs a pass.

@@ -17,11 +17,11 @@ from san.codec.search.steps import guess_code, step_of
 EXCERPT_PIECES = 4
 # A shorter excerpt teaches less than it costs: a dictionary then has kernels alone.
 SHORTEST_EXCERPT = 64  # samples
-# Values in the excerpt that many signals share. It is paid for once, but a reader decodes it before
-# the first chunk of each signal, which takes time.
+# Values in the excerpt that many signals share. A larger one makes the dictionary larger, which is
+# stored once, and each reader slower, which decodes the excerpt before the first chunk.
 SHARED_EXCERPT = 1 << 15
-# Events are placed in bins of this length first. Larger bins cost fewer bits each, and leave more
-# bits for the place inside the bin.
+# A position is stored as a bin of this length and a place in the bin. Larger bins are cheaper, and
+# their places cost more.
 BIN_SECONDS = 0.044
 USUAL_FS = 360.0  # Hz, where a signal states no sampling rate
 

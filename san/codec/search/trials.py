@@ -23,18 +23,21 @@ from san.codec.search.steps import step_of
 # which seldom suits more of them, and the time to learn grows with the channels.
 MOST_CHANNELS = 16
 # Bytes fall as the squared error to this power rises: so choices of different errors are compared.
-# A larger value prefers choices of a small error to those of few bytes.
+# A larger value prefers a small error to few bytes. 0.5 and 1.0 choose the same in the tests.
 RATE_OF_ERROR = 0.725
 # An excerpt is tried where the chunks are at least so many, which share its cost, and have at most
 # so many values: longer chunks learn enough by themselves. Other limits cost time or bytes.
 MANY_CHUNKS, SHORT_CHUNK = 8, 1 << 16
 # Shares of the signal that are tried as the excerpt. Larger ones teach more, and cost more bytes.
+# On 14 chunks of the tests both save 7 % (PRDN) and 13 % (a bound); the first alone 6 and 5 %.
 EXCERPT_SHARES = (1 / 24, 1 / 12)
 # Events are searched as for steps so many times finer, in turn: finer steps give more events, which
-# pay where the noise is small. Each value costs one more search.
+# pay where the noise is small. Each value costs a search. With the first alone, streams of the
+# tests have up to 8 % more bytes.
 FINER = (1.0, 2.5)
 # Events that bring the bytes below this share of those without events are good enough: the next
-# value of FINER is not tried. A larger share saves time, and may miss a better choice.
+# value of FINER is not tried. A larger share saves time and may miss a better choice: with 0.9, a
+# stream of the tests has 3 % more bytes.
 ENOUGH = 0.7
 
 
@@ -173,7 +176,7 @@ def choose(
     signal: Signal, codes: tuple[int, ...], bounds: tuple[int, ...] | None = None
 ) -> tuple[Trial, Trial]:
     """The trial that suits the steps of codes best, and the one without events."""
-    score = _score if bounds is None else size_of
+    score = score_of if bounds is None else size_of
 
     def tried(choice: Choice) -> Trial:
         return Trial(choice, signal.encode(codes, choice, bounds))
@@ -217,7 +220,7 @@ def size_of(encoded: Encoded) -> float:
     return encoded.size
 
 
-def _score(encoded: Encoded) -> float:
+def score_of(encoded: Encoded) -> float:
     """The smaller, the fewer bytes at the same error."""
     return float(np.log(max(1, encoded.size))) + RATE_OF_ERROR * _logarithm(encoded.error)
 
