@@ -12,23 +12,26 @@ from importlib import util
 OF_NETWORKS = ("matplotlib", "pydantic", "safetensors", "scipy", "torch")
 
 
+class MissingPackage(ModuleNotFoundError):
+    """A package of others is not installed; the message names it and how to install it."""
+
+
 def need(*names: str) -> None:
     """Refuse to go on unless these packages are installed; none of them is imported.
 
     Raises
     ------
-    ModuleNotFoundError
+    MissingPackage
         If one is not installed. The message names all that are missing, and the command that
         installs them.
 
     Examples
     --------
     >>> need("numpy")
-    >>> need("numpy", "a_package_of_nobody")
+    >>> need("numpy", "tensile")
     Traceback (most recent call last):
         ...
-    ModuleNotFoundError: this needs a_package_of_nobody, which is not installed: pip install \
-a_package_of_nobody
+    san.packages.MissingPackage: this needs tensile, which is not installed: pip install tensile
     """
     lacking = [name for name in names if util.find_spec(name) is None]
     if lacking:
@@ -40,7 +43,7 @@ def explained(error: ModuleNotFoundError) -> ModuleNotFoundError:
 
     An error that `need` raised, or one about a module of SAN itself, comes back as it is.
     """
-    if is_about_san(error) or str(error).startswith("this needs "):
+    if is_about_san(error) or isinstance(error, MissingPackage):
         return error
     return _refusal([str(error.name).partition(".")[0]])
 
@@ -50,12 +53,12 @@ def is_about_san(error: ModuleNotFoundError) -> bool:
     return (error.name or "san").partition(".")[0] == "san"
 
 
-def _refusal(names: list[str]) -> ModuleNotFoundError:
+def _refusal(names: list[str]) -> MissingPackage:
     """Build the error that says what is not installed and how to install it."""
     verb = "is" if len(names) == 1 else "are"
     listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
     wanted = " ".join(map(_quoted, _requirements(names)))
-    return ModuleNotFoundError(
+    return MissingPackage(
         f"this needs {listed}, which {verb} not installed: pip install {wanted}", name=names[0]
     )
 

@@ -8,22 +8,23 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import pydantic
-import torch
-
-from san.networks.options import ActivationName, DecoderName, StartName, sparsity_of
-from san.networks.san import SAN
-from san.training.settings import Settings, first_problem
-from san.training.train import Training
 
 try:
+    import pydantic
+    import torch
     from sklearn.base import BaseEstimator, TransformerMixin
     from sklearn.utils import check_random_state
     from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 except ImportError:
     raise ImportError(
-        "san.sklearn needs scikit-learn: pip install 'sparsely-activated-networks[sklearn]'"
+        "san.sklearn needs scikit-learn and torch: pip install "
+        "'sparsely-activated-networks[sklearn]'"
     ) from None
+
+from san.networks.options import ActivationName, DecoderName, StartName, sparsity_of
+from san.networks.san import SAN
+from san.training.settings import Settings, first_problem
+from san.training.train import Training
 
 OUTPUTS = ("activations", "events")
 FEATURES = ("count", "sum", "mean", "max")  # of the |amplitude| of a kernel's events

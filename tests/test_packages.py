@@ -9,6 +9,7 @@ import pytest
 
 import san
 from san import cli, packages
+from san.archives import record
 
 HIDE = "import sys\nfor name in {!r}: sys.modules[name] = None\n"
 
@@ -75,8 +76,26 @@ def test_a_command_names_what_is_not_installed_in_one_line(folder, hidden, argum
 def test_python_raises_an_import_error_that_names_the_way(tmp_path, hidden, code, named):
     lines = run_without([hidden], code, tmp_path).stderr.strip().split("\n")
     assert lines[-1] == (
-        f"ModuleNotFoundError: this needs {hidden}, which is not installed: pip install {named}"
+        f"san.packages.MissingPackage: this needs {hidden}, which is not installed: "
+        f"pip install {named}"
     )
+
+
+@pytest.mark.parametrize("hidden", ["torch", "sklearn"])
+def test_the_step_of_a_pipeline_names_its_extra(tmp_path, hidden):
+    lines = run_without([hidden], "import san.sklearn", tmp_path).stderr.strip().split("\n")
+    assert lines[-1] == (
+        "ImportError: san.sklearn needs scikit-learn and torch: pip install "
+        "'sparsely-activated-networks[sklearn]'"
+    )
+
+
+def test_an_archive_names_the_package_in_the_record_s_line(folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "edfio", None)
+    [night] = [found for found in record.find_records(folder) if found.path == "night.edf"]
+    line = record.store_record(folder, tmp_path, record.Options(lossless=True), night)
+    assert line["failure"] == ("this needs edfio, which is not installed: pip install 'edfio>=0.4'")
+    assert "traceback" not in line
 
 
 def test_streams_need_numpy_alone(folder):

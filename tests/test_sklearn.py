@@ -171,7 +171,7 @@ def test_without_scikit_learn_the_import_says_what_to_install():
     code = "import sys; sys.modules['sklearn'] = None\nimport san.sklearn"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.stderr.splitlines()[-1] == (
-        "ImportError: san.sklearn needs scikit-learn: "
+        "ImportError: san.sklearn needs scikit-learn and torch: "
         "pip install 'sparsely-activated-networks[sklearn]'"
     )
     assert "another exception" not in run.stderr

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from san import storage
 from san.archives import manifest
 from san.codec.target import Target
+from san.packages import MissingPackage
 
 if TYPE_CHECKING:
     from san.codec.dictionaries import DictionaryLike
@@ -35,7 +36,8 @@ NO_ROOM = (
 LONGEST_HEADER = 1 << 24  # bytes
 LONGEST_FAILURE = 500  # characters
 LONGEST_TRACEBACK = 20_000  # characters, the last ones
-EXPECTED = (ValueError, OSError, MemoryError)  # what readers and the codec raise of a record
+# What readers and the codec raise of a record.
+EXPECTED = (ValueError, OSError, MemoryError, MissingPackage)
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,7 @@ def _failure_of(error: Exception) -> dict[str, str]:
 def in_words(error: BaseException) -> str:
     """One line of an error; its kind too where the message alone says little."""
     text = " ".join(str(error).split())
-    if not isinstance(error, (ValueError, OSError)) or not text:
+    if not isinstance(error, (ValueError, OSError, MissingPackage)) or not text:
         text = f"{type(error).__name__}: {text}".rstrip(": ")
     return text[:LONGEST_FAILURE]
 
