@@ -6,12 +6,14 @@ import subprocess
 import sys
 
 import numpy as np
+import plain_decoder
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from san.codec.errors import CodecError
+from san.codec.entropy.varints import write_varint
+from san.codec.errors import CodecError, CorruptStream
 from san.codec.modes.predictive import decode, encode
 
 MOST, LEAST = 2**31 - 1, -(2**31)
@@ -104,6 +106,63 @@ def test_garbage_decodes_to_something_or_to_a_codec_error(seed):
         assert decode(data, n, channels, bound).shape == (n, channels)
     except CodecError:
         assert seed % 2 == 0
+
+
+def any_payload(rng: np.random.Generator) -> tuple[bytes, int, int, int]:
+    """What no encoder wrote: bytes, samples, channels, bound. Zeros decode to the rarest bits."""
+    extent = int(rng.choice([1, 3, 100, 1000, 10**6, 2**31, 2**32 - 1]))
+    lowest = int(rng.integers(LEAST, MOST - extent, endpoint=True))
+    zigzag = 2 * lowest if lowest >= 0 else -2 * lowest - 1
+    shift = int(rng.choice([0, 0, 1, 8, 17]))
+    bound = int(rng.choice([0, 0, 1, 3, 500, MOST]))
+    pieces = [
+        bytes(int(rng.integers(0, 40))) if rng.random() < 0.5 else rng.bytes(rng.integers(0, 30))
+        for _ in range(rng.integers(1, 6))
+    ]
+    header = write_varint(zigzag) + write_varint(extent) + bytes([shift])
+    return header + b"".join(pieces), 70, int(rng.integers(1, 5)), bound
+
+
+@pytest.mark.parametrize("seed", range(30), ids="seed {}".format)
+def test_any_payload_decodes_to_what_the_second_decoder_gives(seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(5):
+        data, n, channels, bound = any_payload(rng)
+        expected = plain_decoder.decode_predictive(data, n, channels, bound)
+        assert decode(data, n, channels, bound).T.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (write_varint(0) + write_varint(9), "shift of the differences is missing or too large"),
+        (write_varint(0) + write_varint(9) + b"\x12\0", "is missing or too large"),
+        (write_varint(0) + write_varint(9) + b"\xff\0", "is missing or too large"),
+        (write_varint(2 * MOST) + write_varint(1), "are beyond 32 bits"),
+        (write_varint(2 * MOST + 3) + write_varint(1), "are beyond 32 bits"),
+        (write_varint(7) + write_varint(0) + b"\0", "1 bytes after the header of a constant"),
+        (b"\x80", "the data end within the number"),
+    ],
+    ids=["no shift", "shift 18", "shift 255", "above", "below", "more than a constant", "cut"],
+)
+def test_a_header_that_no_encoder_writes_is_refused(data, words):
+    with pytest.raises(CorruptStream, match=words):
+        decode(data, 5, 1, 0)
+    with pytest.raises(plain_decoder.Refused):
+        plain_decoder.decode_predictive(data, 5, 1, 0)
+
+
+def test_the_largest_shift_is_read():
+    data = write_varint(2 * MOST + 1) + write_varint(2**32 - 1) + b"\x11" + bytes(range(40))
+    assert decode(data, 60, 1, 0).T.tolist() == plain_decoder.decode_predictive(data, 60, 1, 0)
+
+
+def test_noise_of_full_scale_takes_more_than_its_samples_and_comes_back():
+    """More than four bytes a sample, for which the encoder makes room at its second try."""
+    x = np.random.default_rng(5).integers(LEAST, MOST, (50_000, 1), endpoint=True)
+    data = encode(x, 0)
+    assert len(data) > 4 * x.size + 1024
+    assert np.array_equal(decode(data, *x.shape, 0), x)
 
 
 @pytest.mark.parametrize("size", range(0, 120, 7))
