@@ -173,10 +173,11 @@ def test_an_interrupt_stops_cleanly_and_says_how_to_continue(tmp_path):
     command = [sys.executable, "-c", "from san.cli import main; main()"]
     options = ["train", "--kernel-sizes", "40,60", "--epochs", "100000", "--output", "here"]
     process = subprocess.Popen(
-        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, *options], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    end = time.monotonic() + 60
-    while not (tmp_path / "here" / "history.csv").is_file() and time.monotonic() < end:
+    end = time.monotonic() + 120
+    while not (tmp_path / "here" / "history.csv").is_file():
+        assert process.poll() is None and time.monotonic() < end
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
