@@ -9,6 +9,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+# Without this variable Triton 3.9 warns whenever it compiles for a GPU, and a warning is an error
+# here. The value is what Triton 3.9 does without it.
+os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
+
 settings.register_profile(
     "san", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )

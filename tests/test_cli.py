@@ -173,7 +173,7 @@ def test_an_interrupt_stops_cleanly_and_says_how_to_continue(tmp_path):
     command = [sys.executable, "-c", "from san.cli import main; main()"]
     options = ["train", "--kernel-sizes", "40,60", "--epochs", "100000", "--output", "here"]
     process = subprocess.Popen(
-        [*command, *options], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     end = time.monotonic() + 120
     while not (tmp_path / "here" / "history.csv").is_file():
