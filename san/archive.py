@@ -1,7 +1,8 @@
-"""How a folder of records becomes a folder of streams, in as many runs as it takes.
+"""How a folder of records becomes a folder of streams, in one run or in several.
 
 A stream has the place of its record: `a/100.hea` becomes `a/100.san`, `a/x.npy` becomes
-`a/x.npy.san`. A run does what is missing, changed, damaged or failed, and nothing else.
+`a/x.npy.san`. A run writes the streams that are missing, damaged, failed before, or whose record
+has changed, and no others.
 """
 
 import hashlib
@@ -33,9 +34,9 @@ class Summary:
     Attributes
     ----------
     records : int
-        That have a stream.
+        Number of records that have a stream.
     coded, kept : int
-        How many of them this run coded, and how many it found done.
+        How many of these this run coded, and how many an earlier run had coded.
     failures : dict of str to str
         The records without a stream, and why. The manifest has the traceback of an error that no
         reader raises on purpose.
@@ -43,10 +44,10 @@ class Summary:
         The records beside which there are files that their streams do not hold, and why: a line
         for each file.
     bytes_before, bytes_after : int
-        Of the files of the records that have a stream (of a WFDB record all that have its name),
-        and of the streams.
+        Bytes of the files of all records that have a stream (for a WFDB record: all files of its
+        name), and bytes of the streams.
     seconds : float
-        Of this run.
+        How long this run took.
     """
 
     records: int = 0
@@ -86,26 +87,28 @@ def archive(
     source : str or Path
         Folder of WFDB records, .edf, .bdf, .npy and .csv files, in any folders below it.
     out : str or Path
-        Folder of the streams and of `manifest.jsonl`; made where it is missing. It may hold what
-        an earlier run with these options wrote: that is kept, and what lacks is done.
+        Folder of the streams and of `manifest.jsonl`; made if it is missing. Streams that an
+        earlier run with these options wrote are kept; missing ones are written.
     options : Options
         How records are coded.
     jobs : int, optional
-        Processes; one for each usable core by default. They are started anew, so a script must
-        call this below `if __name__ == "__main__":`.
+        Number of processes; by default one for each core that this process may use. Each imports
+        the script that started it, so a script must call this below
+        `if __name__ == "__main__":`.
     client : dask.distributed.Client, optional
-        Has the workers of its cluster do it; they must see both folders under the same paths.
+        If given, the workers of its cluster do the work. They must see both folders under the
+        same paths.
     force : bool
-        Go on in an archive that has other options or is of another folder: what differs is coded
-        again.
+        Continue an archive that was written with other options or from another folder. Records
+        that differ are coded again.
     progress : callable, optional
-        Called with the records that are done, all that are to be done, and the share of their
-        bytes that is done, 0 ... 1.
+        Called with the number of records that are done, the number of records to do, and the
+        share of their bytes that is done, 0 ... 1.
 
     Returns
     -------
     Summary
-        Its failures name the records that could not be coded; all others were.
+        Its failures name the records that could not be coded. All others are coded.
 
     Raises
     ------
@@ -116,13 +119,14 @@ def archive(
     BlockingIOError
         If another run is at work in out.
     OSError
-        If there is no room. What is done stays, and another run goes on from there.
+        If the disk is full. Finished streams stay, and another run continues from there.
 
     Notes
     -----
-    A process that is killed loses nothing: others do its records again. A record at which two
-    processes died is a failure. A run that was killed leaves whole streams only, and the next one
-    ends with the same bytes as if nothing had happened.
+    If a process is killed, another one codes its records again. If two processes die while they
+    work on the same record, that record is a failure. A run that is killed leaves only whole
+    streams; the next run writes the rest, and the archive has the same bytes as after one
+    undisturbed run.
 
     Examples
     --------
@@ -167,7 +171,7 @@ def archive(
 
 
 def _begun(out: Path, source: Path, settings: dict[str, Any], force: bool) -> tuple[Manifest, bool]:
-    """The manifest of an earlier run, or a new one; whether its settings are these."""
+    """Return the manifest of an earlier run or a new one, and whether its settings are these."""
     manifest = manifest_file.read(out)
     if manifest is None:
         return Manifest(str(source), settings), True
@@ -177,19 +181,19 @@ def _begun(out: Path, source: Path, settings: dict[str, Any], force: bool) -> tu
         differences = ", ".join(f"{n} {before.get(n)} (now {settings[n]})" for n in names)
         raise ValueError(
             f"{out} was written with other settings: {differences}; take another folder, or "
-            "force it to code all again"
+            "use force to code all records again"
         )
     if manifest.source != str(source) and not force:
         raise ValueError(
             f"{out} is the archive of {manifest.source}, not of {source}: take another folder, or "
-            "force it if that one has moved"
+            "use force if that folder has moved"
         )
     manifest.source, manifest.settings = str(source), settings
     return manifest, same
 
 
 def _prune(manifest: Manifest, records: list[Record], out: Path, jobs: int) -> list[Record]:
-    """Leave the lines that hold in a manifest; the records that are to be done."""
+    """Keep the lines of a manifest that still hold, and return the records to do."""
     present = {record.path: record for record in records}
     claimed = [
         row
@@ -233,7 +237,7 @@ def _do(
     client: Any,
     progress: Progress | None,
 ) -> None:
-    """Have records coded, and add a line for each as it comes."""
+    """Have records coded, and add a line to the manifest as soon as each is done."""
     total, done, count = sum(map(_size, waiting)) or 1, 0, 0
     answers = workers.run(work, waiting, _size, jobs, client)
     with manifest_file.appending(out) as append, closing(answers):
@@ -249,7 +253,7 @@ def _do(
 
 @contextmanager
 def _without_leftovers(out: Path) -> Iterator[None]:
-    """Remove what killed processes had begun to write, before and after; say what to do."""
+    """Remove half-written files of killed processes, before and after the work."""
     _remove_leftovers(out)
     try:
         yield
@@ -258,7 +262,8 @@ def _without_leftovers(out: Path) -> Iterator[None]:
             raise
         raise OSError(
             error.errno,
-            f"{error.strerror} in {out}: make room and run the same again, what is done stays",
+            f"{error.strerror} in {out}: make room and run the same command again; finished "
+            "streams are kept",
         ) from error
     finally:
         _remove_leftovers(out)

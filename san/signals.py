@@ -1,4 +1,4 @@
-"""What a recording is in memory, and how one on disk becomes it, checked against its header."""
+"""What a recording is in memory, and how one is read from disk and checked against its header."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Array:
-    """Samples as a file holds them, what it says of them, and what it takes to write it again."""
+    """The samples of a file, what it says of them, and all that is needed to write it again."""
 
     x: np.ndarray  #: (n,) or (n, channels)
     fs: float | None = None  #: Hz
@@ -41,9 +41,9 @@ class Array:
 
 
 def groups_of(rates: Sequence[int]) -> list[list[int]]:
-    """Signals of one rate together, first those with the most samples: numbers of signals.
+    """Group signals by their rate; the group with the most samples comes first.
 
-    `rates` are samples for each record or frame.
+    `rates` are the samples of each signal in a record or frame. Groups hold numbers of signals.
 
     Examples
     --------
@@ -165,7 +165,7 @@ def read_wfdb(record: str | Path) -> Recording:
 
 
 def _segments_of(header: Any) -> list[str]:
-    """Names of the segments that a record is made of, if it is; gaps and layouts are none."""
+    """The names of the segments of a record, without gaps and the layout; none if it has none."""
     names, lengths = getattr(header, "seg_name", None), getattr(header, "seg_len", None)
     pairs = zip(names or [], lengths or [], strict=True)
     return [name for name, length in pairs if name != "~" and length]

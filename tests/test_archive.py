@@ -555,7 +555,7 @@ def test_the_summary_as_json(originals, tmp_path, command):
         ("archive data out --lossless --chunk-seconds -3", "chunk_seconds must be above 0"),
         ("archive data out --lossless --fs 0", "fs must be above 0"),
         ("archive data", "Missing argument 'OUT'"),
-        ("archive verify data", "has no manifest.jsonl: it is no archive"),
+        ("archive verify data", "has no manifest.jsonl: it is not an archive"),
         ("archive verify", "Missing argument 'OUT'"),
     ],
 )
@@ -572,9 +572,9 @@ def test_wrong_use_is_one_line_and_code_2(arguments, words, command, tmp_path, m
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "is no manifest"),
-        ("text\n", "is no manifest"),
-        ('{"archive": 99, "settings": {}}\n', "is of version 99"),
+        ("", "is not the manifest"),
+        ("text\n", "is not the manifest"),
+        ('{"archive": 99, "settings": {}}\n', "has version 99"),
     ],
 )
 def test_a_manifest_that_is_none(content, words, out):

@@ -470,7 +470,7 @@ def test_a_model_is_what_the_page_begins_with(san, tmp_path, browser):
         ("x.npy --samples 1", "an excerpt has 2 to 20000 samples, got 1"),
         ("x.npy --kernel-size 401", "a kernel must have 1 to 400 samples here, got 401"),
         ("x.npy --kernels 7", "the page has 1 to 6 kernels, got 7"),
-        ("gap.npy", "sample 3 is no number"),
+        ("gap.npy", "sample 3 is not a number"),
         ("cube.npy", "got (2, 2, 2)"),
         ("x.npy --model m.safetensors", "m.safetensors has 2 channels"),
         ("x.npy --model none", "none"),

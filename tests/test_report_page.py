@@ -265,7 +265,7 @@ def test_a_run_that_has_begun(tmp_path, opened):
     [
         ("metrics.json", "{}", "holds no metrics of a run"),
         ("metrics.json", "[1", "holds no metrics of a run"),
-        ("history.csv", "epoch,phi\n1,x\n", "is no history of a run"),
+        ("history.csv", "epoch,phi\n1,x\n", "is not the history of a run"),
         ("settings.toml", "=", "is not TOML"),
         ("model.safetensors", "no", "corrupt"),
     ],
@@ -491,7 +491,7 @@ def test_every_record_of_a_collection(command, recordings, tmp_path, browser):
     [
         ("none.san", "none.san"),
         ("x.npy", "no SAN stream"),
-        (".", "it is no run folder"),
+        (".", "it is not a run folder"),
         ("z.san --channel 1", "channel must be from 0 to 0, got 1"),
         ("z.san --start-sample 5000", "within the 900 samples of the stream, got sample 5000"),
         (
@@ -504,7 +504,7 @@ def test_every_record_of_a_collection(command, recordings, tmp_path, browser):
         ("z.san --samples 0", "at least one, got 0"),
         (". --start-sample 1", ". is a run folder, and --start-sample is for streams"),
         ("z.san --original x.npy", "x.npy has shape (5,), z.san has (900,)"),
-        ("z.san --data-dir .", "z.san is no run folder, and --data-dir"),
+        ("z.san --data-dir .", "z.san is not a run folder, and --data-dir"),
         (". --channel 0", ". is a run folder, and --channel is for streams"),
         ("z.san -o r.txt", "must end with .html"),
     ],

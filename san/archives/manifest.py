@@ -1,8 +1,9 @@
 """What an archive remembers of itself: its settings, a line for each record, and who may write.
 
 `manifest.jsonl` begins with a line about the whole archive; each further line is a record, coded
-or failed. While a run lasts lines are added as streams are in place, at its end all are sorted. A
-line that a kill cut is no line, and of two about one record the later counts.
+or failed. During a run, a line is added as soon as its stream is written; at the end all lines are
+sorted. A line that was cut because the process was killed is ignored. If two lines are about one
+record, the later one counts.
 """
 
 import json
@@ -31,10 +32,10 @@ class Manifest:
     settings: dict[str, Any]
     finished: bool = False
     rows: dict[str, Row] = field(default_factory=dict)  # by the record's path
-    damaged: list[int] = field(default_factory=list)  # numbers of lines that are none
+    damaged: list[int] = field(default_factory=list)  # numbers of lines that cannot be read
 
     def write(self, out: Path) -> None:
-        """Write all lines, sorted; a file that says the same is not touched."""
+        """Write all lines, sorted. A file with the same content is not touched."""
         head = {
             "archive": VERSION,
             "source": self.source,
@@ -50,18 +51,18 @@ class Manifest:
 
 @contextmanager
 def appending(out: Path) -> Iterator[Any]:
-    """A function that adds a line to the manifest of a folder, at once."""
+    """Give a function that adds a line to the manifest of a folder at once."""
     with open(out / NAME, "ab", buffering=0) as file:
         yield lambda row: _write_all(file, _line(row).encode())
 
 
 def read(out: Path) -> Manifest | None:
-    """The manifest of an archive, if there is one.
+    """Read the manifest of an archive; None if it has none.
 
     Raises
     ------
     ValueError
-        If the file is no manifest, or a newer release wrote it.
+        If the file is not a manifest, or a newer release wrote it.
     """
     path = out / NAME
     if not path.is_file():
@@ -69,10 +70,10 @@ def read(out: Path) -> Manifest | None:
     with open(path, encoding="utf-8", errors="replace") as file:
         head = _parsed(next(file, ""))
         if not isinstance(head, dict) or not isinstance(head.get("settings"), dict):
-            raise ValueError(f"{path} is no manifest of an archive")
+            raise ValueError(f"{path} is not the manifest of an archive")
         if head.get("archive") != VERSION:
             raise ValueError(
-                f"{path} is of version {head.get('archive')}, this release reads {VERSION}"
+                f"{path} has version {head.get('archive')}, this release reads version {VERSION}"
             )
         manifest = Manifest(str(head.get("source")), head["settings"], head.get("finished") is True)
         for number, line in enumerate(file, 2):
@@ -85,18 +86,18 @@ def read(out: Path) -> Manifest | None:
 
 
 def dictionary_path(out: Path, sha256: str) -> Path:
-    """Where an archive keeps a dictionary that its streams only name."""
+    """The file in which an archive keeps a dictionary that its streams do not hold."""
     return out / f"{sha256}.dictionary"
 
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Be the only run that writes to an archive; the system ends this with the process.
+    """Make this the only run that writes to an archive. The lock ends with the process.
 
     Raises
     ------
     BlockingIOError
-        If another run is at work there, or a check.
+        If another run writes to it or checks it.
     """
     with open(out / LOCK, "ab") as file:
         _lock(file.fileno(), out, shared=False)
@@ -105,7 +106,7 @@ def locked(out: Path) -> Iterator[None]:
 
 @contextmanager
 def unchanging(out: Path) -> Iterator[None]:
-    """Let no run write to an archive meanwhile, as far as it was ever locked."""
+    """Let no run write to an archive meanwhile; without effect on one that was never locked."""
     if not (out / LOCK).is_file():
         yield
         return
@@ -140,7 +141,7 @@ def _write_all(file: Any, content: bytes) -> None:
 
 
 def _parsed(line: str) -> Any:
-    """What a line holds; None for one that was cut or is no JSON."""
+    """What a line holds; None if it was cut or is not JSON."""
     if not line.endswith("\n"):
         return None
     try:
@@ -174,7 +175,7 @@ def _is_size_and_time(known: Any) -> bool:
 
 
 def _is_inside(path: Any) -> bool:
-    """Whether a path stays in its folder."""
+    """Whether a relative path stays in its folder."""
     if not isinstance(path, str) or not path or "\0" in path or os.path.isabs(path):
         return False
     return ".." not in PurePosixPath(path).parts

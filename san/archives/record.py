@@ -1,7 +1,8 @@
 """What a record of an archive is, and how one becomes a stream in its place.
 
 WFDB headers, .edf, .bdf, .npy and .csv files are records. A header that is a segment of another
-record belongs to that one, and one without signals is none. Hidden files and folders are left out.
+record belongs to that record. A header without signals is not a record. Hidden files and folders
+are left out.
 """
 
 import collections
@@ -42,7 +43,7 @@ EXPECTED = (ValueError, OSError, MemoryError, MissingPackage)
 
 @dataclass(frozen=True)
 class Options:
-    """How the records of an archive are coded, as `san.compress` takes it: exactly one target.
+    """How the records of an archive are coded: exactly one target, as for `san.compress`.
 
     Attributes
     ----------
@@ -53,7 +54,7 @@ class Options:
     events, chunk_seconds, embed_dictionary
         As `san.compress` takes them. A dictionary that is not embedded is kept in the archive.
     fs : float, optional
-        Sampling rate in Hz of files that do not say.
+        Sampling rate in Hz, for files that do not state it.
     physical : bool
         Code WFDB records and EDF in physical units, as floats.
     annotations : bool
@@ -104,9 +105,9 @@ class Options:
         target = self.target
         samples_of_chunks(self.chunk_seconds, self.fs or 1.0, 1)
         if self.dictionary is None and not self.embed_dictionary:
-            raise ValueError("embed_dictionary=False needs a dictionary to name")
+            raise ValueError("embed_dictionary=False needs a dictionary")
         if self.dictionary is not None and not self.events:
-            raise ValueError("a dictionary is of no use with events=False: give one of them")
+            raise ValueError("events=False uses no dictionary: leave out one of the two")
         sha256 = None if self.dictionary is None else find_dictionary(self.dictionary).sha256
         return {
             "target": target.kind,
@@ -123,16 +124,16 @@ class Options:
 
 @dataclass(frozen=True)
 class Record:
-    """A record below the folder that is archived; all paths are relative, with `/`."""
+    """A record below the folder that is archived. All paths are relative to it, with `/`."""
 
     path: str
     stream: str
     files: dict[str, list[int] | None]  # bytes and mtime in ns of each, None where it is missing
-    problem: str = ""  # why it cannot be coded, known beforehand
+    problem: str = ""  # why it cannot be coded, if that is known before
 
     @property
     def bytes(self) -> int:
-        """Of all its files."""
+        """Bytes of all its files."""
         return sum(known[0] for known in self.files.values() if known)
 
 
@@ -215,7 +216,7 @@ def _failure_of(error: Exception) -> dict[str, str]:
 
 
 def in_words(error: BaseException) -> str:
-    """One line of an error; its kind too where the message alone says little."""
+    """One line of an error, with its kind if the message alone is not enough."""
     text = " ".join(str(error).split())
     if not isinstance(error, (ValueError, OSError, MissingPackage)) or not text:
         text = f"{type(error).__name__}: {text}".rstrip(": ")
@@ -223,7 +224,7 @@ def in_words(error: BaseException) -> str:
 
 
 def find_records(folder: Path) -> list[Record]:
-    """All records below a folder, sorted by path; what cannot be read has a problem."""
+    """Find all records below a folder, sorted by path. Unreadable folders are in the list too."""
     found, beside, records = [], collections.defaultdict(list), []
     for path, problem in _walk(folder):
         if problem:
@@ -256,7 +257,7 @@ def _is_record(path: str) -> bool:
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, str]]:
-    """All files, and folders that cannot be read, with the reason."""
+    """All files, with an empty text, and all folders that cannot be read, with the reason."""
     unreadable: list[OSError] = []
     for place, folders, names in os.walk(folder, onerror=unreadable.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -273,11 +274,11 @@ class _Header:
 
     signals: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
-    empty: bool = False  # it says that the record has no signal
+    empty: bool = False  # whether it states that the record has no signal
 
 
 def _named_in(path: Path) -> _Header:
-    """What a header names; nothing where it is no header, which its reader will say."""
+    """The names in a header. None if it is no header; the reader of the record will say so."""
     try:
         with open(path, "rb") as file:
             content = file.read(LONGEST_HEADER).decode("utf-8", "replace")

@@ -15,7 +15,7 @@ from san.archives.manifest import Manifest, Row, dictionary_path
 from san.archives.record import STREAM, in_words
 
 Progress = Callable[[int, int, float], None]
-UNFINISHED = "the run that wrote it did not end: the same command goes on"
+UNFINISHED = "the run that wrote it did not end: run the same command again"
 FOREIGN = "no record of the manifest has this stream"
 
 
@@ -26,12 +26,13 @@ class Verification:
     Attributes
     ----------
     streams : int
-        That were checked.
+        Number of streams that were checked.
     compared : int
         How many of them were compared with their records.
     problems : dict of str to str
-        What is wrong, by the path of the stream, or of the record that has none.
+        What is wrong, by the path of the stream, or of the record without a stream.
     seconds : float
+        How long it took.
     """
 
     streams: int = 0
@@ -50,31 +51,31 @@ def verify(
 ) -> Verification:
     """Check every stream of an archive.
 
-    Each must be there, have its SHA-256, and decode. Where its record is at hand, the errors are
-    measured and compared with what the stream promises.
+    Each stream must be there, have its SHA-256, and decode. If its record is there too, the errors
+    are measured and compared with what the stream promises.
 
     Parameters
     ----------
     out : str or Path
         The folder that `archive` wrote.
     data : str or Path, optional
-        The folder of the records; by default the one that was archived, where that is there.
+        The folder of the records; by default the one that was archived, if it is still there.
     jobs, client, progress
         As `archive` takes them.
 
     Returns
     -------
     Verification
-        An archive is as it should be if it has no problems.
+        Without problems, the archive is as it should be.
 
     Raises
     ------
     FileNotFoundError
         If there is no manifest, or no such folder of records.
     ValueError
-        If the manifest is none.
+        If the manifest cannot be read.
     BlockingIOError
-        If a run is at work in out.
+        If a run writes to the archive.
 
     Examples
     --------
@@ -94,7 +95,7 @@ def verify(
     out, jobs = Path(out).resolve(), workers.processes(jobs)
     manifest = manifest_file.read(out)
     if manifest is None:
-        raise FileNotFoundError(f"{out} has no {manifest_file.NAME}: it is no archive")
+        raise FileNotFoundError(f"{out} has no {manifest_file.NAME}: it is not an archive")
     folder = Path(manifest.source if data is None else data).resolve()
     if data is not None and not folder.is_dir():
         raise FileNotFoundError(f"the folder {folder} is not there")
@@ -120,7 +121,7 @@ def verify(
 
 
 def check_stream(out: Path, folder: Path, row: Row) -> tuple[bool, str]:
-    """Whether a stream was compared with its record, and what is wrong with it."""
+    """Check one stream: whether it was compared with its record, and what is wrong with it."""
     path, record, compared = out / row["stream"], folder / row["source"], False
     try:
         with open(path, "rb") as file:
@@ -154,7 +155,7 @@ def _problem_of(file: Any, out: Path, record: Path | None, row: Row) -> str:
 
 
 def _problems_of_the_whole(manifest: Manifest, out: Path) -> dict[str, str]:
-    """What can be said without reading a stream."""
+    """The problems that show without reading a stream."""
     problems = {} if manifest.finished else {manifest_file.NAME: UNFINISHED}
     if manifest.damaged and manifest.finished:
         lines = ", ".join(map(str, manifest.damaged[:10]))
@@ -171,7 +172,7 @@ def _problems_of_the_whole(manifest: Manifest, out: Path) -> dict[str, str]:
 
 
 def _is_same(folder: Path, row: Row) -> bool:
-    """Whether the files of a record are as long and as old as they were."""
+    """Whether the files of a record still have the same size and time of change."""
     for name, known in row["files"].items():
         try:
             stat = (folder / name).stat()

@@ -1,6 +1,6 @@
 """The commands of archives: `san archive DIR OUT`, and `san archive verify OUT`.
 
-Exit code 1 means that records failed, or that streams are not as they should be: each is named.
+Exit code 1 means that records failed or that streams are wrong; each of them is named.
 """
 
 import dataclasses
@@ -19,17 +19,18 @@ from san.command import codec as codec
 from san.command import progress
 
 DIR = "Folder of records: WFDB, .edf, .bdf, .npy and .csv files, in any folders below it."
-OUT = "Folder of the streams and of manifest.jsonl. What an earlier run did there is kept."
+OUT = "Folder of the streams and of manifest.jsonl. Streams of an earlier run are kept."
 ARCHIVE = "Folder that `san archive` wrote."
-JOBS = "Processes, of one thread each. Default: one for each usable core."
-SCHEDULER = "Have the workers of this dask scheduler do it: tcp://HOST:8786."
-FORCE = "Go on although OUT has other options, or is of another folder; what differs is redone."
-DATA = "Folder of the records, to measure the errors. Default: where they were."
+JOBS = "Number of processes, each with one thread. Default: one for each core."
+SCHEDULER = "Let the workers of this dask scheduler do the work: tcp://HOST:8786."
+FORCE = """Continue although OUT has other options or is the archive of another folder. Records that
+differ are coded again."""
+DATA = "Folder of the records, to measure the errors. Default: the folder that was archived."
 SUMMARY = "Print the summary as JSON."
 WORK = "Work"
-DICTIONARY = """Kernels to use: a saved dictionary, a run folder, or a model.safetensors. Default:
-learned on each record."""
-NAME_ONLY = "Keep that dictionary once, in OUT, instead of in every stream."
+DICTIONARY = """Kernels to use: a saved dictionary, a run folder, or a model.safetensors. By default
+they are learned from each record."""
+NAME_ONLY = "Store that dictionary once, in OUT, instead of in every stream."
 
 
 class Commands(TyperGroup):
@@ -75,10 +76,11 @@ def archive(
     force: Annotated[bool, _option(WORK, FORCE, None, "--force")] = False,
     as_json: Annotated[bool, _option(WORK, SUMMARY, None, "--json")] = False,
 ) -> None:
-    """Compress every record below a folder; the same command goes on where a run ended.
+    """Compress every record below a folder; run it again to continue where a run ended.
 
-    Only what is missing, changed, damaged or failed is done. `san archive verify OUT` checks the
-    result. Exit code 1: records failed, each is named; all others are done.
+    A run codes only records whose stream is missing or damaged, that have changed, or that failed
+    before. `san archive verify OUT` checks the result. Exit code 1: some records failed and are
+    named; all others are done.
     """
     target = Target.of(
         max_error=max_error,
@@ -118,7 +120,7 @@ def archive(
     for name, lines in summary.left_out.items():
         for line in lines:
             print(f"san: {name}: {line}", file=sys.stderr)
-    _name(summary.failures, "failed; the same command tries again")
+    _name(summary.failures, "failed; the same command tries them again")
 
 
 def verify(
@@ -128,9 +130,9 @@ def verify(
     scheduler: Annotated[str | None, _option(WORK, SCHEDULER, "ADDRESS")] = None,
     as_json: Annotated[bool, _option(WORK, SUMMARY, None, "--json")] = False,
 ) -> None:
-    """Check every stream of an archive: SHA-256, decoding, and its errors where records are there.
+    """Check every stream of an archive: its SHA-256, that it decodes, and its errors.
 
-    Exit code 1: something is wrong, and named.
+    Errors are measured if the records are there. Exit code 1: something is wrong and is named.
     """
     from san.archive import verify as run
 
@@ -144,7 +146,7 @@ def verify(
 
 
 def _name(problems: dict[str, str], what: str) -> None:
-    """Name each problem, and end with exit code 1 if there is one."""
+    """Name each problem, and end with exit code 1 if there are any."""
     if problems:
         print(f"san: {len(problems)} {what}:", file=sys.stderr)
         for name, words in problems.items():

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from san.codec.info import Info
 
 SOURCE = """A WFDB record (mitdb/100), .edf, .bdf, .npy or .csv; - is standard input. Records and
-EDF are coded as their converter's integers, with header and annotations; numbers of a .csv are
-float64, and a first column named time gives the rate."""
+EDF are coded as their converter's integers, with header and annotations. Numbers of a .csv are
+float64. If its first column is named time, t, or seconds, it gives the rate."""
 BACK = """File to write: the kind that was compressed (a WFDB record by its name, .edf, .bdf), or
 .npy or .csv; - is .npy to standard output."""
 STREAM = "File that `san compress` wrote; - is standard input."

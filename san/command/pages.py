@@ -127,7 +127,7 @@ def report(
                     f"{source} is a run folder, and --{name.replace('_', '-')} is for streams"
                 )
     elif data_dir is not None:
-        raise ValueError(f"{source} is no run folder, and --data-dir is for those")
+        raise ValueError(f"{source} is not a run folder, and --data-dir is for run folders")
     with progress.shares(f"reporting on {source.name}") as told:
         page = describe(source, data_dir, told, curve=not no_curve, **options)
     _write(output, page, as_json)

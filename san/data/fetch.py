@@ -1,7 +1,7 @@
 """Where a data set's file comes from: a folder of the user's, the cache, or the network.
 
-What is downloaded is checked, then renamed into the cache: nothing half-written is ever found
-under a final name.
+A download is checked and then renamed into the cache, so that no half-written file ever has a
+final name.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ from san.packages import need
 ATTEMPTS = 3
 TIMEOUT = 30  # seconds without an answer
 
-_unreachable: set[str] = set()  # hosts that did not answer this process: not waited for again
+_unreachable: set[str] = set()  # hosts that did not answer; this process does not ask them again
 
 
 class MissingData(FileNotFoundError):
-    """A file is neither here nor to be had from the network; the message says how to get it."""
+    """A file is not here and cannot be downloaded; the message says how to get it."""
 
 
 def folders(data_dir: str | Path | None = None) -> list[Path]:
@@ -61,18 +61,18 @@ def download(
     address : str
         URL.
     target : Path
-        Where the file goes; renamed into place when it is whole and right.
+        Where the file goes. It gets this name only when it is whole and right.
     known_hash : str, optional
         "algorithm:digest", or a SHA-256 digest.
     verify : callable, optional
-        Takes the path of what arrived and raises ValueError where it is wrong.
+        Takes the path of the file that arrived, and raises ValueError if it is wrong.
 
     Raises
     ------
     MissingData
         If the network or the address does not answer, after `ATTEMPTS` attempts.
     ValueError
-        If what arrived is not what was expected.
+        If another file arrived than was expected.
     """
     need("pooch", "requests")
     import pooch
@@ -122,7 +122,7 @@ def check_sha256(path: Path, expected: str) -> None:
 
 
 class _Bar:
-    """What pooch asks of a progress bar, drawn by rich."""
+    """A progress bar of rich, with the methods that pooch calls."""
 
     def __init__(self, name: str) -> None:
         from rich import progress

@@ -1,6 +1,6 @@
-"""How an array comes from a file and goes into one, by the file's ending.
+"""How an array is read from a file and written into one: the ending of the file decides.
 
-WFDB records, EDF and BDF have rooms of their own; NumPy's .npy and .csv are here.
+WFDB records, EDF and BDF have modules of their own; NumPy's .npy and .csv are here.
 """
 
 import io
@@ -37,10 +37,10 @@ def read(
         `.edf`, `.bdf`, `.npy`, `.csv`, a WFDB record (`mitdb/100`, or its `.hea`), or `-` for
         standard input, which may be any of them but a record.
     fs : float, optional
-        Sampling rate in Hz where the file does not say; of a record and of EDF, what the file
-        says counts.
+        Sampling rate in Hz, if the file does not state it. A WFDB record and EDF state theirs,
+        which counts.
     physical : bool
-        Have a record or EDF in physical units, float64, instead of the converter's integers.
+        Give a record or EDF in physical units, float64, instead of the converter's integers.
     annotations : bool
         Whether annotation files of a WFDB record are attached.
     exact : bool
@@ -50,8 +50,8 @@ def read(
     Returns
     -------
     Array
-        Records and EDF are (n, channels); a table of one column is (n,). What is needed to write
-        the file again is attached; signals of other rates are in `others`.
+        Records and EDF are (n, channels); a table of one column is (n,). All that is needed to
+        write the file again is attached. Signals of other rates are in `others`.
 
     Raises
     ------
@@ -97,17 +97,17 @@ def write(path: Path, array: Array, exact: bool = False) -> None:
     Parameters
     ----------
     path : Path
-        `.npy`, `.csv`, `-` for `.npy` to standard output; and of what was read from such a file,
-        `.edf`, `.bdf`, or a WFDB record by its name without an ending. Numbers of a table have as
-        many digits as tell them from their neighbours.
+        `.npy`, `.csv`, or `-` for `.npy` to standard output. If the samples came from such a
+        file, also `.edf`, `.bdf`, or a WFDB record by its name without an ending. Numbers of a
+        table have as many digits as tell them from all other numbers of their type.
     array : Array
     exact : bool
-        Whether the samples are those that were read.
+        Whether the samples are the same as those that were read.
 
     Raises
     ------
     ValueError
-        If the name has another ending, or samples of other rates cannot be in such a file.
+        If the name has another ending, or such a file cannot hold samples of several rates.
     """
     content = io.BytesIO()
     if path.suffix.lower() in edf.ENDINGS and edf.HEADER in array.attachments:
@@ -125,7 +125,7 @@ def write(path: Path, array: Array, exact: bool = False) -> None:
     elif path.suffix == ".csv":
         _write_table(content, array)
     else:
-        raise ValueError(f"{path} must end with .npy or .csv, or as what was compressed")
+        raise ValueError(f"{path} must end with .npy or .csv, or the ending of what was compressed")
     if path == STANDARD:
         sys.stdout.buffer.write(content.getvalue())
         sys.stdout.buffer.flush()
@@ -182,7 +182,7 @@ def _read_csv(path: Path, fs: float | None, exact: bool) -> Array:
 
 
 def _names(path: Path) -> tuple[str, tuple[str, ...]]:
-    """The first line of a table and the names in it, if it is no line of numbers."""
+    """The first line of a table and the names in it; both are empty if it is a line of numbers."""
     with open(path, encoding="utf-8", errors="replace") as file:
         line = file.readline(1 << 16).strip()
     fields = [field.strip() for field in line.split(",")]

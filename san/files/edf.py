@@ -1,7 +1,7 @@
 """How an EDF or BDF file becomes arrays of its converter's integers, and arrays the file again.
 
-The header and the annotation signals go along as they are: where the samples are the same ones,
-every byte of the file is.
+The header and the annotation signals are attached as they are. So if the samples come back
+unchanged, every byte of the file does.
 """
 
 import itertools
@@ -47,25 +47,25 @@ def read_edf(path: Path, *, physical: bool = False) -> Array:
     ----------
     path : Path
     physical : bool
-        Have physical units, float64, instead of the converter's integers; nothing is attached.
+        Give physical units, float64, instead of the converter's integers; nothing is attached.
 
     Returns
     -------
     Array
-        (n, channels), int16 of EDF and int32 of BDF. Signals of other rates are in `others`.
-        Units are as those of a WFDB record: `gain(baseline)/unit`.
+        (n, channels), int16 for EDF and int32 for BDF. Signals of other rates are in `others`.
+        Units have the form of a WFDB record: `gain(baseline)/unit`.
 
     Raises
     ------
     FileNotFoundError
         If it is not there.
     ValueError
-        If it cannot be read, has no signal, or has signals of several rates and is to be physical.
+        If it cannot be read, has no signal, or is read in physical units and has several rates.
 
     Notes
     -----
-    Gaps between the records of a discontinuous file (EDF+D) are kept in its annotations, which say
-    when each record began; the samples stand one after the other.
+    A discontinuous file (EDF+D) has gaps between its records. Its annotations say when each record
+    began, and they are attached; the samples stand one after the other, without the gaps.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there")
@@ -74,7 +74,7 @@ def read_edf(path: Path, *, physical: bool = False) -> Array:
     layout = _layout(content)
     groups = groups_of([layout.samples[c] for c in layout.signals])
     if not groups:
-        raise ValueError(f"{path} has no signal but annotations")
+        raise ValueError(f"{path} has no signals, only annotations")
     if physical and len(groups) > 1:
         raise ValueError(f"the signals of {path} have several rates: read them without --physical")
     columns = _columns(content, layout)
@@ -97,7 +97,7 @@ def read_edf(path: Path, *, physical: bool = False) -> Array:
 
 
 def write_edf(path: Path, array: Array) -> None:
-    """Write a file that was read by `read_edf`, and decoded since, whole or not at all.
+    """Write a file that `read_edf` read, from its decoded samples, whole or not at all.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def write_edf(path: Path, array: Array) -> None:
     layout = _parse(array.attachments[HEADER])
     ending = ENDINGS[layout.width - 2]
     if path.suffix.lower() != ending:
-        raise ValueError(f"{path} must end with {ending}: this is what was compressed")
+        raise ValueError(f"{path} must end with {ending}: a file of that kind was compressed")
     rates = [layout.samples[c] for c in layout.signals]
     groups, parts = groups_of(rates), (array, *array.others)
     records = len(array.x) // rates[groups[0][0]]
@@ -125,13 +125,15 @@ def write_edf(path: Path, array: Array) -> None:
     notes = np.frombuffer(array.attachments.get(ANNOTATIONS, b""), np.uint8)
     marked = np.repeat(layout.annotations, layout.width * np.array(layout.samples))
     if notes.size != records * marked.sum():
-        raise ValueError(f"the attached annotations have {notes.size} bytes, not those of the file")
+        raise ValueError(
+            f"the attached annotations have {notes.size} bytes, which do not fit the samples"
+        )
     table[:, marked] = notes.reshape(records, -1)
     storage.write(path, layout.header + table.tobytes())
 
 
 def _open(path: Path) -> Any:
-    """What edfio makes of a file, which checks it."""
+    """Open a file with edfio, which checks it."""
     need("edfio")
     import edfio
 
@@ -154,14 +156,14 @@ def _units(signal: Any) -> str:
 
 
 def _layout(content: bytes) -> EdfLayout:
-    """The layout of a whole file, with its number of records, also where it says that of none."""
+    """The layout of a whole file, with its number of records even if the header states none."""
     layout = _parse(content[: _number(content[184:192], "the size of the header")])
     left = len(content) - len(layout.header)
     records = left // layout.record
     if left % layout.record or layout.records not in (-1, records):
         raise ValueError(
             f"the file has {left} bytes of samples, not {layout.records} records of "
-            f"{layout.record}: it was cut, or has more"
+            f"{layout.record}: it was cut, or something was added"
         )
     return layout._replace(records=records)
 
@@ -170,7 +172,7 @@ def _parse(header: bytes) -> EdfLayout:
     """The layout that a header describes."""
     count = _number(header[252:256], "the number of signals")
     if not 0 < count <= _MOST_SIGNALS or len(header) != 256 * (count + 1):
-        raise ValueError(f"a header of {len(header)} bytes is none of {count} signals")
+        raise ValueError(f"a header of {len(header)} bytes cannot be that of {count} signals")
     labels = [header[256 + 16 * c :][:16].rstrip() for c in range(count)]
     sizes = header[256 + 216 * count :]
     samples = [_number(sizes[8 * c :][:8], "the samples of a record") for c in range(count)]
@@ -186,7 +188,7 @@ def _number(field: bytes, what: str) -> int:
     try:
         return int(field.decode("ascii"))
     except ValueError as error:
-        raise ValueError(f"{what} is {field!r}, which is no number") from error
+        raise ValueError(f"{what} is {field!r}, which is not a number") from error
 
 
 def _columns(content: bytes, layout: EdfLayout) -> list[np.ndarray]:

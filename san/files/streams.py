@@ -1,4 +1,4 @@
-"""How a file becomes a stream, and a stream the file again; what is compared to say that it is.
+"""How a file becomes a stream, and the stream the file again; and how both are compared.
 
 The stream holds the signals of the rate that has the most samples. Signals of other rates are
 streams of their own, attached to it as `signals/1`, `signals/2` ...
@@ -29,7 +29,7 @@ def encode_file(
     progress: Callable[[float], None] | None = None,
     **options: Any,
 ) -> bytes:
-    """Read a file and compress it, with what it takes to write it again.
+    """Read a file and compress it, with all that is needed to write the file again.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def encode_file(
     progress : callable, optional
         Called with the share that is done, 0 ... 1.
     **options
-        As `compress` takes them. The target holds for signals of each rate; a dictionary is used
-        for those of the main one.
+        Those of `compress`. The target holds for the signals of each rate. A dictionary is used
+        only for the signals of the main rate.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def encode_array(
 
 
 def decode(decoder: Decoder, progress: Callable[[float], None] = silent) -> Array:
-    """All that a stream holds: samples of every rate, and what is attached to them."""
+    """Decode all that a stream holds: samples of every rate, and the attached files."""
     found = decoder.info.attachments
     attached = {name: decoder.attachment(name) for name in found if not name.startswith(OTHERS)}
     others = tuple(decode(other) for other in decoders(decoder)[1:])
@@ -115,7 +115,7 @@ def decode(decoder: Decoder, progress: Callable[[float], None] = silent) -> Arra
 
 
 def decoders(decoder: Decoder) -> list[Decoder]:
-    """The stream itself, and those of signals of other rates."""
+    """The decoder of the stream itself, and those of signals of other rates."""
     names = [name for name in decoder.info.attachments if name.startswith(OTHERS)]
     return [decoder, *(Decoder(decoder.attachment(name)) for name in names)]
 
@@ -126,7 +126,7 @@ def is_exact(info: Info) -> bool:
 
 
 def write_file(decoder: Decoder, out: Path, progress: Callable[[float], None] = silent) -> Array:
-    """Decode a stream into a file: the kind that was compressed, .npy or .csv.
+    """Decode a stream into a file: of the kind that was compressed, or .npy or .csv.
 
     Returns
     -------
@@ -148,13 +148,13 @@ class FileComparison:
     """How far a stream is from the file that it was made of."""
 
     parts: tuple[tuple[Info, Comparison], ...]  # the signals of each rate
-    broken: tuple[str, ...]  # what the stream promises and does not keep, in words
+    broken: tuple[str, ...]  # the promises that the stream does not keep, in words
 
 
 def compare_file(
     path: Path, decoder: Decoder, progress: Callable[[float], None] = silent
 ) -> FileComparison:
-    """Read the file that a stream was made of, decode the stream, and compare them.
+    """Read the file from which a stream was made, decode the stream, and compare them.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def compare_file(
     array = original(path, decoder)
     parts, coded = (array, *array.others), decoders(decoder)
     if len(parts) != len(coded):
-        raise ValueError(f"{path} has signals of {len(parts)} rates, the stream of {len(coded)}")
+        raise ValueError(f"{path} has signals of {len(parts)} rates, the stream has {len(coded)}")
     found: list[tuple[Info, Comparison]] = []
     broken: list[str] = []
     for number, (part, stream) in enumerate(zip(parts, coded, strict=True)):
@@ -186,7 +186,7 @@ def compare_file(
 
 
 def original(path: Path, decoder: Decoder) -> Array:
-    """Read the file that a stream was made of, as it was read then."""
+    """Read the file from which a stream was made, in the same way as then."""
     info = decoder.info
     kept = wfdb.HEADER in info.attachments or edf.HEADER in info.attachments
     physical = info.dtype.kind == "f" and not kept
@@ -194,6 +194,6 @@ def original(path: Path, decoder: Decoder) -> Array:
 
 
 def _short(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Texts that a header can hold: cut where they are longer than 64 bytes."""
+    """Texts that a header can hold: at most 64 bytes of each."""
     cut = tuple(text.encode()[:64].decode(errors="ignore") for text in texts)
     return cut if any(cut) else ()

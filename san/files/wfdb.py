@@ -1,8 +1,8 @@
 """How a WFDB record becomes arrays of its converter's integers, and arrays a WFDB record again.
 
 The units say how integers become physical, as a WFDB header does: `200(1024)/mV` is (x - 1024) /
-200 mV. The header and the annotations go along as they are, so that the record can be written
-again; where its samples are the same ones, every byte of it is.
+200 mV. The header and the annotations are attached as they are, so that the record can be written
+again. If its samples come back unchanged, every byte of it does.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ def read_record(record: Path, *, physical: bool = False, annotations: bool = Tru
     ----------
     record : Path
     physical : bool
-        Have physical units, float64, instead of the converter's integers; signals of several
+        Give physical units, float64, instead of the converter's integers. Signals of several
         rates are averaged to the lowest one, and nothing is attached.
     annotations : bool
         Whether annotation files of the record are attached, byte for byte.
@@ -77,10 +77,10 @@ def read_record(record: Path, *, physical: bool = False, annotations: bool = Tru
 
 
 def with_gaps(array: Array) -> Array:
-    """The same with NaN where the record says that a sample is invalid, if it says so anywhere.
+    """Replace the integer that marks an invalid sample by NaN, if the record has such samples.
 
-    The integer that marks such a sample is far from the others: within an error it would neither
-    come back exactly, nor would the error mean anything.
+    That integer is far from all others. Coded within an error it would not come back exactly, and
+    an error of it would have no meaning. NaN always comes back as NaN.
     """
     header = _read_header(array.attachments[HEADER])
     parts = []
@@ -99,22 +99,23 @@ def with_gaps(array: Array) -> Array:
 
 
 def write_record(record: Path, array: Array, exact: bool) -> list[Path]:
-    """Write a record that was read by `read_record`, and decoded since.
+    """Write a record that `read_record` read, from its decoded samples.
 
     Parameters
     ----------
     record : Path
         Without an ending; its name is the record's name from now on.
     array : Array
-        Samples and attachments. Integers that its formats do not hold are clipped, and NaN become
-        the integer that stands for them.
+        Samples and attachments. Integers that are too large for a format are clipped, and NaN
+        becomes the integer that marks an invalid sample.
     exact : bool
-        Whether the samples are those that were read: the header is then written as it was.
+        Whether the samples are the same as those that were read. Then the header is written as
+        it was.
 
     Returns
     -------
     list of Path
-        What was written, the header last; nothing is there under its name before it is complete.
+        The files that were written, the header last. No file has its name before it is complete.
 
     Raises
     ------
@@ -122,7 +123,7 @@ def write_record(record: Path, array: Array, exact: bool) -> list[Path]:
         If the attachments are not those of a record with such samples.
     """
     if not re.fullmatch(r"[-\w]+", record.name):
-        raise ValueError(f"a record's name is letters, digits, - and _, got {record.name!r}")
+        raise ValueError(f"a record's name has only letters, digits, - and _, got {record.name!r}")
     header = _read_header(array.attachments[HEADER])
     _fill(header, array)
     text = array.attachments[HEADER].decode(errors="replace")
@@ -153,7 +154,7 @@ def _units(raw: Any, channel: int) -> str:
 
 
 def _attachments(record: Path, annotations: bool) -> tuple[dict[str, bytes], tuple[str, ...]]:
-    """Header, annotations, and what stands before the samples in a file; and what is left out."""
+    """The header, the annotations and the bytes before the samples; and what is left out."""
     import wfdb
 
     path = record.with_name(record.name + ".hea")
@@ -207,7 +208,7 @@ def _problem_of_annotations(file: Path) -> str:
 
 
 def _read_header(content: bytes) -> Any:
-    """The header that travelled with samples, checked to be one of a plain record."""
+    """Read the attached header, and check that it is that of a record with samples."""
     need("wfdb")
     import wfdb
 
@@ -215,7 +216,7 @@ def _read_header(content: bytes) -> Any:
         name = content.decode(errors="replace").lstrip().split("\n")
         record = next((line.split()[0] for line in name if line and line[0] != "#"), "")
         if not re.fullmatch(r"[-\w]+", record):
-            raise ValueError(f"the attached WFDB header is none of a record: {record!r}")
+            raise ValueError(f"the attached WFDB header has no name of a record, but {record!r}")
         (Path(folder) / f"{record}.hea").write_bytes(content)
         try:
             header = wfdb.rdheader(str(Path(folder) / record))
@@ -223,7 +224,7 @@ def _read_header(content: bytes) -> Any:
         except Exception as error:
             raise ValueError(f"the attached WFDB header cannot be read: {error}") from error
     if not known or not set(header.fmt) <= set(_BITS):
-        raise ValueError("the attached WFDB header is none of a plain record")
+        raise ValueError("the attached WFDB header is not that of a record with samples")
     return header
 
 
@@ -256,7 +257,7 @@ def _fill(header: Any, array: Array) -> None:
 
 
 def _integers(samples: np.ndarray, code: str) -> np.ndarray:
-    """Integers of a format; of floats, those that stand for NaN where they are NaN."""
+    """Samples as integers of a format; NaN becomes the integer that marks an invalid sample."""
     invalid, bits = _invalid(code), 16 if code == "8" else _BITS[code]
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     if samples.dtype.kind != "f":
@@ -267,12 +268,12 @@ def _integers(samples: np.ndarray, code: str) -> np.ndarray:
 
 
 def _invalid(code: str) -> int:
-    """The integer that stands for an invalid sample; beyond all others where there is none."""
+    """The integer that marks an invalid sample; out of range if the format has none."""
     return -(2**40) if code == "8" else -(2 ** (_BITS[code] - 1))
 
 
 def _rename(header: Any, name: str) -> bool:
-    """Give record and files another name; whether they all have had it."""
+    """Give the record and its files another name; return whether they all had it before."""
     before, files = header.record_name, list(header.file_name)
     header.record_name = name
     found: dict[str, str] = {}
@@ -287,7 +288,7 @@ def _rename(header: Any, name: str) -> bool:
 
 
 def _write_beginning(folder: Path, header: Any, number: int, data: bytes) -> None:
-    """Put back what stood before a file's samples."""
+    """Write the bytes that stood before a file's samples."""
     names = list(dict.fromkeys(header.file_name))
     if number < len(names):
         offset = header.byte_offset[header.file_name.index(names[number])]

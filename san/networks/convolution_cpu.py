@@ -12,8 +12,8 @@ with sums. Equal patches therefore give equal bits wherever they lie, and the re
 depend on the batch, on threads or on the instruction set. (Neither matrix products nor FFTs have
 this property: on a flat stretch of signal their rounding makes extrema that are not there.)
 
-Loops over a part of an array add unsigned indices: signed ones are looked at for being negative,
-which keeps a loop from being made of vectors, and views of the part cost as much as a short loop.
+Loops over a part of an array add unsigned indices. numba tests signed indices for negative values,
+and then LLVM does not make vectors of the loop. A view of the part costs as much as a short loop.
 """
 
 import numba

@@ -1,8 +1,8 @@
 """Where signals, maps and kernels lie in the flat memory of the compiled convolutions.
 
-Signals are padded on every side as far as the largest kernel reaches. A map has the place of
-sample t where the padded signal has it, so that moving a kernel by one position moves everything by
-one sample; between the rows of a map of several dimensions there is room, which stays zero.
+Signals are padded on every side as far as the largest kernel reaches. Position t of a map lies as
+far from its begin as sample t of the padded signal, so that moving a kernel by one position moves
+everything by one sample. Between the rows of a map of several dimensions there are zeros.
 """
 
 import math

@@ -48,7 +48,7 @@ def excerpt(
     Parameters
     ----------
     path : Path or None
-        What `san.arrays.read` reads; None for the bundled recording.
+        A file that `san compress` reads; None for the bundled recording.
     channel : int
         From 0.
     start : float, optional
@@ -103,7 +103,7 @@ def excerpt(
     part = np.asarray(columns[first : first + count, channel], np.float64)
     odd = np.flatnonzero(~np.isfinite(part))
     if len(odd):
-        raise ValueError(f"sample {first + odd[0]} is no number: choose another start")
+        raise ValueError(f"sample {first + odd[0]} is not a number: choose another start")
     mean, deviation = float(part.mean()), float(part.std(ddof=1)) if len(part) > 1 else 0.0
     return Excerpt(
         x=((part - mean) / (deviation or 1.0)).astype(np.float32),

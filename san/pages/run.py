@@ -58,7 +58,7 @@ def describe_run(folder: Path, data_dir: str | None = None) -> dict[str, Any]:
 def _settings(folder: Path) -> tuple[run_settings.RunData, Settings]:
     path = folder / runs.SETTINGS
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} holds no {runs.SETTINGS}: it is no run folder")
+        raise FileNotFoundError(f"{folder} holds no {runs.SETTINGS}: it is not a run folder")
     return run_settings.settings_from(run_settings.read_settings(path), str(path))
 
 
@@ -128,7 +128,7 @@ def _history(folder: Path) -> list[dict[str, float]]:
         with open(path, newline="") as file:
             return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
     except (ValueError, TypeError, AttributeError, csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no history of a run: {error}") from error
+        raise ValueError(f"{path} is not the history of a run: {error}") from error
 
 
 def _metrics(folder: Path) -> dict[str, Any] | None:
@@ -144,7 +144,7 @@ def _metrics(folder: Path) -> dict[str, Any] | None:
 
 
 def _rows_of(history: list[dict[str, float]], settings: Settings) -> list[dict[str, float]]:
-    """The row of each kernel size that the protocol takes."""
+    """For each kernel size, the row of the history that the protocol chooses."""
     last = max((row["epoch"] for row in history), default=0)
     rows = []
     for m in settings.kernel_sizes:

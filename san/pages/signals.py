@@ -48,7 +48,7 @@ def show_test(
     model: SAN,
     data_dir: str | None,
 ) -> None:
-    """Run the model on the first test signals; without the data, show the folder's figure."""
+    """Run the model on the first test signals; without the data, show a figure of the folder."""
     try:
         splits = runs.find_signals(folder, source, settings, data_dir)
     except (MissingData, ValueError, OSError) as error:

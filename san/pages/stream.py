@@ -56,7 +56,7 @@ def describe_stream(
     path : Path
         The stream.
     original : Path, optional
-        What it was made of, to compare: a file that `san.arrays.read` reads.
+        The file from which the stream was made, to compare: a file that `san compress` reads.
     channel : int, optional
         The only channel to show, from 0. Default: the first 8.
     start, seconds : float, optional
@@ -148,9 +148,7 @@ def _part(info: Info, channel: int | None, first: int, count: int | None, of: in
     most = MOST_VALUES // (len(channels) * of)
     count = most if count is None else count
     if not 1 <= count <= most:
-        raise ValueError(
-            f"at most {most} samples can be shown one by one here, at least one, got {count}"
-        )
+        raise ValueError(f"the page can show 1 to {most} samples one by one, got {count}")
     return Part(channels, first, min(first + count, info.shape[0]))
 
 

@@ -1,9 +1,9 @@
 """Which trainings make up the paper's experiments, and what is kept of each.
 
 An experiment is a list of units: one data set, activation, variant, protocol and seed, with all of
-its kernel sizes. A unit's result is one JSON file whose name carries a digest of everything it
-depends on, so what was done before is not done again, after a kill, with more seeds, or with
-another experiment beside it.
+its kernel sizes. A unit's result is one JSON file whose name has a digest of everything it depends
+on. So a finished unit is never trained again: not after the process was killed, not with more
+seeds, and not in another experiment.
 
 The published protocol is the authors': random start, last epoch, kernel size with the lowest test φ
 of all. The corrected one trains the same models and chooses epoch and kernel size by the validation
@@ -75,7 +75,7 @@ class Unit:
 
     @property
     def cost(self) -> float:
-        """Seconds that it takes, about, for the estimate of the time left."""
+        """About how many seconds it takes, to estimate the time that is left."""
         if any(option in VARIANTS[self.variant] for option in _SLOW):
             return 20.0
         dense = self.activation in ("identity", "relu")
@@ -134,7 +134,7 @@ def run(
     data_dir: str | None = None,
     on_part: Callable[[Unit, float], None] | None = None,
 ) -> Iterator[tuple[Unit, dict[str, Any] | None]]:
-    """Yield each unit with its result, from its file or made now; None where data are missing.
+    """Yield each unit with its result, read or trained now; the result is None without data.
 
     `on_part` is called with a unit and the share of its work that was just done.
     """
@@ -208,7 +208,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
     except ValueError as error:
-        raise ValueError(f"{path} is corrupt ({error}): remove it to make it anew") from error
+        raise ValueError(f"{path} is corrupt ({error}): remove it, and it is made again") from error
 
 
 def _make(

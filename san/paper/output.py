@@ -32,7 +32,7 @@ TITLES = {
 
 
 def write(results: Sequence[tables.Result], skipped: Sequence[str], folder: Path) -> None:
-    """Write everything but the units, which are there."""
+    """Write everything but the files of the units, which `experiments.run` wrote."""
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     rows = tables.to_csv(tables.all_rows(results)).encode()
     storage.write(folder / "rows.csv.gz", gzip.compress(rows, mtime=0))

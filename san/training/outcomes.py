@@ -15,7 +15,7 @@ from san.training.settings import Settings
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished run: what it was trained on, what it ended with, and what was published of it."""
+    """A finished run: its test data, its settings, its result, and the published results."""
 
     test: datasets.Dataset
     settings: Settings
@@ -28,7 +28,7 @@ class Outcome:
 def outcome_of(
     test: datasets.Dataset, settings: Settings, history: list[Row], result: Result
 ) -> Outcome:
-    """Gather what is told of a finished run; the published results are looked up here alone."""
+    """Compute the scores of a finished run, and look up the published results."""
     means = {name: float(values.mean()) for name, values in result.scores._asdict().items()}
     published = datasets.published_results(test.name, settings.activation)
     scores = {"kernel_size": result.kernel_size, **means}

@@ -61,7 +61,7 @@ class Collection:
     settings: Settings
 
     def members(self) -> Iterator[tuple[str, "Run | None"]]:
-        """Open the runs one after the other, by database; None for a record not to be had."""
+        """Open the runs one after the other, by database; None if a record cannot be found."""
         for database in datasets.databases():
             folder = self.folder / database
             try:
@@ -77,7 +77,7 @@ class Collection:
 
 
 def start(data: RunData, settings: Settings, folder: Path | None = None) -> "Run | Collection":
-    """Load the data and make the run folder; without a name, runs/DATA-ACTIVATION with a number.
+    """Load the data and make the run folder: `folder`, or runs/DATA-ACTIVATION with a number.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def start(data: RunData, settings: Settings, folder: Path | None = None) -> "Run
 
 
 def resume(folder: Path, data_dir: str | None = None) -> "Run | Collection":
-    """Open a run folder again, at the last epoch that was finished.
+    """Open a run folder again, after its last finished epoch.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def find_signals(
     Raises
     ------
     MissingData
-        If they are not to be had.
+        If they are not here and cannot be downloaded.
     ValueError
         If they are not those that the run began with.
     """
@@ -196,7 +196,7 @@ def _refuse_processes() -> None:
 
 
 def _prepare(data: RunData, settings: Settings) -> tuple[datasets.Splits, Training]:
-    """Load the data and make the training; every process must have the same of both."""
+    """Load the data and make the training; both must be the same in every process."""
     processes.by_all(lambda: distributed.take_device(settings.device))
     splits = processes.by_all(lambda: _load(data, settings))
     processes.check_same("settings and data", (settings, [split.sha256 for split in splits]))
@@ -216,7 +216,7 @@ def _restore(training: Training, folder: Path) -> None:
 
 
 def _begin(folder: Path | None, name: str, text: str) -> Path:
-    """The folder of a new run, with its settings; of restarted processes the one they had."""
+    """Make the folder of a new run, with its settings; restarted processes take the old one."""
     if processes.were_restarted():
         folders = [folder] if folder else Path("runs").glob(f"{name}*")
         had = [f / SETTINGS for f in folders if (f / SETTINGS).is_file()]

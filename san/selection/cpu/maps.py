@@ -1,10 +1,10 @@
 """What compiled selections do with maps: magnitudes as integers, NaN, zeros, the gradient.
 
-Without their sign bit, floats are ordered as the integers with the same bits are, and whatever is
-above infinity is no number.
+Without their sign bit, floats have the same order as the integers with the same bits, and a NaN is
+above infinity.
 
-Loops over a part of an array use unsigned indices: signed ones are looked at for being negative,
-which keeps a loop from being made of vectors, and views of the part cost as much as a short loop.
+Loops over a part of an array use unsigned indices. numba tests signed indices for negative values,
+and then LLVM does not make vectors of the loop. A view of the part costs as much as a short loop.
 """
 
 import numpy as np
@@ -50,7 +50,7 @@ def clear(a, begin, stop):
 
 @compiled
 def pass_gradient(alpha, gradient, passed):
-    """The gradient where alpha is not zero, and zeros."""
+    """The gradient where alpha is not zero, and zeros elsewhere."""
     zero = gradient.dtype.type(0)
     for t in range(alpha.size):
         slope = gradient[t]

@@ -1,7 +1,8 @@
 """Rounds of greedy suppression over a whole map, compiled: for many candidates that are near.
 
 A round keeps each candidate that is the largest within min_distance and removes the others there.
-What greedy suppression keeps of the rest is the same as before, so rounds can end at any time. On
+Greedy suppression keeps the same of the rest with and without the round, so rounds can end at any
+time. On
 noise the first one leaves less than a tenth of the candidates. Maps are words of candidates; their
 magnitudes are laid out strip by strip.
 """
@@ -36,7 +37,7 @@ _ROUNDS = 6  # adversarial maps would need as many as they have candidates
 
 @inlined
 def keep_winners(words, kept, bits, here, samples, mask, distance, heights, slid):
-    """Move candidates that no larger one suppresses from words to kept, and remove what they do.
+    """Move candidates that no larger one suppresses from words to kept; remove their neighbours.
 
     Candidates are left, fewer than one in SPARSE samples but for unusual maps; returns how many.
     """
@@ -59,7 +60,7 @@ def keep_winners(words, kept, bits, here, samples, mask, distance, heights, slid
 
 @inlined
 def write_heights(words, bits, here, samples, mask, begin, end, heights):
-    """The magnitudes of the candidates from `begin` to `end`, and zeros, also beyond the map.
+    """Write the magnitudes of the candidates from `begin` to `end`, and zeros elsewhere.
 
     Both are whole words from the start of the map, or the end is beyond its end.
     """

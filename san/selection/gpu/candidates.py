@@ -1,10 +1,12 @@
-"""How greedy suppression runs on a GPU: candidates in a list, and what one may decide by itself.
+"""How greedy suppression runs on a GPU: candidates in a list, each of which decides for itself.
 
-Each candidate looks at the larger ones within its reach: if one of them is kept it is removed, if
-one is undecided it waits, otherwise it is kept. In whatever order they look this is greedy
-suppression, so no candidate needs another's latest word. A sweep over the list decides all but
-chains of growing candidates, a link or more at a time: the time is bounded by the candidates of a
-map times the links of its longest chain.
+Each candidate looks at the larger ones within its reach. If one of them is kept, the candidate is
+removed. If one of them is undecided, the candidate waits. Otherwise it is kept. The result is that
+of greedy suppression whatever the order in which candidates look: an old state of a neighbour can
+only make a candidate wait longer, so threads need not wait for each other. Where candidates grow
+one after the other, each waits for the next, and a sweep over the list decides one link or more of
+such a chain. So the time is bounded by the candidates of a map times the links of its longest
+chain.
 """
 
 import triton
@@ -12,8 +14,8 @@ import triton.language as tl
 
 from san.selection.gpu.maps import magnitudes
 
-CANDIDATES = 128  # that look around together
-PROGRAMS = 2048  # that share the maps
+CANDIDATES = 128  # candidates that look around together
+PROGRAMS = 2048  # programs that share the maps
 
 _AT_ONCE = tl.constexpr(8)  # neighbours that a candidate looks at together
 _OPEN = tl.constexpr(0)  # states of a candidate
@@ -26,7 +28,7 @@ def list_candidates(
     s, alpha, places, heights, states, begin, end, height, width, ONE_AXIS: tl.constexpr,
     FLOAT: tl.constexpr, INT: tl.constexpr, MASK: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """List the candidates of a block of one map, clear its activations; return their number."""
+    """List the candidates of a block of one map, set its activations to zero; return the count."""
     t = begin + tl.arange(0, BLOCK)
     flags = mark_candidates(s, alpha, t, t < end, height, width, ONE_AXIS, FLOAT)
     at = tl.cumsum(flags, 0) - 1
@@ -41,7 +43,10 @@ def list_candidates(
 def mark_candidates(
     s, alpha, t, inside, height, width, ONE_AXIS: tl.constexpr, FLOAT: tl.constexpr
 ):
-    """Flag peaks above zero (first of a plateau) and valleys below (last); clear activations."""
+    """Flag peaks above zero (first sample of a plateau) and valleys below zero (last sample).
+
+    The activations of the block are set to zero, or to NaN where the map is NaN.
+    """
     values = tl.load(s + t, mask=inside, other=0).to(FLOAT)
     tl.store(alpha + t, tl.where(values != values, values, 0.0), mask=inside)
     x = t % width
@@ -58,7 +63,7 @@ def mark_candidates(
 
 @triton.jit
 def _turns(s, values, t, step, has_before, has_after, FLOAT: tl.constexpr):
-    """Where values rise and do not rise on, and the other way; beyond borders nothing changes."""
+    """Flag where values stop rising, and where they begin to; at a border they do neither."""
     before = tl.load(s + t - step, mask=has_before, other=0).to(FLOAT)
     after = tl.load(s + t + step, mask=has_after, other=0).to(FLOAT)
     rises, will_rise = has_before & (values > before), has_after & (after > values)
@@ -70,10 +75,10 @@ def look_around(
     s, alpha, places, heights, states, begin, found, reach_down, reach, width,
     ONE_AXIS: tl.constexpr, CANDIDATES: tl.constexpr,
 ):  # fmt: skip
-    """Decide what can be decided of some listed candidates; return how many cannot.
+    """Decide those of some listed candidates that can be decided; return how many still wait.
 
-    A candidate looks at several at a time, to its left, then to its right, and no further than to
-    where a larger one is that was not removed.
+    A candidate looks at several neighbours at a time, first to its left, then to its right. It
+    stops at a larger one that is kept or undecided.
     """
     j = begin + tl.arange(0, CANDIDATES)
     is_open = tl.load(states + j, mask=j < found, other=_KEPT) == _OPEN

@@ -1,4 +1,4 @@
-"""Extrema on a GPU: candidates are listed, and looked at until none of them waits.
+"""Extrema on a GPU: candidates are listed, and looked at again until none of them waits.
 
 A program does all of a map. Of maps too long for that (a day-long record) many programs list the
 candidates, sweep over the list a few times, and leave the rest to one program. How many launches

@@ -2,8 +2,8 @@
 
 `select` takes contiguous maps on the device. One launch does all maps; only maps too long for one
 program take several, whose number does not depend on the data. Positions and values are those of
-`cpu`, ties included. A NaN, which could be refused only after waiting for the device, passes to the
-activation map.
+`cpu`, ties included. To refuse a NaN, the host would have to wait for the device; so a NaN passes
+to the activation map.
 """
 
 import functools
