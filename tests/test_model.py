@@ -185,7 +185,6 @@ def test_sparsity_of_the_paper(activation, size, shape, tolerance, expected):
     assert sparsity_of(activation, size, shape, tolerance) == expected
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("face", [SAN1d, SAN2d])
 def test_faces_take_what_san_takes(face):
     def parameters(kind):
@@ -197,6 +196,7 @@ def test_faces_take_what_san_takes(face):
     assert parameters(SAN)[0][0] == "dimensions"
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("face, sizes", [(SAN1d, [7, 4]), (SAN2d, [3, (2, 4)])], ids=["1d", "2d"])
 def test_a_file_gives_the_same_model(face, sizes, activation, tmp_path):
     model = face(sizes, activation, [RULES[activation]] * 2, seed=5, decoder="paper")
