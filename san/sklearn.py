@@ -1,4 +1,4 @@
-"""A SAN as a step of a scikit-learn pipeline: rows of windows in, activations or features out.
+"""A SAN as a step of a scikit-learn pipeline: windows go in, activations or features come out.
 
 Needs scikit-learn, which the extra `sklearn` installs. How a SAN learns is decided in
 `san.training.train`.
@@ -42,30 +42,29 @@ class SANTransformer(TransformerMixin, BaseEstimator):
     activation : {"identity", "relu", "top_k_absolutes", "extrema_pool", "extrema"}
         See `san.activations`.
     kernel_size : int or sequence of ints
-        m, in samples. Of several the one with the lowest validation φ is kept. Sizes larger than
-        the window are cut to it.
+        m, in samples. Of several sizes the one with the lowest validation φ is kept. A size larger
+        than the window becomes the window's size.
     kernels : int
-        q, all of one size.
+        Number of kernels, q. All have one size.
     border_tolerance : int
-        Samples by which extrema may be closer than m; with m it gives the activation's sparsity
-        parameter, see `san.sparsity_of`.
+        The minimum distance of extrema is m minus this number of samples, see `san.sparsity_of`.
     epochs, batch_size, learning_rate, init, decoder, passes, refit, compete, device
         As in `san.Settings`.
     channels : int
         Channels of the signal. A row holds the samples of its first channel, then those of the
         next.
     validation_fraction : float
-        Share of the windows, from 0 and below 1, that is held back to choose epoch and kernel
-        size; drawn at random, rounded down. Where none are left to hold back, the training windows
-        choose.
+        Share of the windows that is not trained with, but chooses epoch and kernel size: at least
+        0 and below 1. The windows are drawn at random, and their number is rounded down. If it is
+        0, the training windows choose.
     output : {"activations", "events"}
-        What `transform` gives: the activation maps, kernels * length numbers of which most are 0;
-        or 4 * kernels + 1 features: of each kernel the number of its events, the sum, the mean
-        and the maximum of their |amplitude| (0 where there are none), and after those of all
-        kernels the mean absolute error of the reconstruction.
+        What `transform` returns. "activations": the activation maps, kernels * length numbers, of
+        which most are 0. "events": 4 * kernels + 1 features. These are, for each kernel, the
+        number of its events, and the sum, the mean and the maximum of their |amplitude| (0 without
+        events). The last feature is the mean absolute error of the reconstruction.
     random_state : int, RandomState or None
-        Of the windows held back, the first weights and the order. With the same int the result is
-        the same.
+        Decides which windows are held back, the first weights and the order of the windows. The
+        same int gives the same result.
 
     Attributes
     ----------
@@ -78,9 +77,9 @@ class SANTransformer(TransformerMixin, BaseEstimator):
     sparsity_ : int or None
         The activation's parameter.
     history_ : list of san.training.scores.Row
-        A line per epoch and kernel size.
+        One row for each epoch and kernel size.
     n_features_in_ : int
-        Samples of a window, of all channels.
+        Samples of a window, all channels together.
 
     Raises
     ------
@@ -90,8 +89,8 @@ class SANTransformer(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Windows are taken as they are: scale them before, if they should be. Computed in float32; the
-    output is float32 for windows in float32, else float64.
+    Windows are not scaled: scale them first if that is needed. The computation is in float32. The
+    output is float32 for windows in float32, and float64 otherwise.
 
     References
     ----------
@@ -150,7 +149,7 @@ class SANTransformer(TransformerMixin, BaseEstimator):
         self.device = device
 
     def fit(self, X: Any, y: Any = None) -> "SANTransformer":
-        """Learn the kernels from windows X of shape (N, samples); y is not used."""
+        """Learn the kernels from windows X of shape (N, samples). y is not used."""
         X = validate_data(self, X, dtype=_FLOATS)
         self._check_output()
         if not 0 <= self.validation_fraction < 1:
@@ -194,7 +193,7 @@ class SANTransformer(TransformerMixin, BaseEstimator):
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Draw windows, (N, samples), from activation maps, (N, kernels * length).
 
-        Raises ValueError where `output` is "events": a signal cannot be drawn from such features.
+        Raises ValueError if `output` is "events": these features do not say where events are.
         """
         check_is_fitted(self)
         self._check_output()
@@ -215,7 +214,7 @@ class SANTransformer(TransformerMixin, BaseEstimator):
         return torch.cat(parts).numpy().astype(X.dtype, copy=False)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Name the columns that `transform` gives; `input_features` are not used."""
+        """Name the columns that `transform` returns. `input_features` are not used."""
         check_is_fitted(self)
         self._check_output()
         kernels = range(len(self.kernels_))
@@ -235,7 +234,7 @@ class SANTransformer(TransformerMixin, BaseEstimator):
             raise ValueError(f"output must be one of {', '.join(OUTPUTS)}, got {self.output!r}")
 
     def _windows(self, X: np.ndarray) -> np.ndarray:
-        """Rows as signals, (N, channels, length), float32; a copy."""
+        """A copy of rows as signals, (N, channels, length), float32."""
         if self.channels < 1 or X.shape[1] % self.channels:
             raise ValueError(
                 f"channels must divide the {X.shape[1]} columns of X, got {self.channels}"
@@ -275,7 +274,7 @@ class SANTransformer(TransformerMixin, BaseEstimator):
 
 
 def _plain(value: Any) -> Any:
-    """A NumPy number, as searches over parameters give them, as Python's."""
+    """A number of NumPy, as searches over parameters pass, as a number of Python."""
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -1,8 +1,8 @@
 """How a SAN learns: Adam on the mean absolute error, kernel size and epoch chosen by φ.
 
-A sweep trains one model per kernel size, all of them together in one bank and in the same order
-of signals, so that its state after any epoch is one small set of arrays. Arrays in, models out: no
-data set has a name here and nothing is written.
+A sweep trains one model for each kernel size. All models learn together in one bank and see the
+signals in the same order, so the state after an epoch is one small set of arrays. This module takes
+arrays and returns models. It knows no data set and writes no file.
 """
 
 import math
@@ -73,15 +73,15 @@ def fit(
 class Training:
     """A sweep over kernel sizes: run its epochs, take or restore its state, choose a model.
 
-    All models of the sweep learn in one bank, see `san.networks.bank`; each learns what it would
-    alone.
+    All models of the sweep learn in one bank, see `san.networks.bank`. Each model learns exactly
+    what it would learn alone.
 
     Parameters
     ----------
     settings : Settings
         What is trained and how.
     train, validation : ndarray, shape (N, C, *size), float32
-        Signals.
+        Signals to learn from, and signals that choose kernel size and epoch.
 
     Raises
     ------
@@ -114,7 +114,7 @@ class Training:
 
     @property
     def steps_per_epoch(self) -> int:
-        """The number of batches."""
+        """The number of batches of an epoch."""
         return -(-len(self.train) // self.settings.batch_size)
 
     def run(
@@ -153,8 +153,20 @@ class Training:
     def run_epoch(self, on_step: Callable[[float], None] | None = None) -> list[Row]:
         """Train every model for one epoch and score it on the validation split.
 
-        `on_step` is called after each batch with the mean loss of the models. Returns the new rows
-        of the history. Raises ValueError where a loss is no longer finite.
+        Parameters
+        ----------
+        on_step : callable, optional
+            Called after each batch with the mean loss of the models.
+
+        Returns
+        -------
+        list of Row
+            The new rows of the history, one for each kernel size.
+
+        Raises
+        ------
+        ValueError
+            If a loss is no longer finite.
         """
         if self._kernels < self._kernels_after(self.epoch):
             self._grow()
@@ -176,7 +188,22 @@ class Training:
         return rows
 
     def choose(self, test: np.ndarray) -> Result:
-        """Choose kernel size and epoch as the protocol says, and score them on the test split."""
+        """Choose kernel size and epoch as the protocol says, and score the model on test signals.
+
+        Parameters
+        ----------
+        test : ndarray, shape (N, C, *size), float32
+            Signals.
+
+        Returns
+        -------
+        Result
+
+        Raises
+        ------
+        ValueError
+            If a signal is not finite.
+        """
         sizes = self.settings.kernel_sizes
         rows = self.rows()
         if self.settings.protocol == "published":
@@ -194,7 +221,10 @@ class Training:
         return Result(model, m, rows[m].epoch, scores[m], validation, test_phi)
 
     def scores(self, x: np.ndarray) -> dict[int, Scores]:
-        """Score every kernel size on signals, at the epoch of its row; `models` hold it then."""
+        """Score the model of every kernel size on signals, at the epoch that the protocol takes.
+
+        Afterwards `models` have the weights of that epoch.
+        """
         signals = self._signals("test", x)
         last = self._bank.weights
         weights = last if self.settings.protocol == "published" else self._best
@@ -208,13 +238,13 @@ class Training:
         return {m: Scores(*values) for m, values in zip(sizes, of_models, strict=True)}
 
     def rows(self) -> dict[int, Row]:
-        """Each kernel size's row of the history at the epoch that the protocol takes."""
+        """Return the row of each kernel size at the epoch that the protocol takes."""
         if self.settings.protocol == "published":
             return {row.kernel_size: row for row in self.history if row.epoch == self.epoch}
         return {m: self.best_row(m) for m in self.settings.kernel_sizes}
 
     def best_row(self, kernel_size: int) -> Row:
-        """Return a kernel size's row with the lowest validation φ; the first of equals."""
+        """Return a kernel size's row with the lowest validation φ; of equal rows, the first."""
         rows = [
             row
             for row in self.history
@@ -223,7 +253,14 @@ class Training:
         return min(rows, key=lambda row: row.phi)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Copy everything that the next epoch depends on: arrays and a description for JSON."""
+        """Copy everything that the next epoch depends on.
+
+        Returns
+        -------
+        arrays : dict of ndarrays
+        description : dict
+            Numbers that JSON can hold.
+        """
         arrays = {"weights": self._bank.weights, "best": self._best}
         arrays |= dict(zip(_MOMENTS, self._moments, strict=True))
         copies = {name: array.cpu().numpy().copy() for name, array in arrays.items()}
@@ -231,7 +268,13 @@ class Training:
         return copies, {"epoch": self.epoch, "steps": self._steps, "stage": self._stage}
 
     def restore(self, arrays: dict[str, np.ndarray], description: dict[str, Any]) -> None:
-        """Continue from what `state` returned. Raises ValueError where it is not this sweep's."""
+        """Continue from what `state` returned.
+
+        Raises
+        ------
+        ValueError
+            If it is the state of another sweep.
+        """
         try:
             while self._kernels < self._kernels_after(int(description["epoch"]) - 1):
                 self._grow()
@@ -249,7 +292,7 @@ class Training:
             raise ValueError(f"the state does not belong to these settings: {error}") from error
 
     def _begin(self, models: list[SAN]) -> None:
-        """Put models into a bank, with new moments and no best epoch so far."""
+        """Put models into a bank, with new moments of Adam and without a best epoch."""
         self.models = models
         self._bank = distributed.new_bank(models, tuple(self.train.shape[2:]))
         self._moments = [torch.zeros_like(self._bank.weights) for _ in range(2)]
@@ -258,7 +301,7 @@ class Training:
         self._best_phi = np.full(len(models), np.nan)
 
     def _new_model(self, m: int, data: Tensor, kernels: int | None = None) -> SAN:
-        """A model of some kernels (as many as the sweep has now) that start from the data."""
+        """A model that starts from data, with `kernels` kernels or as many as the sweep has."""
         settings = self.settings
         size = tuple(data.shape[2:])
         number = self._kernels if kernels is None else kernels
@@ -279,7 +322,7 @@ class Training:
         ).to(self.device)
 
     def _kernels_after(self, epoch: int) -> int:
-        """How many kernels the models have in the epoch after this one."""
+        """How many kernels the models have in the epoch that follows this one."""
         kernels = self.settings.kernels
         if not self.settings.grow:
             return kernels
@@ -287,7 +330,7 @@ class Training:
 
     @torch.no_grad()
     def _grow(self) -> None:
-        """Give every model one kernel more, which starts from what the model leaves of the data."""
+        """Add a kernel to every model. It starts from the signals minus their reconstructions."""
         self._bank.store()
         grown = []
         for m, model in zip(self.settings.kernel_sizes, self.models, strict=True):
@@ -304,12 +347,12 @@ class Training:
         self._begin(grown)
 
     def _annealing(self) -> float:
-        """How many times its own min_distance extrema have in the next epoch."""
+        """The factor of the minimum distance of extrema in the next epoch."""
         progress = min(1.0, 1.5 * self.epoch / self.settings.epochs)
         return self.settings.anneal + (1 - self.settings.anneal) * progress
 
     def _sparsity(self, times: float) -> list[tuple[int, ...]]:
-        """The parameter of every kernel, min_distance multiplied."""
+        """The sparsity parameter of every kernel, a minimum distance multiplied by a factor."""
         rows = []
         for m in self.settings.kernel_sizes:
             size = tuple(self.train.shape[2:])
@@ -321,7 +364,7 @@ class Training:
         return rows
 
     def _order(self) -> Tensor:
-        """The order of the training signals in this epoch; it depends on seed and epoch alone."""
+        """The order of the training signals in this epoch. It depends on seed and epoch only."""
         generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + self.epoch)
         return torch.randperm(len(self.train), generator=generator)
 
