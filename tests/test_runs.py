@@ -151,6 +151,46 @@ def test_resume_refuses_other_data(tmp_path):
         runs.resume(tmp_path / "run")
 
 
+# settings.toml of a run of 0.4.0, without its versions.
+OF_0_4 = """\
+dataset = "physionet"
+start = 900
+activation = "extrema"
+kernel_sizes = [60]
+kernels = 2
+epochs = 2
+batch_size = 2
+learning_rate = 0.01
+seed = 0
+init = "data"
+decoder = "adjoint"
+protocol = "corrected"
+border_tolerance = 3
+device = "cpu"
+passes = 1
+refit = false
+compete = false
+anneal = 1.0
+grow = false
+
+[provenance]
+"data_sha256" = [
+    "db3b305e950102529b91dac63beac9942b531f57a3553881b5aab4ff7f296585",
+    "4c7ca8506e0c79c349ad03817a9f699de9570d6081d0c1035277be8f1bbc582e",
+    "381b68ab887d221aeaf855943f6715865d19aeb4ed95b15c995230e6a72ed4b2",
+]
+"""
+
+
+def test_a_run_folder_of_0_4_finds_its_signals(tmp_path):
+    (tmp_path / "settings.toml").write_text(OF_0_4)
+    given = run_settings.read_settings(tmp_path / "settings.toml")
+    data, settings = run_settings.settings_from(given)
+    assert (data.start, data.start_seconds, settings.kernel_sizes) == (900, None, (60,))
+    splits = runs.find_signals(tmp_path, data, settings)
+    assert np.array_equal(splits.test.x, datasets.load("physionet", "test", start=900).x)
+
+
 def test_resume_refuses_a_corrupt_checkpoint(tmp_path):
     finished({}, tmp_path / "run")
     path = tmp_path / "run" / "checkpoint.safetensors"
