@@ -12,7 +12,8 @@ import torch
 from conftest import check_page, show
 
 from san import metrics
-from san.networks.san import SAN, sparsity_of
+from san.networks.options import sparsity_of
+from san.networks.san import SAN
 from san.pages.explore import TOLERANCE, excerpt, explore_page
 from san.pages.page import assemble, packed
 from san.training.settings import Settings
