@@ -202,7 +202,7 @@ class Decoder:
             If the source cannot seek.
         """
         if self._reader.footer is None:
-            raise ValueError("the source cannot seek: iterate over the decoder, chunk by chunk")
+            raise ValueError("the source cannot seek: read its chunks in their order")
         begin, end, _ = slice(start, stop).indices(self._reader.footer.samples)
         if begin == 0 and end == self._reader.footer.samples:
             return self._read_all(progress or silent)
@@ -259,7 +259,7 @@ class Decoder:
         from san.codec.modes.transform import step_size
 
         if self._reader.footer is None:
-            raise ValueError("the source cannot seek: iterate over the decoder, chunk by chunk")
+            raise ValueError("the source cannot seek: read its chunks in their order")
         begin, end, _ = slice(start, stop).indices(self._reader.footer.samples)
         full, representation = self.header.chunk_samples, self.header.representation
         columns = representation.columns

@@ -277,15 +277,6 @@ def _tiles(info: Info, error: list[list[Any]]) -> list[tuple[str, str]]:
     ]
 
 
-def _target(info: Info) -> str:
-    names = {
-        "prdn": f"PRDN of at most {info.value:g} %",
-        "max_error": f"every sample within {info.value:g}",
-        "bits_per_sample": f"at most {info.value:g} bits per sample",
-    }
-    return names.get(info.target, "lossless")
-
-
 def _table_of(info: Info) -> tuple[str, list[str], list[list[Any]]]:
     rows = [
         ["format", f"SAN stream, version {info.version}"],
@@ -293,7 +284,7 @@ def _table_of(info: Info) -> tuple[str, list[str], list[list[Any]]]:
         ["sampling rate", f"{info.fs:g} Hz" if info.fs else "not stated"],
         ["channels", ", ".join(info.names) or "not named"],
         ["units", ", ".join(info.units) or "not stated"],
-        ["target", _target(info)],
+        ["target", str(info.promise)],
         ["largest error", f"{info.largest_error:.6g}"],
         ["PRDN", f"{info.prdn:.4g} %"],
         ["chunks", f"{info.chunks} of {info.chunk_samples} samples"],
@@ -313,7 +304,7 @@ def _words(
     whole = shown.start == 0 and shown.stop == info.shape[0]
     size = -(-info.shape[0] // MOST_BINS)
     texts = [
-        ("Method", f"{path.name} was encoded by SAN with the target: {_target(info)}. "
+        ("Method", f"{path.name} was encoded by SAN with the target: {info.promise}. "
          + ("Each of its lossy chunks is the sum of events, kernels of the dictionary at a place "
             "with an amplitude, and of quantized wavelet coefficients of what the events leave."
             if events else "It has no events: every sample comes from wavelet coefficients or, "

@@ -235,9 +235,7 @@ class StreamReader:
             If it does not agree with its checksum.
         """
         if not self._random or self.chunk_count is None:
-            raise ValueError(
-                "the source cannot seek: use chunks(), which reads them in their order"
-            )
+            raise ValueError("the source cannot seek: read its chunks in their order")
         if not 0 <= number < self.chunk_count:
             raise IndexError(f"chunk {number} is not among the {self.chunk_count} of the stream")
         known, position = number - number % INDEX_STEP, int(self._offsets[number // INDEX_STEP])
