@@ -1,6 +1,5 @@
 """The exploring page in a browser: its events against the Python code's, and every control."""
 
-import inspect
 import itertools
 import json
 import re
@@ -12,11 +11,9 @@ import torch
 from conftest import check_page, show
 
 from san import metrics
-from san.networks.options import sparsity_of
 from san.networks.san import SAN
-from san.pages.explore import TOLERANCE, excerpt, explore_page
+from san.pages.explore import excerpt, explore_page
 from san.pages.page import assemble, packed
-from san.training.settings import Settings
 
 RANDOM = np.random.default_rng(5)
 REAL = excerpt(None, start=20.0, samples=1200).x
@@ -489,8 +486,3 @@ def test_wrong_use_is_one_line(arguments, words, san, tmp_path):
     code, out, err = san("explore", *arguments.split())
     assert code == 2 and words in err and out == "" and len(err.splitlines()) == 1
     assert sorted(tmp_path.iterdir()) == before
-
-
-def test_the_page_has_the_tolerance_of_the_models():
-    default = inspect.signature(sparsity_of).parameters["border_tolerance"].default
-    assert TOLERANCE == default == Settings().border_tolerance

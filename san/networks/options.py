@@ -15,11 +15,18 @@ DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
 #: What the weights of kernels can be before training.
 STARTS: tuple[StartName, ...] = get_args(StartName)
 
+#: Samples by which the minimum distance of extrema is smaller than the kernel: the paper's number
+#: for PhysioNet. It has 2 for its other data.
+BORDER_TOLERANCE = 3
+
 Size = int | Sequence[int]
 
 
 def sparsity_of(
-    activation: str, kernel_size: Size, size: Sequence[int], border_tolerance: int = 3
+    activation: str,
+    kernel_size: Size,
+    size: Sequence[int],
+    border_tolerance: int = BORDER_TOLERANCE,
 ) -> int | tuple[int, ...] | None:
     """Return the sparsity parameter d that the paper uses for a kernel of this size.
 

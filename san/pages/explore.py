@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from san.files import arrays
+from san.networks.options import BORDER_TOLERANCE
 from san.pages import page
 from san.signals import sample_at
 
@@ -15,7 +16,6 @@ KERNEL_SIZE = 150
 BUNDLED_START = 260.0  # seconds
 MOST_SAMPLES = 20_000
 MOST_KERNEL = 2000
-TOLERANCE = 3  # samples; the default of `sparsity_of`, not imported: it would load torch
 STYLES = ("base.css", "explore.css")
 SCRIPTS = ("mathematics.js", "plot.js", "document.js", "editor.js", "explore.js")
 
@@ -168,7 +168,7 @@ def explore_page(
         "fs": part.fs,
         "start": part.start,
         "scale": "standard deviations",
-        "tolerance": TOLERANCE,
+        "tolerance": BORDER_TOLERANCE,
         "intro": f"{part.source}, {part.channel}: {length}, less its mean, one standard deviation "
         f"is {part.deviation:.4g}{unit}. {note} Everything is computed on this page.",
         **begin,

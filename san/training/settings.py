@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
-from san.networks.options import ActivationName, DecoderName, StartName
+from san.networks.options import BORDER_TOLERANCE, ActivationName, DecoderName, StartName
 
 MOST_SIZES = 100_000
 
@@ -128,7 +128,7 @@ class Settings:
     init: StartName = "data"
     decoder: DecoderName = "adjoint"
     protocol: Literal["corrected", "published"] = "corrected"
-    border_tolerance: Annotated[int, Field(ge=0)] = 3
+    border_tolerance: Annotated[int, Field(ge=0)] = BORDER_TOLERANCE
     device: str = "cpu"
     passes: Annotated[int, Field(ge=1, le=64)] = 1
     refit: bool = False
