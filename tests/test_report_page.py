@@ -501,7 +501,7 @@ def test_every_record_of_a_collection(command, recordings, tmp_path, browser):
         ("z.san --start 5 --start-sample 5", "give start or start_sample, not both"),
         ("z.san --seconds 5", "seconds is in seconds, and no sampling rate is known: give samples"),
         ("z.san --seconds 5 --samples 5", "give seconds or samples, not both"),
-        ("z.san --samples 0", "at least one, got 0"),
+        ("z.san --samples 0", "samples one by one, got 0"),
         (". --start-sample 1", ". is a run folder, and --start-sample is for streams"),
         ("z.san --original x.npy", "x.npy has shape (5,), z.san has (900,)"),
         ("z.san --data-dir .", "z.san is not a run folder, and --data-dir"),
