@@ -19,6 +19,26 @@ settings.register_profile(
 settings.load_profile("san")
 
 
+EACH_ALONE = (  # long tests that share nothing with the rest of their file
+    "tests/test_docs.py::test_notebooks_run",
+    "tests/test_docs.py::test_readme_python_runs",
+    "tests/test_site.py::test_what_a_page_shows_is_run",
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give a file to one process: what its tests compile and prepare is done once, not in each."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return nodeid if nodeid.startswith(EACH_ALONE) else file
+
+    return Files(config, log)
+
+
 @pytest.fixture(autouse=True)
 def dirty_memory(monkeypatch):
     """A backend that forgets an element leaves a NaN behind."""

@@ -79,20 +79,17 @@ def test_equals_its_definition(name, shapes, dtype, data):
     check_selection(name, torch.from_numpy(s), parameter)
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, 1, 1), (2, 3, 2), (3, 1, 63), (1, 2, 500), (1, 1, 1001)], ids=str
-)
-@pytest.mark.parametrize("parameter", [1, 3, 10, 63, 5000])
+# Small maps of every kind are those of `test_equals_its_definition`.
+@pytest.mark.parametrize("shape", [(3, 1, 63), (1, 2, 500), (1, 1, 1001)], ids=str)
+@pytest.mark.parametrize("parameter", [1, 10, 63, 5000])
 @pytest.mark.parametrize("kind", ["noise", "integers", "smooth", "zeros", "constant"])
 @pytest.mark.parametrize("name", SPARSE)
 def test_signals(name, kind, parameter, shape):
     check_selection(name, signal(kind, shape), parameter)
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, 1, 1, 1), (1, 2, 1, 17), (2, 1, 28, 28), (1, 1, 33, 5)], ids=str
-)
-@pytest.mark.parametrize("parameter", [1, 2, 4, 40])
+@pytest.mark.parametrize("shape", [(1, 2, 1, 17), (2, 1, 28, 28), (1, 1, 33, 5)], ids=str)
+@pytest.mark.parametrize("parameter", [1, 4, 40])
 @pytest.mark.parametrize("kind", ["noise", "integers", "smooth", "zeros", "constant"])
 @pytest.mark.parametrize("name", SPARSE)
 def test_images(name, kind, parameter, shape):
@@ -263,12 +260,10 @@ print(found.hexdigest())
 
 
 @pytest.mark.slow
-def test_the_instruction_set_changes_nothing(tmp_path):
+def test_the_instruction_set_changes_nothing():
     lines = []
     for variables in ({}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}):
-        environment = os.environ | variables
-        if variables:
-            environment["NUMBA_CACHE_DIR"] = str(tmp_path)
+        environment = os.environ | variables  # numba caches what it compiles for each apart
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", SELECT_ALL],
             env=environment, capture_output=True, text=True, timeout=600, check=False,
