@@ -10,6 +10,8 @@ import numpy as np
 
 from san import deprecated, times
 from san.packages import need
+from san.records.record import frame_means
+from san.records.segments import read_whole
 
 
 @deprecated.arguments(data="x", sampling_rate="fs", channels="names")
@@ -132,8 +134,8 @@ def read_wfdb(record: str | Path) -> Recording:
         files = set(getattr(header, "file_name", None) or [])
         segments = [path.parent / name for name in _segments_of(header)]
         nested = [s.name for s in segments if _segments_of(wfdb.rdheader(str(s)))]
-    except Exception as error:
-        raise ValueError(f"{header_file} is not a readable WFDB header: {error}") from error
+    except Exception:  # wfdb refuses headers that header(5) allows
+        return _read_whole(path)
     for name in files:
         if not (path.parent / name).is_file():
             raise FileNotFoundError(
@@ -147,8 +149,8 @@ def read_wfdb(record: str | Path) -> Recording:
         raw = wfdb.rdrecord(str(path), physical=False, smooth_frames=False)
         checksums = raw.calc_checksum(expanded=True)
         smooth = wfdb.rdrecord(str(path))
-    except Exception as error:
-        raise ValueError(f"record {path} cannot be read: {error}") from error
+    except Exception:  # wfdb raises whatever an unusual record leads to
+        return _read_whole(path)
     stated = raw.checksum or [None] * len(checksums)
     for name, computed, expected in zip(raw.sig_name, checksums, stated, strict=True):
         if expected is not None and (computed - expected) % 65536 != 0:
@@ -161,6 +163,18 @@ def read_wfdb(record: str | Path) -> Recording:
         float(smooth.fs),
         tuple(smooth.units),
         tuple(smooth.sig_name),
+    )
+
+
+def _read_whole(record: Path) -> Recording:
+    """The same for records that the specification allows and wfdb does not read."""
+    whole = read_whole(record)
+    columns = [whole.column(c, frame_means, 1) for c in range(len(whole.plan.signals))]
+    return Recording(
+        np.stack(columns, axis=1),
+        whole.header.fs,
+        tuple(s.units for s in whole.plan.signals),
+        tuple(s.description for s in whole.plan.signals),
     )
 
 

@@ -142,8 +142,7 @@ def test_annotations_can_be_left_out(san, tmp_path):
     san("compress", "r1", "without.san", "--lossless", "--no-annotations")
     assert san("compress", "r1", "with.san", "--lossless", "--force")[::2] == (
         0,
-        "san: r1.txt is left out: wfdb reads no annotations in it (cannot reshape array of size 19 "
-        "into shape (2))\n",
+        "san: r1.txt is left out: a .txt file holds no annotations\n",
     )
     attached = [Decoder(Path(n).read_bytes()).info.attachments for n in ("with.san", "without.san")]
     assert [*attached[0]] == ["wfdb/header", "wfdb/annotations/atr"]
@@ -165,8 +164,8 @@ def test_annotations_that_wfdb_cannot_read_come_back_too(san, tmp_path):
 
 NO_ANNOTATIONS = {
     "r1.one": (b"1", "annotations have 2 to 16777216 bytes, it has 1"),
-    "r1.a~": (b"abcd", "the ending of annotations is 1 to 40 letters, digits and _"),
-    "r1.odd": (b"abc", "wfdb reads no annotations in it (cannot reshape"),
+    "r1.a~": (b"abcd", "the ending of annotations is 1 to 40 letters, digits, - and _"),
+    "r1.pdf": (b"abcd", "a .pdf file holds no annotations"),
 }
 
 

@@ -73,8 +73,8 @@ def test_every_public_name_is_there():
 # inside them has lists of its own.
 ORDER = {
     "": """__main__ cli command pages paper sklearn training networks activations archive archives
-        files zarr numcodecs codec selection datasets data report signals times storage metrics
-        packages deprecated""",
+        files zarr numcodecs codec selection datasets data report signals records times storage
+        metrics packages deprecated""",
     "codec": """ndarray recording encoder comparison block decoder options info dictionaries search
         modes container numbers entropy errors target""",
     "codec.search": "coding convergence trials excerpts steps learning pursuit",
@@ -89,7 +89,8 @@ ORDER = {
     "training": """runs outcomes provenance run_settings train scores distributed processes
         settings""",
     "archives": "verify workers record manifest",
-    "files": "streams arrays edf wfdb",
+    "files": "streams arrays edf wfdb_files wfdb",
+    "records": "segments record samples flac header formats",
     "data": "physionet images epilepsy fetch",
     "paper": "output figures tables experiments classifiers",
     "pages": "explore reports run signals stream page",

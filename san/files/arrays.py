@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from san import storage, times
-from san.files import edf, wfdb
+from san.files import edf, wfdb, wfdb_files
 from san.signals import Array
 
 __all__ = ["STANDARD", "Array", "read", "write"]
@@ -113,8 +113,8 @@ def write(path: Path, array: Array, exact: bool = False) -> None:
     if path.suffix.lower() in edf.ENDINGS and edf.HEADER in array.attachments:
         return edf.write_edf(path, array)
     if path.suffix in ("", ".hea") and path != STANDARD:
-        if wfdb.HEADER in array.attachments:
-            wfdb.write_record(path.with_suffix(""), array, exact)
+        if wfdb.is_record(array):
+            wfdb_files.write_record(path.with_suffix(""), array, exact)
             return None
         raise ValueError(f"{path} has no ending, and this did not come from a WFDB record")
     if array.others:

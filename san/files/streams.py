@@ -75,8 +75,7 @@ def read_file(
     half a sampling interval.
     """
     array = arrays.read(path, fs, physical, annotations, exact)
-    header = wfdb.HEADER in array.attachments
-    return wfdb.with_gaps(array) if header and not exact else array
+    return wfdb.with_gaps(array) if wfdb.is_record(array) and not exact else array
 
 
 def encode_array(
@@ -188,7 +187,7 @@ def compare_file(
 def original(path: Path, decoder: Decoder) -> Array:
     """Read the file from which a stream was made, in the same way as then."""
     info = decoder.info
-    kept = wfdb.HEADER in info.attachments or edf.HEADER in info.attachments
+    kept = wfdb.ROOT + wfdb.HEADER in info.attachments or edf.HEADER in info.attachments
     physical = info.dtype.kind == "f" and not kept
     return read_file(path, exact=is_exact(info), fs=info.fs, physical=physical)
 

@@ -1,0 +1,1 @@
+"""WFDB records, read from their bytes: headers, signal formats, signal files."""
