@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 import san
 from san.codec.decoder import Decoder
 from san.files import streams
+from san.files import wfdb as reader
+from san.files import wfdb_files as writer
 from san.records.formats import BITS, pack, value_range
 from san.records.header import parse_header, renamed, with_values
 
@@ -216,6 +218,23 @@ def test_segments_of_a_variable_layout_and_gaps_come_back(there, tmp_path):
     assert np.isnan(recording.x).sum(0).tolist() == [FRAMES + 100, 130, 130]
 
 
+@pytest.mark.parametrize("options", [{"lossless": True}, {"max_error": 2}], ids=str)
+def test_streams_of_earlier_releases_hold_signals_without_their_skew(options, there, tmp_path):
+    """They say nothing of it; the record comes back without a skew, and agrees with its file."""
+    write_record(there, skew=3)
+    array = reader.as_before(streams.read_file(there / "r", exact="lossless" in options))
+    blob = streams.encode_array(array, **options)
+    assert "wfdb/unshifted" not in Decoder(blob).info.attachments
+    assert streams.compare_file(there / "r", Decoder(blob)).broken == ()
+    (tmp_path / "back").mkdir()
+    streams.write_file(Decoder(blob), tmp_path / "back" / "r")
+    restored = wfdb.rdrecord(str(tmp_path / "back" / "r"), physical=False)
+    expected = wfdb.rdrecord(str(there / "r"), physical=False).d_signal
+    assert restored.skew == [None, None] or not any(s or 0 for s in restored.skew)
+    bound = options.get("max_error", 0)
+    assert np.abs(restored.d_signal.astype(int) - expected)[: FRAMES - 3].max() <= bound
+
+
 WRONG = {
     "no signal": ("r 0 250\n", "has no signal file: it is annotations or comments only"),
     "a layout": ("r 1 250 0\n~ 0 200/mV 16 0 0 0 0 I\n", "it is a layout of segments"),
@@ -299,9 +318,6 @@ def test_values_are_put_where_they_are(initial, total, gain):
 
 def test_every_record_at_hand_comes_back(recordings):
     """All but FLAC files that another encoder wrote: their samples are the same."""
-    from san.files import wfdb as reader
-    from san.files import wfdb_files as writer
-
     paths = sorted(recordings.rglob("*.hea"))
     others, tried = set(), 0
     for path in paths:

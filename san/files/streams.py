@@ -189,7 +189,9 @@ def original(path: Path, decoder: Decoder) -> Array:
     info = decoder.info
     kept = wfdb.ROOT + wfdb.HEADER in info.attachments or edf.HEADER in info.attachments
     physical = info.dtype.kind == "f" and not kept
-    return read_file(path, exact=is_exact(info), fs=info.fs, physical=physical)
+    array = read_file(path, exact=is_exact(info), fs=info.fs, physical=physical)
+    is_old = wfdb.UNSHIFTED in array.attachments and wfdb.UNSHIFTED not in info.attachments
+    return wfdb.as_before(array) if is_old and not physical else array
 
 
 def _short(texts: tuple[str, ...]) -> tuple[str, ...]:

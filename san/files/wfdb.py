@@ -19,7 +19,7 @@ from san import signals
 from san.codec.entropy.varints import write_varint
 from san.records.flac import level_of, split_flac
 from san.records.header import FLAC, NO_SIGNAL, Header, SignalLine, parse_header
-from san.records.record import Record
+from san.records.record import Record, shifted
 from san.records.samples import invalid_of, pack_file, samples_end, signals_in
 from san.records.segments import Plan, Whole, plan_of, read_whole
 from san.signals import Array, groups_of
@@ -55,7 +55,7 @@ def read_record(record: Path, *, physical: bool = False, annotations: bool = Tru
     ----------
     record : Path
     physical : bool
-        Have physical units, float64, instead of the converter's integers. Signals of several
+        Give physical units, float64, instead of the converter's integers. Signals of several
         rates are averaged to the lowest one, and nothing is attached.
     annotations : bool
         Whether the annotation files of the record and of its segments are attached, byte for byte:
@@ -253,10 +253,10 @@ def described(array: Array) -> Described:
 
 
 def with_gaps(array: Array) -> Array:
-    """The same with NaN where the record says that a sample is invalid, if it says so anywhere.
+    """Replace the integer that marks an invalid sample by NaN, if the record has such samples.
 
-    The integer that marks such a sample is far from the others: within an error it would neither
-    come back exactly, nor would the error mean anything.
+    That integer is far from all others. Coded within an error it would not come back exactly, and
+    an error of it would have no meaning. NaN always comes back as NaN.
     """
     found = described(array)
     groups = groups_of([s.samples_per_frame for s in found.plan.signals])
@@ -281,6 +281,18 @@ def _mark_invalid(gaps: np.ndarray, x: np.ndarray, found: Described, number: int
             if invalid is not None:
                 gaps[place:end] |= x[place:end] == invalid
         place = end
+
+
+def as_before(array: Array) -> Array:
+    """Undo the skew of an array's signals, as streams of version 0.4 and before have them."""
+    lines = described(array).plan.signals
+    groups = groups_of([s.samples_per_frame for s in lines])
+    parts = []
+    for part, group in zip((array, *array.others), groups, strict=True):
+        columns = [shifted(part.x[:, i], lines[c]) for i, c in enumerate(group)]
+        parts.append(replace(part, x=np.stack(columns, axis=1)))
+    attached = {name: data for name, data in array.attachments.items() if name != UNSHIFTED}
+    return replace(array, x=parts[0].x, others=tuple(parts[1:]), attachments=attached)
 
 
 def lines_of(header: Header) -> list[SignalLine]:

@@ -94,8 +94,8 @@ def read_plain(record: Path) -> Record:
 def shifted(x: np.ndarray, signal: SignalLine) -> np.ndarray:
     """A signal without its skew: it comes that many frames earlier, and invalid samples follow."""
     late = min(signal.skew * signal.samples_per_frame, len(x))
-    invalid = invalid_of(signal)
-    tail = np.full(late, 0 if invalid is None else invalid, x.dtype)
+    invalid = np.nan if x.dtype.kind == "f" else invalid_of(signal) or 0
+    tail = np.full(late, invalid, x.dtype)
     return np.concatenate([x[late:], tail]) if late else x
 
 
