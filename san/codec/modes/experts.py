@@ -12,7 +12,7 @@ import numpy as np
 
 from san.codec.entropy import range_coder
 from san.codec.entropy.logistic import AFTER_RATES, shared_tables
-from san.codec.entropy.loops import integer_loop, integer_step, least, most, size_of
+from san.codec.entropy.loops import integer_loop, integer_part, integer_step, least, most, size_of
 
 OWN = 24  # differences of the channel itself that the linear expert sees
 NEXT = 8  # of the following channel
@@ -189,7 +189,7 @@ def solve(model, c, size):
         weights[place + j] = clamp(total >> 16, WEIGHT_LIMIT)
 
 
-@integer_step
+@integer_part
 def expect(mixer, model, c, last, size, here):
     """Put into m what each expert expects, in 1/64, and what `adapt` will need of it."""
     m, filters, state = mixer.m, model.filters, model.state
@@ -209,7 +209,7 @@ def expect(mixer, model, c, last, size, here):
     m[PREDICTION], m[CORRECTION], m[FILTER] = prediction, correction, place
 
 
-@integer_step
+@integer_part
 def adapt(m, model, t, c, difference, size, here):
     """Let the moments, the filter and the averages of a channel follow its newest difference."""
     state, filters, errors = model.state, model.filters, model.errors

@@ -17,7 +17,7 @@ from san.codec.entropy.logistic import (
     STRETCH,
     refinement_row,
 )
-from san.codec.entropy.loops import integer_loop, integer_step, least, most, size_of
+from san.codec.entropy.loops import integer_loop, integer_part, integer_step, least, most, size_of
 from san.codec.entropy.mixing import (
     STRETCH_SHIFT,
     UNSEEN,
@@ -117,7 +117,7 @@ FIRST_WEIGHT = FIRST_ROW + LOUD_PAIRS * STAGES * ROW  # NODES * INPUTS for each 
 ALL_MEMORY = FIRST_WEIGHT + LOUDS * KEPT * NODES * INPUTS
 
 
-@integer_step
+@integer_part
 def choose_contexts(mixer, state, c, channels):
     """Put into m the units of the residual, and where in the cells those of each input start."""
     m, tables = mixer.m, mixer.tables
@@ -182,7 +182,7 @@ def code_at_distance(mixer, kind, node, stage, distance, bit):
     return bit
 
 
-@integer_step
+@integer_part
 def code_residual(mixer, residual):
     """Code a quantized residual: zero, sign, magnitude in buckets, the bits within its bucket."""
     m, data = mixer.m, mixer.data
