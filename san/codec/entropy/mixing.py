@@ -176,11 +176,11 @@ def find_bucket(mixer, context, value):
 @integer_step
 def mix(mixer, contexts, cell, first, second):
     """The stretched probabilities that two sets of weights make of a cell of each context."""
-    m, tables = mixer.m, mixer.tables
+    m, cells, tables = mixer.m, mixer.cells, mixer.tables
     first, second = WEIGHTS_AT + INPUTS * first, WEIGHTS_AT + INPUTS * second
     a, b = 0, 0
     for i in range(contexts):
-        state = mixer.cells[m[BUCKETS_AT + i] + cell]
+        state = cells[m[BUCKETS_AT + i] + cell]
         confidence = tables[CONFIDENCE + (state & COUNT_MASK)]
         s = (tables[STRETCH + (state >> STRETCH_SHIFT)] * confidence) >> 8
         m[STRETCHED_AT + i] = s
@@ -192,7 +192,7 @@ def mix(mixer, contexts, cell, first, second):
 @integer_step
 def code_decision(mixer, contexts, cell, first, second, row, bit):
     """Code one bit: a cell of each context, two sets of weights, a row of the refinement."""
-    m, tables = mixer.m, mixer.tables
+    m, cells, tables = mixer.m, mixer.cells, mixer.tables
     a, b = mix(mixer, contexts, cell, first, second)
     bit = code_refined(mixer, REFINEMENT_AT + row * ROW, (a + b) >> 1, bit)
     error_a = ((bit << 16) - tables[MIDDLE + a]) * ERROR_GAIN
@@ -201,7 +201,7 @@ def code_decision(mixer, contexts, cell, first, second, row, bit):
     for i in range(contexts):
         m[first + i] += moved(m[STRETCHED_AT + i], error_a, WEIGHT_SHIFT)
         m[second + i] += moved(m[STRETCHED_AT + i], error_b, WEIGHT_SHIFT)
-        move_cell(mixer.cells, tables, m[BUCKETS_AT + i] + cell, bit, RATE_LIMIT)
+        move_cell(cells, tables, m[BUCKETS_AT + i] + cell, bit, RATE_LIMIT)
     return bit
 
 
