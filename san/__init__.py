@@ -129,22 +129,24 @@ if deprecated.Finder not in sys.meta_path:
     sys.meta_path.append(deprecated.Finder)
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return _load(name)
-    if name in _HOME_OF:
-        value = getattr(_load(_HOME_OF[name]), name)
-        globals()[name] = value
-        return value
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # a checker would take any name for one of san
 
-        return version("sparsely-activated-networks")
-    if name in deprecated.NAMES:
-        new = deprecated.NAMES[name]
-        deprecated.warn(f"san.{name}", f"san.{new}")
-        return getattr(sys.modules[__name__], new)
-    raise AttributeError(f"module 'san' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return _load(name)
+        if name in _HOME_OF:
+            value = getattr(_load(_HOME_OF[name]), name)
+            globals()[name] = value
+            return value
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("sparsely-activated-networks")
+        if name in deprecated.NAMES:
+            new = deprecated.NAMES[name]
+            deprecated.warn(f"san.{name}", f"san.{new}")
+            return getattr(sys.modules[__name__], new)
+        raise AttributeError(f"module 'san' has no attribute {name!r}")
 
 
 def _load(module: str) -> Any:

@@ -79,9 +79,9 @@ def warn(old: str, new: str, stacklevel: int = 3) -> None:
     ...     warnings.simplefilter("always")
     ...     warn("san.before", "san.after")
     >>> print(caught[0].message)
-    san.before is san.after now; san.before goes with 0.6
+    san.before is now san.after; 0.6 removes the old name
     """
-    message = f"{old} is {new} now; {old} goes with {REMOVED_IN}"
+    message = f"{old} is now {new}; {REMOVED_IN} removes the old name"
     warnings.warn(message, DeprecationWarning, stacklevel)
 
 
@@ -98,7 +98,7 @@ def attribute(old: str, new: str) -> Any:
     ...     Recording().data
     (1, 2)
     >>> print(caught[0].message)
-    Recording.data is Recording.x now; Recording.data goes with 0.6
+    Recording.data is now Recording.x; 0.6 removes the old name
     """
 
     def get(self: Any) -> Any:
@@ -132,7 +132,7 @@ def arguments(**new_of: str) -> Callable[[_Decorated], _Decorated]:
     ...     seconds(720, sampling_rate=360)
     2.0
     >>> print(caught[0].message)
-    seconds(sampling_rate=) is seconds(fs=) now; seconds(sampling_rate=) goes with 0.6
+    seconds(sampling_rate=) is now seconds(fs=); 0.6 removes the old name
     """
 
     def decorate(thing: _Decorated) -> _Decorated:
@@ -181,8 +181,7 @@ def names(module: str, new_of: Mapping[str, str]) -> None:
     ...     metrics.counted_weights is metrics.count_weights
     True
     >>> print(caught[0].message)
-    san.metrics.counted_weights is san.metrics.count_weights now; san.metrics.counted_weights \
-goes with 0.6
+    san.metrics.counted_weights is now san.metrics.count_weights; 0.6 removes the old name
     """
 
     def old_name(name: str) -> Any:

@@ -30,7 +30,9 @@ def test_modules(old):
     if "gpu" in new:
         pytest.importorskip("triton")
     sys.modules.pop(f"san.{old}", None)
-    with pytest.warns(DeprecationWarning, match=f"san.{old} is {new} now; san.{old} goes with"):
+    with pytest.warns(
+        DeprecationWarning, match=f"san.{old} is now {new}; 0.6 removes the old name"
+    ):
         module = importlib.import_module(f"san.{old}")
     assert module is importlib.import_module(new)
     assert module.__spec__.name == new
@@ -51,7 +53,9 @@ def test_what_never_was_is_not_found():
 @pytest.mark.parametrize("old", sorted(deprecated.NAMES))
 def test_public_names(old):
     new = deprecated.NAMES[old]
-    with pytest.warns(DeprecationWarning, match=f"san.{old} is san.{new} now; san.{old} goes with"):
+    with pytest.warns(
+        DeprecationWarning, match=f"san.{old} is now san.{new}; 0.6 removes the old name"
+    ):
         found = getattr(san, old)
     assert found is getattr(san, new)
     assert old not in dir(san)
@@ -83,7 +87,7 @@ ATTRIBUTES = [
     ids=[f"{type(thing).__name__}.{old}" for thing, old, _ in ATTRIBUTES],
 )
 def test_attributes(thing, old, new):
-    with pytest.warns(DeprecationWarning, match=rf"\.{old} is .*\.{new} now; ") as caught:
+    with pytest.warns(DeprecationWarning, match=rf"\.{old} is now .*\.{new}; ") as caught:
         value = getattr(thing, old)
     assert value is getattr(thing, new)
     assert caught[0].filename == __file__
@@ -152,7 +156,7 @@ ARGUMENTS = {
 @pytest.mark.parametrize(("call", "old", "new", "value"), ARGUMENTS.values(), ids=ARGUMENTS)
 def test_arguments(call, old, new, value, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.warns(DeprecationWarning, match=rf"\({old}=\) is .*\({new}=\) now; ") as caught:
+    with pytest.warns(DeprecationWarning, match=rf"\({old}=\) is now .*\({new}=\); ") as caught:
         found = call(**{old: value})
     assert repr(found) == repr(call(**{new: value}))
     assert caught[0].filename == __file__
@@ -172,7 +176,7 @@ NAMES = [
 @pytest.mark.parametrize(("module", "old", "new"), NAMES, ids=[".".join(row[:2]) for row in NAMES])
 def test_names_of_modules(module, old, new):
     place, _, name = f"san.{new}".rpartition(".")
-    with pytest.warns(DeprecationWarning, match=f"san.{module}.{old} is san.{new} now; ") as caught:
+    with pytest.warns(DeprecationWarning, match=f"san.{module}.{old} is now san.{new}; ") as caught:
         found = getattr(importlib.import_module(f"san.{module}"), old)
     assert found is getattr(importlib.import_module(place), name)
     assert caught[0].filename == __file__
@@ -220,14 +224,14 @@ def test_an_argument_under_both_names_is_refused():
 
 
 def test_positions_of_a_stream_are_still_first_samples():
-    words = r"\.positions is StreamEvents\.start \(a kernel's first sample; .* its middle\) now; "
+    words = r"\.positions is now StreamEvents\.start \(a kernel's first sample; .* its middle\); "
     with pytest.warns(DeprecationWarning, match=words) as caught:
         assert EVENTS.positions.tolist() == [3 - 15, 70 - 15]
     assert caught[0].filename == __file__
 
 
 def test_events_of_a_stream_can_still_be_unpacked():
-    words = "^unpacking StreamEvents is reading its start, kernel and amplitude now; "
+    words = "^unpacking StreamEvents is now reading its start, kernel and amplitude; "
     with pytest.warns(DeprecationWarning, match=words) as caught:
         positions, kernels, amplitudes = EVENTS
     assert caught[0].filename == __file__
