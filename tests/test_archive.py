@@ -75,6 +75,17 @@ def out(originals, reference, tmp_path):
     return Path(shutil.copytree(reference, tmp_path / "out"))
 
 
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Records are worked on here, one after the other: no process starts and imports for them."""
+
+    def run(work, items, size, jobs, client=None):
+        for item in items:
+            yield item, work(item)
+
+    monkeypatch.setattr(workers, "run", run)
+
+
 def streams(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.san")}
 
@@ -134,6 +145,7 @@ def test_segments_are_not_records_of_their_own(tmp_path):
     assert found[0].bytes > 2 * 7200
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_record_of_segments(tmp_path):
     x = wfdb.rdrecord(str(BUNDLED), physical=False).d_signal[:5000]
     data, out = tmp_path / "data", tmp_path / "out"
@@ -157,6 +169,7 @@ def test_a_record_of_segments(tmp_path):
         arrays.read(data / "self")
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_annotations_and_edf(tmp_path):
     x = wfdb.rdrecord(str(BUNDLED), physical=False).d_signal[:3600, 0]
     data, out = tmp_path / "data", tmp_path / "out"
@@ -181,6 +194,7 @@ def test_annotations_and_edf(tmp_path):
     assert verify(out, jobs=1).compared == 0 and verify(out, jobs=1).problems == {}
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_second_run_touches_nothing(originals, out):
     before = times(out)
     summary = archive(originals, out, OPTIONS, jobs=2)
@@ -188,6 +202,7 @@ def test_a_second_run_touches_nothing(originals, out):
     assert times(out) == before
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_only_what_is_missing_damaged_or_changed_is_done(records, reference, out):
     archive(records, out, OPTIONS, jobs=1, force=True)  # of a copy, which is as old
     assert streams(out) == streams(reference)
@@ -286,6 +301,7 @@ def test_two_records_with_one_stream(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.usefixtures("in_this_process")
 @LINUX
 def test_names_that_are_no_text(tmp_path):
     data, out = tmp_path / "data", tmp_path / "out"
@@ -459,7 +475,7 @@ def test_verify_names_what_is_wrong(originals, out, tmp_path, command):
     (out / "a/001.san").write_bytes(flipped)
     (out / "a/b/002.san").unlink()
     shutil.copy(out / "a/003.san", out / "foreign.san")
-    code, stdout, err = command("archive", "verify", out, "--jobs", 2, "--json")
+    code, stdout, err = command("archive", "verify", out, "--jobs", 1, "--json")
     problems = json.loads(stdout)["problems"]
     assert code == 1 and problems.keys() == {"a/001.san", "a/b/002.san", "foreign.san"}
     assert problems["a/001.san"] == "its SHA-256 is not that of the manifest"
@@ -468,6 +484,7 @@ def test_verify_names_what_is_wrong(originals, out, tmp_path, command):
     assert err.splitlines()[0] == "san: 3 wrong:" and len(err.splitlines()) == 4
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_verify_measures_the_error(records, out):
     x = np.load(records / "pair.npy").copy()
     x[700] += 400
@@ -482,6 +499,7 @@ def test_verify_measures_the_error(records, out):
     assert verify(out, records, jobs=1).compared == 2
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_verify_finds_a_stream_whose_checksums_are_wrong(out):
     """A manifest that agrees with a damaged stream does not help it."""
     import hashlib
@@ -495,9 +513,10 @@ def test_verify_finds_a_stream_whose_checksums_are_wrong(out):
     assert verify(out, jobs=1).problems.keys() == {"a/001.san"}
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_dictionary_is_kept_once(originals, tmp_path, command):
     x = wfdb.rdrecord(str(BUNDLED), physical=False).d_signal.astype(np.int16)
-    dictionary = san.learn_dictionary(x[:40_000], fs=360)
+    dictionary = san.learn_dictionary(x[:12_000], fs=360)
     dictionary.save(tmp_path / "learned")
     out = tmp_path / "out"
     options = ["--prdn", 8, "--dictionary", tmp_path / "learned", "--name-only", "--jobs", 1]
@@ -517,6 +536,7 @@ def test_a_dictionary_is_kept_once(originals, tmp_path, command):
     assert verify(out, jobs=1).problems.keys() == named
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_other_settings_are_refused_unless_forced(originals, reference, out, command):
     before = times(out)
     code, _, err = command("archive", originals, out, "--prdn", 9, "--no-events")
@@ -583,6 +603,7 @@ def test_a_manifest_that_is_none(content, words, out):
         verify(out)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_damaged_lines_are_named_and_done_again(originals, out, reference):
     content = (out / "manifest.jsonl").read_text().splitlines(keepends=True)
     content[3] = content[3].replace('"stream": "', '"stream": "../')
