@@ -259,7 +259,7 @@ def test_events_save_bytes_where_beats_repeat():
 @pytest.mark.parametrize("target", [8, 12, 20])
 @pytest.mark.parametrize("channels", [1, 12])
 def test_events_never_cost_bytes(channels, target):
-    x = np.concatenate([beats(4000, seed, noise=8 + seed) for seed in range(channels)], axis=1)
+    x = np.concatenate([beats(2000, seed, noise=8 + seed) for seed in range(channels)], axis=1)
     with_events, without = (coded(x, Target(prdn=target), events=e)[0] for e in (True, False))
     assert size(with_events) <= 1.01 * size(without)
 
