@@ -640,12 +640,8 @@ def test_a_trained_model_is_a_dictionary(tmp_path):
         assert prdn_of(x, san.decompress(blob)) <= 8
     ramp = np.arange(1.0, 33)[None]
     turned = dictionaries.find_dictionary(model_file(tmp_path, [ramp], decoder="paper"))
-    assert turned.kernels.shape == (
-        1,
-        1,
-        64,
-    )  # that decoder draws 16 of 32 samples before the event
-    first = 31 - 16
+    assert turned.kernels.shape == (1, 1, 64)
+    first = 31 - 16  # that decoder draws 16 of 32 samples before the event
     assert turned.kernels[0, 0, first] > turned.kernels[0, 0, first + 31] > 0
 
 
@@ -654,17 +650,17 @@ def test_a_trained_model_is_a_dictionary(tmp_path):
     [
         ([(1, 5)], {"format": "another"}, "holds no SAN"),
         ([(1, 5, 5)], {"dimensions": 2}, "SAN of images"),
-        ([(1, 5), (2, 5)], {}, "one number of channels"),
+        ([(1, 5), (2, 5)], {}, "same number of channels"),
         ([(5,)], {}, "no usable kernel 0"),
         ([(1, 5)] * 300, {}, "kernels"),
     ],
-    ids=str,
+    ids=["format", "images", "channels", "one dimension", "too many"],
 )
 def test_models_that_are_no_dictionary(shapes, changes, words, tmp_path):
     path = model_file(tmp_path, [np.ones(shape) for shape in shapes], **changes)
     with pytest.raises(ValueError, match=words):
         dictionaries.find_dictionary(path)
-    with pytest.raises(FileNotFoundError, match="no run folder"):
+    with pytest.raises(FileNotFoundError, match="is not a run folder"):
         (tmp_path / "empty").mkdir()
         dictionaries.find_dictionary(tmp_path / "empty")
 
@@ -721,15 +717,19 @@ def test_accuracy_adds_up(blocks, exponent):
 @pytest.mark.parametrize(
     "room",
     [
-        "accuracy",
+        "comparison",
+        "container.header",
+        "container.stream",
         "decoder",
+        "dictionaries",
         "encoder",
-        "recording",
-        "info",
-        "kernels",
-        "dictionary",
         "errors",
-        "header",
+        "info",
+        "modes.dictionary",
+        "ndarray",
+        "numbers.accuracy",
+        "recording",
+        "target",
     ],
 )
 def test_examples_of_docstrings(room):
@@ -738,7 +738,7 @@ def test_examples_of_docstrings(room):
 
 
 def test_a_coarser_target_takes_fewer_bytes_and_events_still_pay():
-    x = np.rint(san.datasets.load_recording().data[:, 0] * 200).astype(np.int16)
+    x = np.rint(san.datasets.load_recording().x[:, 0] * 200).astype(np.int16)
     sizes = {prdn: len(san.compress(x, 360, prdn=prdn)) for prdn in (12, 16, 25)}
     assert sizes[12] > sizes[16] > sizes[25]
     assert sizes[16] < 0.7 * len(san.compress(x, 360, prdn=16, events=False))
