@@ -151,9 +151,9 @@ def test_payloads_with_right_checksums_decode_or_are_refused(name):
             hostile = [source.randbytes(source.randint(0, 200)) for _ in payloads]
         pairs = zip(hostile, payloads, strict=True)  # of the old sizes: the index stays right
         hostile = [p[: len(q)].ljust(len(q), b"\x55") for p, q in pairs]
-        began = time.perf_counter()
+        began = time.process_time()
         found = decoded_or_refused(rebuilt(header, hostile, end))
-        slowest = max(slowest, time.perf_counter() - began)
+        slowest = max(slowest, time.process_time() - began)
         assert found is None or found.shape == shape
     assert slowest < 2
 
@@ -169,9 +169,9 @@ def test_headers_with_right_checksums_decode_or_are_refused(name):
         for _ in range(source.randint(1, 3)):
             hostile[source.randrange(5, len(hostile))] = source.choice((0, 1, 127, 128, 255, 42))
         block = bytes(hostile) + struct.pack("<I", zlib.crc32(hostile))
-        began = time.perf_counter()
+        began = time.process_time()
         decoded_or_refused(rebuilt(block, payloads, end))
-        slowest = max(slowest, time.perf_counter() - began)
+        slowest = max(slowest, time.process_time() - began)
     assert slowest < 2
 
 
