@@ -63,7 +63,7 @@ def test_public_names(old):
 
 def test_the_warning_of_a_public_name_points_at_its_user(monkeypatch):
     monkeypatch.setitem(deprecated.NAMES, "before", "prd")
-    with pytest.warns(DeprecationWarning, match="san.before is san.prd now") as caught:
+    with pytest.warns(DeprecationWarning, match="san.before is now san.prd; ") as caught:
         assert san.before is san.prd
     assert caught[0].filename == __file__
 
@@ -201,11 +201,11 @@ class Rate:
 
 
 def test_a_class_and_a_method_take_old_arguments():
-    with pytest.warns(DeprecationWarning, match=r"^Rate\(sampling_rate=\) is Rate\(fs=\) now"):
+    with pytest.warns(DeprecationWarning, match=r"^Rate\(sampling_rate=\) is now Rate\(fs=\); "):
         rate = Rate(sampling_rate=50)
-    with pytest.warns(DeprecationWarning, match=r"^seconds\(samples=\) is seconds\(n=\) now"):
+    with pytest.warns(DeprecationWarning, match=r"^seconds\(samples=\) is now seconds\(n=\); "):
         assert rate.seconds(samples=100) == 2
-    with pytest.warns(DeprecationWarning, match=r"^Rate\.sampling_rate is Rate\.fs now"):
+    with pytest.warns(DeprecationWarning, match=r"^Rate\.sampling_rate is now Rate\.fs; "):
         assert rate.sampling_rate == 50
     assert Rate.seconds.__doc__ == "Say how long n samples last."
 
