@@ -420,29 +420,37 @@ def test_any_bytes_are_a_representation_or_corrupt(data, dtype, channels):
         assert np.isfinite(restore(k, representation, np.zeros((0, 4), np.int64))).all()
 
 
+def in_hex(value):
+    return np.float64(value).tobytes().hex()
+
+
+OTHER_WAY, UNUSABLE = "has another encoding", "is not a usable number"
+
+CORRUPT_REPRESENTATIONS = {
+    "flag of a shared scale": ("02", "must be 0 or 1, got 2"),
+    "power with a baseline": ("0104", "cannot begin with the byte 4"),
+    "bits with a whole factor": ("010b", "cannot begin with the byte 11"),
+    "unknown flag": ("0110", "cannot begin with the byte 16"),
+    "exponent": ("0100ffff7f", r"exponent -\d+ is not within"),
+    "factor 0": ("010900", UNUSABLE),
+    "large whole factor": ("0109ffffffffffff7f", OTHER_WAY),
+    "whole factor as a float": ("0101" + in_hex(200), OTHER_WAY),
+    "factor NaN": ("0101" + in_hex(np.nan), UNUSABLE),
+    "negative factor": ("0101" + in_hex(-0.5), UNUSABLE),
+    "infinite factor": ("0101" + in_hex(np.inf), UNUSABLE),
+    "baseline 0": ("010d01" + in_hex(0), OTHER_WAY),
+    "baseline NaN": ("010d01" + in_hex(np.nan), UNUSABLE),
+    "no second power": ("000003", "1 bytes cannot be in the 0 left"),
+    "no second scale": ("0003", "1 bytes cannot be in the 0 left"),
+    "no factor": ("0001", "8 bytes cannot be in the 0 left"),
+}
+
+
 @pytest.mark.parametrize(
-    "data",
-    [
-        "02",  # the flag of a shared scale
-        "0104",  # POWER with a baseline
-        "010b",  # BITS with a whole factor
-        "0110",
-        "0100ffff7f",  # an exponent
-        "010900",  # a factor of 0
-        "0109ffffffffffff7f",  # whole, but not below 2**31
-        "0101" + np.float64(200).tobytes().hex(),  # a whole factor as float64
-        "0101" + np.float64(np.nan).tobytes().hex(),
-        "0101" + np.float64(-0.5).tobytes().hex(),
-        "0101" + np.float64(np.inf).tobytes().hex(),
-        "010d01" + np.float64(0).tobytes().hex(),  # a baseline of 0
-        "010d01" + np.float64(np.nan).tobytes().hex(),
-        "000003",
-        "0003",
-        "0001",
-    ],
+    ("data", "words"), CORRUPT_REPRESENTATIONS.values(), ids=CORRUPT_REPRESENTATIONS
 )
-def test_corrupt_representations(data):
-    with pytest.raises(CorruptStream):
+def test_corrupt_representations(data, words):
+    with pytest.raises(CorruptStream, match=words):
         numbers.unpack_representation(bytes.fromhex(data), 0, np.dtype("f8"), 2, 2)
 
 

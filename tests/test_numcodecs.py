@@ -10,7 +10,7 @@ import pytest
 from numcodecs.compat import ensure_bytes
 
 import san
-from san.codec.errors import CodecError
+from san.codec.errors import CodecError, WrongDictionary
 from san.numcodecs import SAN
 
 RNG = np.random.default_rng(0)
@@ -141,9 +141,19 @@ def test_what_cannot_be_coded_is_refused(x):
         SAN(lossless=True).encode(x)
 
 
-@pytest.mark.parametrize("bad", [b"", b"\x01", b"\x04", b"nothing of the kind", bytes(100)])
-def test_what_is_no_chunk_is_refused(bad):
-    with pytest.raises(CodecError):
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (b"", "ends after 0 bytes"),
+        (b"\x01", "ends after 0 bytes"),
+        (b"\x04", "a chunk cannot begin with the byte 4"),
+        (b"nothing of the kind", "a chunk cannot begin with the byte 110"),
+        (bytes(100), "is no SAN stream"),
+    ],
+    ids=["nothing", "one byte", "no such kind", "text", "zeros"],
+)
+def test_what_is_no_chunk_is_refused(bad, words):
+    with pytest.raises(CodecError, match=words):
         SAN(lossless=True).decode(bad)
 
 
@@ -158,7 +168,7 @@ def test_a_shared_dictionary_stands_in_the_configuration():
     assert not san.inspect(chunk).dictionary_carried
     assert san.prdn(x[:1000], again.decode(chunk)) <= 8
     assert len(chunk) < len(SAN(prdn=8, fs=250).encode(x[:1000]))
-    with pytest.raises(CodecError):
+    with pytest.raises(WrongDictionary, match="and none was given"):
         SAN(prdn=8, fs=250).decode(chunk)
 
 
