@@ -132,12 +132,12 @@ def test_bytes_that_are_no_text_damage_their_line_alone(tmp_path):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("", "is no manifest of an archive"),
-        ("text\n", "is no manifest of an archive"),
-        ("[" * 100_000 + "\n", "is no manifest of an archive"),
-        (json.dumps(HEAD), "is no manifest of an archive"),
-        (json.dumps(HEAD | {"settings": 5}) + "\n", "is no manifest of an archive"),
-        (json.dumps(HEAD | {"archive": 99}) + "\n", "is of version 99, this release reads 1"),
+        ("", "is not the manifest of an archive"),
+        ("text\n", "is not the manifest of an archive"),
+        ("[" * 100_000 + "\n", "is not the manifest of an archive"),
+        (json.dumps(HEAD), "is not the manifest of an archive"),
+        (json.dumps(HEAD | {"settings": 5}) + "\n", "is not the manifest of an archive"),
+        (json.dumps(HEAD | {"archive": 99}) + "\n", "has version 99, this release reads version 1"),
     ],
     ids=["empty", "text", "deep", "cut", "no settings", "newer"],
 )
