@@ -233,7 +233,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_done(records, tmp_path, co
     (records / "bad.hea").write_text("nonsense")
     (records / "bad.npy").write_text("nonsense")
     (records / "bad.csv").write_text("1,2\n3,x\n")
-    np.save(records / "long.npy", np.arange(5))
+    np.save(records / "long.npy", np.arange(5) * 2**33)
     np.save(records / "a/001.npy", np.zeros(5, np.int16))
     shutil.copy(records / "a/001.npy", records / "a/001")  # no record
     damaged = bytearray((records / "a/003.dat").read_bytes())
@@ -246,7 +246,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_done(records, tmp_path, co
         "bad.hea": "not a readable WFDB header",
         "bad.npy": "not readable as .npy",
         "bad.csv": "not a table of numbers",
-        "long.npy": "convert it first",
+        "long.npy": "which does not fit int32",
         "a/003.hea": "checksum",
         "a/005.hea": "005.dat is not there",
     }

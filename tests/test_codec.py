@@ -342,7 +342,11 @@ def test_what_is_asked_wrongly_is_said(arguments, error, words):
 @pytest.mark.parametrize(
     ("x", "error", "words"),
     [
-        (np.zeros(5, np.int64), TypeError, "got int64: convert it first"),
+        (np.array([2**31]), ValueError, r"2147483648, which does not fit int32: x\.astype\("),
+        (np.array([-(2**40), 0]), ValueError, "has the value -1099511627776, which"),
+        ([2**64 - 1], ValueError, "18446744073709551615, which does not fit int32"),
+        ([2**70], TypeError, r"got object: convert it first; x\.astype\(np\.float64\)"),
+        (np.zeros(5, np.longdouble), TypeError, "convert it first"),
         (np.zeros(5, complex), TypeError, "complex128"),
         (np.array(["a"]), TypeError, "<U1"),
         (np.zeros((2, 2, 2), np.int16), ValueError, "got shape"),

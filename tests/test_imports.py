@@ -80,7 +80,7 @@ ORDER = {
     "codec.search": "coding convergence trials excerpts steps learning pursuit",
     "codec.modes": "payload transform predictive experts dictionary wavelet bands events ranges",
     "codec.container": "stream attachments header source",
-    "codec.numbers": "integers representation steps gaps grids bits accuracy",
+    "codec.numbers": "integers narrowing representation steps gaps grids bits accuracy",
     "codec.entropy": "mixing range_coder logistic loops varints",
     "selection": "operation cpu gpu",
     "selection.cpu": "extrema extrema_images pool top_k rounds maps places vectors",

@@ -2,17 +2,19 @@
 
 import io
 import math
+import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from san.codec.block import Block, Samples, code_block, footer_of
-from san.codec.container.header import checked_fs
+from san.codec.container.header import Limits, check_header, checked_fs
 from san.codec.container.stream import StreamWriter
 from san.codec.dictionaries import DictionaryLike
 from san.codec.modes.dictionary import Dictionary
 from san.codec.numbers.integers import represent
+from san.codec.numbers.narrowing import narrowed
 from san.codec.options import (
     SHORTEST_CHUNK,
     HeaderPlan,
@@ -44,6 +46,7 @@ def compress(
     units: Texts = None,
     names: Texts = None,
     attachments: Mapping[str, bytes] | None = None,
+    limits: Limits | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> bytes:
     """Encode a signal within an error, without loss, or to a size.
@@ -52,13 +55,16 @@ def compress(
     ----------
     x : array (n,) or (n, channels)
         int8, int16, int32, uint8, uint16, float32 or float64; of any length, 0 included. NaN and
-        infinities come back where they were.
+        infinities come back where they were. Other arrays come back with equal values in another
+        dtype: int64, uint32, uint64 and lists of integers as int16 if all values fit, else as
+        int32; bool as uint8; float16 as float32.
     fs : float, optional
         Sampling rate in Hz. The stream keeps it, and the length of kernels depends on it.
     prdn, max_error, lossless, bits_per_sample
         Exactly one. `prdn`: the largest error of a channel over the whole signal, in per cent of
         its standard deviation; a constant channel comes back exactly. `max_error`: the largest
-        error of any sample, in the signal's units; 0 is lossless. `lossless`: every bit comes
+        error of any sample, in the units of x, which are counts for integers of a converter; 0 is
+        lossless. `lossless`: every bit comes
         back, of floats too. `bits_per_sample`: the largest size of the whole stream, in bits for
         each sample of each channel.
     dictionary : Dictionary or path, optional
@@ -77,6 +83,9 @@ def compress(
     attachments : mapping of str to bytes, optional
         Files that travel with the samples, such as a header or annotations; names have at most 64
         bytes. `Decoder.attachment` gives them back.
+    limits : Limits, optional
+        How large the stream may be, such as `Limits(channels=2000)` for more than 1024 channels.
+        Its readers need these limits too.
     progress : callable, optional
         Called with the share that is done, 0 ... 1.
 
@@ -88,10 +97,17 @@ def compress(
     ------
     TypeError
         If x is of another dtype, a masked array, or no array.
+    LimitExceeded
+        If x has more channels, or the attachments more bytes, than the limits allow.
     ValueError
-        If x has another shape or no channel, if not exactly one target is given, if a target or
-        an option is out of its range, if the dictionary does not fit x, or if the signal cannot
-        be encoded in so few bits per sample.
+        If an integer does not fit int32, if x has another shape or no channel, if not exactly one
+        target is given, if a target or an option is out of its range, if the dictionary does not
+        fit x, or if the signal cannot be encoded in so few bits per sample.
+
+    Warns
+    -----
+    UserWarning
+        If x has more channels than samples, as an array of shape (channels, samples) would have.
 
     Notes
     -----
@@ -114,6 +130,54 @@ def compress(
     target = Target.of(
         max_error=max_error, prdn=prdn, lossless=lossless, bits_per_sample=bits_per_sample
     )
+    array = narrowed(x)
+    if array.ndim == 2 and array.shape[1] > len(array) > 0:
+        warnings.warn(unlikely(array.shape), stacklevel=2)
+    return encode(
+        array,
+        target,
+        fs,
+        dictionary=dictionary,
+        events=events,
+        chunk_seconds=chunk_seconds,
+        embed_dictionary=embed_dictionary,
+        units=units,
+        names=names,
+        attachments=attachments,
+        limits=limits,
+        progress=progress,
+    )
+
+
+def unlikely(shape: tuple[int, ...], name: str = "x") -> str:
+    """The words that question a shape with more channels than samples."""
+    n, channels = shape
+    return (
+        f"{name} of shape {shape} has {channels} channels of {n} sample{'s' * (n != 1)}: time must "
+        f"run along the first axis; if it runs along the second, give {name}.T"
+    )
+
+
+def encode(
+    x: np.ndarray,
+    target: Target,
+    fs: float | None = None,
+    *,
+    dictionary: DictionaryLike | None = None,
+    events: bool = True,
+    chunk_seconds: float | None = None,
+    embed_dictionary: bool = True,
+    units: Texts = None,
+    names: Texts = None,
+    attachments: Mapping[str, bytes] | None = None,
+    limits: Limits | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> bytes:
+    """Encode an array whose shape is certain, of a dtype that streams have.
+
+    The parameters, and what it raises, are those of `compress`.
+    """
+    limits = limits or Limits()
     found = represent(x, target)
     array = np.asarray(x).astype(found.representation.dtype, copy=False)
     representation, n = found.representation, len(array)
@@ -125,8 +189,8 @@ def compress(
         array.reshape(n, representation.channels), found.k, found.gaps, found.bounds, representation
     )
     texts = texts_of(units), texts_of(names)
-    header = HeaderPlan(representation, request, *texts, embed_dictionary, attachments)
-    header.build(given)  # what it refuses is refused before the work
+    header = HeaderPlan(representation, request, *texts, embed_dictionary, attachments, limits)
+    check_header(header.build(given), limits)  # what it refuses is refused before the work
     report = progress or silent
     if target.bits_per_sample is not None and n:
         return _within_size(samples, request, target.bits_per_sample, given, header, report)
@@ -163,7 +227,7 @@ def _within_size(
 def _stream(block: Block, samples: int, header: HeaderPlan) -> bytes:
     """The whole stream of payloads."""
     file = io.BytesIO()
-    writer = StreamWriter(file)
+    writer = StreamWriter(file, header.limits)
     writer.write_header(header.build(block.dictionary), header.attachments)
     for payload in block.payloads:
         writer.write_chunk(payload)

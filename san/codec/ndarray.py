@@ -16,7 +16,7 @@ from san.codec.container.header import checked_fs
 from san.codec.container.source import StreamLike
 from san.codec.decoder import decompress
 from san.codec.dictionaries import DictionaryLike, find_dictionary
-from san.codec.encoder import compress
+from san.codec.encoder import encode
 from san.codec.errors import CorruptStream
 from san.codec.modes.dictionary import Dictionary, read
 from san.codec.numbers.integers import DTYPES
@@ -120,13 +120,13 @@ class ChunkCoding:
         """The stream of a chunk."""
         self.check(x.dtype, x.ndim)
         moved = np.moveaxis(x, self.axis, 0)
-        return compress(
+        return encode(
             moved if x.ndim == 1 else moved.reshape(len(moved), -1),
+            self.target,
             self.fs,
             dictionary=self.dictionary,
             embed_dictionary=self.dictionary is None,
             events=self.events,
-            **self.target.arguments,
         )
 
     def decode_array(

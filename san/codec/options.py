@@ -45,9 +45,10 @@ class HeaderPlan:
         names: tuple[str, ...],
         embed: bool,
         attachments: Mapping[str, bytes] | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        self._embed = embed
-        self.attachments = pack_attachments(attachments or {}, Limits())
+        self._embed, self.limits = embed, limits or Limits()
+        self.attachments = pack_attachments(attachments or {}, self.limits)
         self._plain = Header(
             representation,
             request.chunk_samples,

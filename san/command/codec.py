@@ -32,8 +32,8 @@ STREAM = "File that `san compress` wrote; - is standard input."
 TARGET = "Target: exactly one"
 CODING = "Coding"
 PRDN = "Largest error of a channel, in per cent of its standard deviation."
-MAX_ERROR = """Largest error of any sample, in the signal's units (converter's steps for a WFDB
-record or EDF, unless --physical)."""
+MAX_ERROR = """Largest error of any sample, in the units of what is coded: counts of the converter
+for a WFDB record or EDF (physical units with --physical), otherwise the numbers of the file."""
 LOSSLESS = "Every bit comes back."
 BITS = "Largest size, in bits for each sample of each channel."
 DICTIONARY = """Kernels to use: a saved dictionary, a run folder, or a model.safetensors. By default

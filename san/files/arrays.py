@@ -7,12 +7,15 @@ import io
 import json
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from san import storage, times
+from san.codec.encoder import unlikely
+from san.codec.numbers.narrowing import narrowed
 from san.files import edf, wfdb, wfdb_files
 from san.signals import Array
 
@@ -152,12 +155,22 @@ def _read_standard_input(fs: float | None, physical: bool, exact: bool) -> Array
 
 
 def _read_npy(path: Path) -> np.ndarray:
+    """The array in a file, in a dtype that streams have; a shape that is unlikely is questioned."""
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        x = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is not there") from None
-    except ValueError as error:
-        raise ValueError(f"{path} is not readable as .npy: {error}") from error
+    except (ValueError, EOFError) as error:
+        size = path.stat().st_size
+        said = f"{error}" if size else "it is empty, it has 0 bytes"
+        raise ValueError(f"{path} is not readable as .npy: {said}") from error
+    try:
+        found = narrowed(x)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be compressed: {error}") from error
+    if found.ndim == 2 and found.shape[1] > len(found) > 0:
+        warnings.warn(unlikely(found.shape, f"{path}: the array"), stacklevel=2)
+    return found
 
 
 def _read_csv(path: Path, fs: float | None, exact: bool) -> Array:

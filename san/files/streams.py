@@ -11,9 +11,10 @@ from typing import Any
 
 from san.codec.comparison import Comparison, compare, fits
 from san.codec.decoder import Decoder
-from san.codec.encoder import compress
+from san.codec.encoder import encode
 from san.codec.info import Info
 from san.codec.options import silent
+from san.codec.target import TARGETS, Target
 from san.files import arrays, edf, wfdb
 from san.signals import Array
 
@@ -92,8 +93,10 @@ def encode_array(
         if progress:
             progress(done / total)
     rest = done / total
-    return compress(
+    target = Target.of(**{name: options.pop(name) for name in TARGETS if name in options})
+    return encode(
         array.x,
+        target,
         array.fs,
         units=_short(array.units),
         names=_short(array.names),

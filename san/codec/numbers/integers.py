@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from san.codec.numbers.bits import join_bits, split_bits
 from san.codec.numbers.gaps import crop_gaps, fill_gaps, find_gaps, no_gaps, pack_gaps, unpack_gaps
 from san.codec.numbers.grids import BITS, LARGEST, Scale
+from san.codec.numbers.narrowing import refusal
 from san.codec.numbers.representation import (
     DTYPES,
     Representation,
@@ -293,8 +294,7 @@ def _checked(x: ArrayLike) -> np.ndarray:
     array = np.asarray(x)
     native = array.dtype.newbyteorder("=")
     if native not in DTYPES:
-        names = ", ".join(dtype.name for dtype in DTYPES)
-        raise TypeError(f"x must be one of {names}, got {array.dtype}: convert it first")
+        raise TypeError(refusal(array.dtype))
     if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] == 0):
         raise ValueError(f"x must be (n,) or (n, channels), got shape {array.shape}")
     return array.astype(native, copy=False)

@@ -6,6 +6,7 @@ Simple scales take two bytes. Each scale has exactly one encoding.
 import math
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class Representation:
     channels: int
     scales: tuple[Scale, ...] = ()
 
-    @property
+    @cached_property
     def widths(self) -> tuple[int, ...]:
         """Columns that each channel takes: 1, or 2 or 3 for the bits of a float."""
         if not self.scales:
@@ -48,7 +49,7 @@ class Representation:
         parts = len(PARTS[self.dtype.name])
         return tuple(parts if scale.kind == BITS else 1 for scale in self.scales)
 
-    @property
+    @cached_property
     def columns(self) -> int:
         """Columns of all channels."""
         return sum(self.widths)

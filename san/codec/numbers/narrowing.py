@@ -1,0 +1,83 @@
+"""Which dtype stands for one that streams do not have: values stay equal, or are refused."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from san.codec.numbers.representation import DTYPES
+
+# Dtypes that streams do not have, and those that hold their values: the first that does is taken.
+NARROWER = {
+    "bool": ("uint8",),
+    "uint32": ("int16", "int32"),
+    "int64": ("int16", "int32"),
+    "uint64": ("int16", "int32"),
+    "float16": ("float32",),
+}
+_WAYS = {
+    "i": "x.astype(np.float64) converts it, exactly for integers up to 2**53",
+    "f": "x.astype(np.float64) converts it, and rounds it to 53 bits",
+    "c": "give the real and the imaginary part as channels: np.stack([x.real, x.imag], axis=-1)",
+    "O": "x.astype(np.float64) converts it, if all of its values are numbers",
+    "U": "x.astype(np.float64) converts it, if all of its values are numbers",
+    "M": "x.astype(np.int64) converts it",
+}
+
+
+def narrowed(x: ArrayLike) -> np.ndarray:
+    """Return the array in a dtype that streams have, with the same values.
+
+    Parameters
+    ----------
+    x : array-like
+        Of any shape. Masked arrays come back as they are.
+
+    Returns
+    -------
+    array
+        x itself if streams have its dtype. bool becomes uint8, float16 becomes float32, and int64,
+        uint32 and uint64 (so also lists of integers) become int16 if all values fit, else int32.
+        An array without values becomes the first of these.
+
+    Raises
+    ------
+    TypeError
+        If streams have no dtype for it. The words name a call that converts it, if there is one.
+    ValueError
+        If an integer does not fit int32. The words name the value and a call that converts it.
+
+    Examples
+    --------
+    >>> narrowed([1, 2, 300]).dtype, narrowed(np.array([70_000])).dtype, narrowed([True]).dtype
+    (dtype('int16'), dtype('int32'), dtype('uint8'))
+    >>> narrowed(np.array([3_000_000_000]))
+    Traceback (most recent call last):
+    ...
+    ValueError: x has the value 3000000000, which does not fit int32: x.astype(np.float64) \
+converts it, exactly for integers up to 2**53
+    """
+    if isinstance(x, np.ma.MaskedArray):
+        return x
+    array = np.asarray(x)
+    native = array.dtype.newbyteorder("=")
+    if native in DTYPES:
+        return array
+    if native.name not in NARROWER:
+        raise TypeError(refusal(array.dtype))
+    candidates = NARROWER[native.name]
+    if array.dtype.kind in "bf" or not array.size:
+        return array.astype(candidates[0])
+    low, high = int(array.min()), int(array.max())
+    for name in candidates:
+        limits = np.iinfo(name)
+        if limits.min <= low and high <= limits.max:
+            return array.astype(name)
+    value = high if high > limits.max else low
+    raise ValueError(f"x has the value {value}, which does not fit {name}: {_WAYS['i']}")
+
+
+def refusal(dtype: np.dtype) -> str:
+    """Say why arrays of a dtype are refused, and what converts them."""
+    names = ", ".join(each.name for each in DTYPES)
+    kind = "i" if dtype.kind in "biu" else "M" if dtype.kind == "m" else dtype.kind
+    way = _WAYS.get("U" if kind in "ST" else kind)
+    return f"x must be one of {names}, got {dtype}: convert it first" + (f"; {way}" if way else "")
