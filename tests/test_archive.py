@@ -163,7 +163,7 @@ def test_a_record_of_segments(tmp_path):
     flipped = bytearray((data / "two.dat").read_bytes())
     flipped[30] ^= 1
     (data / "two.dat").write_bytes(flipped)
-    assert "two is corrupt" in archive(data, out, options, jobs=1).failures["m.hea"]
+    assert "two.dat is corrupt" in archive(data, out, options, jobs=1).failures["m.hea"]
     (data / "self.hea").write_text("self/1 1 360 5000\nself 5000\n")
     with pytest.raises(ValueError, match="names self, which has segments itself"):
         arrays.read(data / "self")
@@ -243,7 +243,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_done(records, tmp_path, co
     out = tmp_path / "out"
     code, stdout, err = command("archive", records, out, "--prdn", 8, "--no-events", "--jobs", 2)
     words = {
-        "bad.hea": "not a readable WFDB header",
+        "bad.hea": "which has no number of signals",
         "bad.npy": "not readable as .npy",
         "bad.csv": "not a table of numbers",
         "long.npy": "which does not fit int32",
@@ -264,12 +264,12 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_done(records, tmp_path, co
 def test_a_file_that_is_left_out_is_named(tmp_path, command):
     for suffix in (".hea", ".dat"):
         shutil.copy(BUNDLED.with_suffix(suffix), tmp_path)
-    (tmp_path / f"{BUNDLED.name}.note").write_text("odd")
+    (tmp_path / f"{BUNDLED.name}.pdf").write_text("odd")
     out = tmp_path.with_name(f"{tmp_path.name} out")
     given = ("archive", tmp_path, out, "--prdn", 8, "--no-events", "--jobs", 1)
     for _ in range(2):  # a later run says it again
         code, _, err = command(*given)
-        line = "mitdb_208.hea: mitdb_208.note is left out: wfdb reads no annotations in it"
+        line = "mitdb_208.hea: mitdb_208.pdf is left out: a .pdf file holds no annotations"
         assert code == 0 and err.startswith(f"san: {line}")
     assert archive(tmp_path, out, OPTIONS, jobs=1).left_out.keys() == {"mitdb_208.hea"}
 

@@ -191,10 +191,16 @@ def test_a_flipped_bit_is_noticed(alone, record, without_known_sha256):
 @pytest.mark.parametrize(
     "header, words",
     [
-        ("", "cannot be read|not a readable WFDB header"),
+        ("", "100.hea has no line that says what it is of"),
         ("100 2 360 12000\n../../secret.dat 16 200 16 0 0 0 0 a\n", "names a signal file"),
-        ("100 1 360 99999999999\n100.dat 16 200 16 0 0 0 0 a\n", "cannot be read|corrupt"),
-        ("100 x y z\nnonsense\n", "cannot be read|not a readable WFDB header|not here"),
+        (
+            "100 1 360 99999999999\n100.dat 16 200 16 0 0 0 0 a\n",
+            "cannot be read: 100.dat has 48000 bytes",
+        ),
+        (
+            "100 x y z\nnonsense\n",
+            "100.hea begins with '100 x y z', which has no number of signals|not here",
+        ),
     ],
     ids=["empty", "path", "length", "nonsense"],
 )

@@ -46,7 +46,7 @@ def folder(tmp_path_factory):
         (["torch"], ["reproduce", "mnist"], "torch"),
         (["torch"], ["datasets"], "torch"),
         (["torch"], ["report", "run"], "torch"),
-        (["wfdb"], ["compress", "record", "record.san", "--lossless"], "wfdb"),
+        (["wfdb"], ["compress", "record", "record.san", "--lossless", "--physical"], "wfdb"),
         (["edfio"], ["compress", "night.edf", "night.san", "--lossless"], "edfio"),
         (["platformdirs", "wfdb"], ["explore"], "platformdirs and wfdb"),
         (["safetensors"], ["explore", "x.npy", "--model", "model.safetensors"], "safetensors"),

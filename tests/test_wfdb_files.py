@@ -252,7 +252,7 @@ WRONG = {
     "no FLAC file": ("r 1 250 10\nr.dat 516 200\n", "r.dat is not a FLAC file"),
     "a segment elsewhere": ("r/1 2 250 41\n../r 41\n", "which is in another folder"),
     "a segment of another length": ("r/1 2 250 40\ns 40\n", "says that s has 40 frames, and it"),
-    "segments in segments": ("r/1 2 250 41\nr 41\n", "names segments, which have signals"),
+    "segments in segments": ("r/1 2 250 41\nr 41\n", "names r, which has segments itself"),
     "too few segments": ("r/2 2 250 82\ns 41\n", "announces 2 segments and names 1"),
     "another sum": ("r/1 2 250 42\ns 41\n", "says 42 frames, and its segments have 41"),
 }  # fmt: skip

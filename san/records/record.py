@@ -83,10 +83,11 @@ def read_plain(record: Path) -> Record:
         if not path.is_file():
             raise FileNotFoundError(f"{path} is not there, and {header_path(record)} names it")
         data[file] = path.read_bytes()
-    frames = min(frames_in(data[file], header, file) for file in header.files)
-    found: dict[str, list[np.ndarray]] = {
-        file: unpack_file(data[file], header, file, frames) for file in header.files
-    }
+    try:
+        frames = min(frames_in(data[file], header, file) for file in header.files)
+        found = {file: unpack_file(data[file], header, file, frames) for file in header.files}
+    except ValueError as error:
+        raise ValueError(f"record {record} cannot be read: {error}") from error
     signals = tuple(found[s.file].pop(0) for s in header.signals if s.code != NO_SIGNAL)
     return Record(content, header, frames, signals, data)
 

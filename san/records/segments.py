@@ -86,6 +86,8 @@ def read_whole(record: Path) -> Whole:
         if "/" in name or "\\" in name or name in (".", ".."):
             raise ValueError(f"{where} names the segment {name!r}, which is in another folder")
         contents[name], headers[name] = read_header(record.parent / name)
+        if headers[name].segments is not None:
+            raise ValueError(f"{where} names {name}, which has segments itself")
         if frames:
             records[name] = read_plain(record.parent / name)
             if records[name].frames != frames:
