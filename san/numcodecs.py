@@ -1,7 +1,8 @@
 """The codec for numcodecs, which finds it by its name: `numcodecs.get_codec({"id": "san", ...})`.
 
 If time is the first axis of a chunk in memory, its bytes are a plain stream. Otherwise one byte
-comes before the stream: it says whether time is the last axis, and whether the bytes are swapped.
+comes before the stream: it says whether time is the last axis, whether the bytes are swapped, and
+whether padding follows, as before a chunk of zarr.
 """
 
 import dataclasses
@@ -9,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from san.codec.decoder import decompress
 from san.codec.dictionaries import DictionaryLike
 from san.codec.errors import CorruptStream
 from san.codec.ndarray import ChunkCoding
+from san.codec.padding import PADDED
 
 try:
     from numcodecs.abc import Codec
@@ -32,6 +33,12 @@ class SAN(Codec):
     ----------
     max_error, prdn, bits_per_sample, lossless, fs, axis, events, dictionary
         As `san.codec.ndarray.ChunkCoding` takes them; axis is the first or the last.
+
+    Notes
+    -----
+    numcodecs does not say which value fills a chunk behind the end of an array. So zeros at
+    the end of a chunk, or of two or more samples of any other value, comes back exactly and does
+    not count in a PRDN.
 
     Examples
     --------
@@ -93,7 +100,10 @@ class SAN(Codec):
             memory = memory.astype(x.dtype.newbyteorder("="))
         coding = dataclasses.replace(self._coding, axis=-1 if last else 0)
         flags = _TIME_LAST * last + _SWAPPED * swapped
-        return bytes([flags]) * (flags > 0) + coding.encode_array(memory)
+        chunk = coding.encode_array(memory)
+        if chunk[0] == PADDED:
+            return bytes([flags | PADDED]) + chunk[1:]
+        return bytes([flags]) * (flags > 0) + chunk
 
     def decode(self, buf: Any, out: Any = None) -> Any:
         """The bytes of the array that was encoded, as they were in memory.
@@ -105,8 +115,10 @@ class SAN(Codec):
         """
         data = ensure_bytes(buf)
         flags = data[0] if data and data[0] < 128 else 0
-        if flags > (_TIME_LAST | _SWAPPED):
+        if flags > (_TIME_LAST | _SWAPPED | PADDED):
             raise CorruptStream(f"a chunk cannot begin with the byte {flags}")
-        y = decompress(data[1:] if flags else data, dictionary=self._coding.dictionary)
+        if flags:
+            data = bytes([PADDED]) * bool(flags & PADDED) + data[1:]
+        y = self._coding.decode_stream(data)
         y = np.ascontiguousarray(y.T) if flags & _TIME_LAST else y
         return ndarray_copy(y.byteswap() if flags & _SWAPPED else y, out)

@@ -32,8 +32,13 @@ class SAN(ChunkCoding, ArrayBytesCodec):
 
     Notes
     -----
-    The target holds for each chunk: `prdn` is relative to the deviation of the chunk. The part of a
-    last chunk that lies beyond the array is encoded too; its fill value costs almost no bytes.
+    The target holds for each chunk: `prdn` is relative to the chunk's deviation. The fill value
+    at the end of a chunk, as in the part of a last chunk that lies beyond the array, comes back
+    exactly and does not count.
+
+    If zarr writes a part of a chunk, it decodes the chunk, changes the part, and encodes it again.
+    The target then holds for what was decoded: with `max_error`, each time may add as large an
+    error to the samples that stay. Write and append whole chunks to have one error only.
 
     Examples
     --------
@@ -67,7 +72,9 @@ class SAN(ChunkCoding, ArrayBytesCodec):
         raise NotImplementedError("the size of a stream is known when it is encoded")
 
     def _encode_sync(self, chunk: Any, spec: Any) -> Any:
-        return spec.prototype.buffer.from_bytes(self.encode_array(chunk.as_numpy_array()))
+        return spec.prototype.buffer.from_bytes(
+            self.encode_array(chunk.as_numpy_array(), spec.fill_value)
+        )
 
     def _decode_sync(self, chunk: Any, spec: Any) -> Any:
         dtype: np.dtype = spec.dtype.to_native_dtype()

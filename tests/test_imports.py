@@ -75,8 +75,8 @@ ORDER = {
     "": """__main__ cli command pages paper sklearn training networks activations archive archives
         files zarr numcodecs codec selection datasets data report signals records times storage
         metrics packages deprecated""",
-    "codec": """ndarray recording encoder comparison block decoder options info dictionaries search
-        modes container numbers entropy errors target""",
+    "codec": """ndarray padding recording encoder comparison block decoder options info dictionaries
+        search modes container numbers entropy errors target""",
     "codec.search": "coding convergence trials excerpts steps learning pursuit",
     "codec.modes": "payload transform predictive experts dictionary wavelet bands events ranges",
     "codec.container": "stream attachments header source",

@@ -146,11 +146,12 @@ def test_what_cannot_be_coded_is_refused(x):
     [
         (b"", "ends after 0 bytes"),
         (b"\x01", "ends after 0 bytes"),
-        (b"\x04", "a chunk cannot begin with the byte 4"),
+        (b"\x08", "a chunk cannot begin with the byte 8"),
+        (b"\x04", "within the number at byte 1"),
         (b"nothing of the kind", "a chunk cannot begin with the byte 110"),
         (bytes(100), "is no SAN stream"),
     ],
-    ids=["nothing", "one byte", "no such kind", "text", "zeros"],
+    ids=["nothing", "one byte", "no such kind", "no padding", "text", "zeros"],
 )
 def test_what_is_no_chunk_is_refused(bad, words):
     with pytest.raises(CodecError, match=words):

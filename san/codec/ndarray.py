@@ -20,6 +20,7 @@ from san.codec.encoder import encode
 from san.codec.errors import CorruptStream
 from san.codec.modes.dictionary import Dictionary, read
 from san.codec.numbers.integers import DTYPES
+from san.codec.padding import find_padding, split_padding
 from san.codec.target import Target
 
 
@@ -116,13 +117,29 @@ class ChunkCoding:
                 f"axis {self.axis} does not exist in an array of {dimensions} dimensions"
             )
 
-    def encode_array(self, x: np.ndarray) -> bytes:
-        """The stream of a chunk."""
+    def encode_array(self, x: np.ndarray, fill: Any = None) -> bytes:
+        """The bytes of a chunk: its padding, if it has any, and its stream.
+
+        Padding comes back exactly and does not count in a PRDN; see
+        `san.codec.padding.find_padding`. Without loss, the stream holds everything.
+
+        Parameters
+        ----------
+        x : array
+        fill : scalar, optional
+            The fill value of the array, if it is known.
+        """
         self.check(x.dtype, x.ndim)
-        moved = np.moveaxis(x, self.axis, 0)
-        return encode(
-            moved if x.ndim == 1 else moved.reshape(len(moved), -1),
-            self.target,
+        moved = np.moveaxis(x, self.axis, 0).astype(x.dtype.newbyteorder("="), copy=False)
+        target, head, kept = self.target, b"", moved
+        padding = None if target.exact else find_padding(moved, fill)
+        if padding is not None:
+            head, kept = padding.head, moved[: len(moved) - padding.samples]
+            target = _without(target, len(head), moved.size, kept.size)
+        shape = (len(kept),) if x.ndim == 1 else (len(kept), math.prod(moved.shape[1:]))
+        return head + encode(
+            kept.reshape(shape),
+            target,
             self.fs,
             dictionary=self.dictionary,
             embed_dictionary=self.dictionary is None,
@@ -139,7 +156,7 @@ class ChunkCoding:
         CodecError
             If the stream is corrupt, or holds another shape or dtype.
         """
-        y = decompress(stream, dictionary=self.dictionary)
+        y = self.decode_stream(stream)
         moved = list(shape)
         first = moved.pop(self.axis)
         expected = (first,) if not moved else (first, math.prod(moved))
@@ -148,6 +165,22 @@ class ChunkCoding:
                 f"the chunk is {y.shape} {y.dtype}, and must be {expected} {dtype.name}"
             )
         return np.moveaxis(y.reshape(first, *moved), 0, self.axis).astype(dtype, copy=False)
+
+    def decode_stream(self, chunk: StreamLike) -> np.ndarray:
+        """The samples of a chunk with its padding, (n,) or (n, channels)."""
+        if not isinstance(chunk, bytes):
+            return decompress(chunk, dictionary=self.dictionary)
+        padding, stream = split_padding(chunk)
+        y = decompress(stream, dictionary=self.dictionary)
+        return y if padding is None else padding.restored(y)
+
+
+def _without(target: Target, head: int, whole: int, kept: int) -> Target:
+    """The target of what is left of a chunk: a size is that of the whole chunk."""
+    if target.bits_per_sample is None or not kept:
+        return target
+    bits = target.bits_per_sample * whole - 8 * head
+    return Target(bits_per_sample=max(bits, 1) / kept)
 
 
 def _dictionary(source: DictionaryLike) -> Dictionary:
