@@ -92,8 +92,8 @@ first of each of the paper's 15. Default: the bundled recording."""
 CHANNEL = "Channel of the record, from 0. Default: 0."
 WINDOW = "Samples per window. Default: 1000."
 WINDOWS = "Windows, split 1/2, 1/6, 1/3 into training, validation, test. Default: 12."
-START = """Where the first window begins, in seconds. Default: 0, of the bundled recording a calm
-stretch."""
+START = """Where the first window begins, in seconds. Default: 0; for the bundled recording, the
+start of a calm stretch."""
 START_SAMPLE = "Where the first window begins, in samples."
 DATA_DIR = "Searched for data before the cache and the network. Default: $SAN_DATA_DIR."
 ACTIVATION = "identity, relu, top-k-absolutes, extrema-pool or extrema. Default: extrema."

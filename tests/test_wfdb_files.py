@@ -333,3 +333,43 @@ def test_every_record_at_hand_comes_back(recordings):
                 others.add(name)
     assert tried > 300
     assert others <= {f"mixedsignals_{kind}.dat" for kind in "epr"}
+
+
+@pytest.mark.parametrize("there_already", ["r.hea", "r.dat", "r.atr"])
+def test_no_file_of_a_record_is_replaced_without_being_asked(there_already, command, tmp_path):
+    """`command` runs in tmp_path."""
+    write_record(tmp_path)
+    (tmp_path / "r.atr").write_bytes(b"\x01\x04\0\0")
+    before = files_in(tmp_path)
+    assert command("compress", "r", "r.san", "--lossless")[0] == 0
+    for name in before:
+        (tmp_path / name).unlink()
+    (tmp_path / there_already).write_text("mine")
+    code, _, err = command("decompress", "r.san", "r")
+    assert (code, err) == (2, f"san: {there_already} is there: give --force to replace it\n")
+    assert sorted(files_in(tmp_path)) == sorted(["r.san", there_already])
+    assert (tmp_path / there_already).read_text() == "mine"
+    assert command("decompress", "r.san", "r", "--force")[0] == 0
+    after = files_in(tmp_path)
+    assert {name: after[name] for name in before} == before
+
+
+def test_a_stream_is_not_replaced_by_what_it_holds(command, tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(100, dtype=np.int16))
+    assert command("compress", "x.npy", "y.npy", "--lossless")[0] == 0
+    blob = (tmp_path / "y.npy").read_bytes()
+    code, _, err = command("decompress", "y.npy", "y.npy", "--force")
+    assert (code, err) == (2, "san: y.npy is the stream that is read: give another name\n")
+    assert (tmp_path / "y.npy").read_bytes() == blob
+    code, _, err = command("compress", "x.npy", "x.npy", "--lossless", "--force")
+    assert (code, err) == (2, "san: x.npy is the recording that is read: give another name\n")
+
+
+@pytest.mark.parametrize("ending", ["py", "san", "hea", "npy"])
+def test_only_annotations_become_files_beside_the_record(ending, tmp_path):
+    header = b"r 1 250 4\nr.dat 16 200\n"
+    attached = {"wfdb/header": header, f"wfdb/annotations/{ending}": b"import os"}
+    blob = san.compress(np.zeros((4, 1), np.int16), lossless=True, attachments=attached)
+    with pytest.raises(ValueError, match=rf"r\.{ending} is no file of annotations"):
+        streams.write_file(Decoder(blob), tmp_path / "r")
+    assert files_in(tmp_path) == {}

@@ -93,6 +93,7 @@ def compress(
     as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
 ) -> None:
     """Encode a recording within an error, without loss, or to a size."""
+    refuse_same(out, source, "the recording that is read")
     check_free(out, force)
     target = Target.of(
         max_error=max_error,
@@ -160,6 +161,10 @@ def decompress(
         first = parts.sample_of("--start", start, start_sample, info)
         last = parts.sample_of("--stop", stop, stop_sample, info)
         whole = first is None and last is None
+        if whole and out != STANDARD:
+            for path in streams.files_written(decoder, out):
+                refuse_same(path, source, "the stream that is read")
+                check_free(path, force)
         if not whole and out.suffix not in (".npy", ".csv") and out != STANDARD:
             raise ValueError(f"{out} must end with .npy or .csv: it holds a part")
         with progress.shares(f"decompressing {source.name}", math.prod(info.shape)) as report:
@@ -275,6 +280,12 @@ def _write_stream(out: Path, blob: bytes) -> None:
         sys.stdout.buffer.flush()
     else:
         storage.write(out, blob)
+
+
+def refuse_same(out: Path, source: Path, what: str) -> None:
+    """Refuse to write over what is read, also with --force."""
+    if STANDARD not in (out, source) and out.exists() and source.exists() and out.samefile(source):
+        raise ValueError(f"{out} is {what}: give another name")
 
 
 def check_free(out: Path, force: bool) -> None:

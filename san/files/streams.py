@@ -15,7 +15,7 @@ from san.codec.encoder import encode
 from san.codec.info import Info
 from san.codec.options import silent
 from san.codec.target import TARGETS, Target
-from san.files import arrays, edf, wfdb
+from san.files import arrays, edf, wfdb, wfdb_files
 from san.signals import Array
 
 OTHERS = "signals/"
@@ -143,6 +143,22 @@ def write_file(decoder: Decoder, out: Path, progress: Callable[[float], None] = 
     array = decode(decoder, progress)
     arrays.write(out, array, is_exact(decoder.info))
     return array
+
+
+def files_written(decoder: Decoder, out: Path) -> list[Path]:
+    """The files that `write_file` will write.
+
+    Raises
+    ------
+    ValueError
+        If the attachments are not those of a record.
+    """
+    attached = decoder.info.attachments
+    is_record = out.suffix in ("", ".hea") and wfdb.ROOT + wfdb.HEADER in attached
+    if not is_record:
+        return [out]
+    known = {name: decoder.attachment(name) for name in attached if name.startswith(wfdb.ROOT)}
+    return [out.parent / name for name in wfdb_files.names_of(out.stem, known)]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import numpy as np
 from san import signals
 from san.codec.entropy.varints import write_varint
 from san.records.flac import level_of, split_flac
-from san.records.header import FLAC, NO_SIGNAL, Header, SignalLine, parse_header
+from san.records.header import FLAC, GAP, NO_SIGNAL, Header, SignalLine, parse_header
 from san.records.record import Record, shifted
 from san.records.samples import invalid_of, pack_file, samples_end, signals_in
 from san.records.segments import Plan, Whole, plan_of, read_whole
@@ -46,6 +46,12 @@ def segment_root(number: int) -> str:
 def is_record(array: Array) -> bool:
     """Say whether an array came from a WFDB record, and can be one again."""
     return ROOT + HEADER in array.attachments
+
+
+def is_annotations(ending: str) -> bool:
+    """Say whether a file of a record with this ending may hold its annotations."""
+    other = ending.lower() in NO_ANNOTATIONS | OTHER_RECORDINGS
+    return not other and bool(ENDING_OF_ANNOTATIONS.fullmatch(ending))
 
 
 def read_record(record: Path, *, physical: bool = False, annotations: bool = True) -> Array:
@@ -154,7 +160,7 @@ def _problem_of_annotations(ending: str, size: int) -> str:
     """Why a file is not attached as annotations; empty if it is."""
     if ending.lower() in NO_ANNOTATIONS:
         return f"a .{ending} file holds no annotations"
-    if not ENDING_OF_ANNOTATIONS.fullmatch(ending):
+    if not is_annotations(ending):
         return "the ending of annotations is 1 to 40 letters, digits, - and _"
     if not 2 <= size <= MOST_ANNOTATIONS:
         return f"annotations have 2 to {MOST_ANNOTATIONS} bytes, it has {size}"
@@ -209,47 +215,57 @@ def _flac_parts(found: Record, file: str) -> bytes:
 
 
 @dataclass(frozen=True)
-class Described:
-    """What the attachments of an array say of its record."""
+class Headers:
+    """The attached headers of a record and of its segments."""
 
     content: bytes
     header: Header
     contents: Mapping[str, bytes]  #: the headers of segments by name
-    headers: Mapping[str, Header]
-    roots: Mapping[str, str]  #: what the attachments of each segment begin with
-    plan: Plan
+    headers: Mapping[str, Header]  #: of what has signal files: the segments, or the record itself
+    roots: Mapping[str, str]  #: what the attachments of each of these begin with
 
 
-def described(array: Array) -> Described:
+def attached_headers(attachments: Mapping[str, bytes]) -> Headers:
     """Read the attached headers.
 
     Raises
     ------
     ValueError
-        If they are not those of a record with such samples.
+        If they are not those of a record with signal files, or a segment has none.
     """
     where = "the attached WFDB header"
-    content = array.attachments[ROOT + HEADER]
+    content = attachments[ROOT + HEADER]
     header = parse_header(content, where)
     if header.segments is None:
         if not header.files:
             raise ValueError(f"{where} names no signal file")
         for file in header.files:
             signals_in(header, file)
-        per_frame = plan_of(header, {}, where).signals
-        groups = groups_of([s.samples_per_frame for s in per_frame])
-        frames = len(array.x) // per_frame[groups[0][0]].samples_per_frame
-        names = {header.name: ROOT}
-        plan = plan_of(header, {}, where, frames)
-        return Described(content, header, {}, {header.name: header}, names, plan)
+        return Headers(content, header, {}, {header.name: header}, {header.name: ROOT})
     contents, roots = {}, {}
-    for number, name in enumerate(n for n in dict(header.segments) if n != "~"):
+    for number, name in enumerate(n for n in dict(header.segments) if n != GAP):
         roots[name] = segment_root(number)
-        if roots[name] + HEADER not in array.attachments:
+        if roots[name] + HEADER not in attachments:
             raise ValueError(f"{where} names the segment {name}, whose header is not attached")
-        contents[name] = array.attachments[roots[name] + HEADER]
+        contents[name] = attachments[roots[name] + HEADER]
     headers = {name: parse_header(each, f"{where} of {name}") for name, each in contents.items()}
-    return Described(content, header, contents, headers, roots, plan_of(header, headers, where))
+    return Headers(content, header, contents, headers, roots)
+
+
+def attached_plan(array: Array, found: Headers) -> Plan:
+    """Say where each segment's samples are in an array that came with these headers.
+
+    Raises
+    ------
+    ValueError
+        If the segments do not fit together.
+    """
+    where = "the attached WFDB header"
+    if found.header.segments is not None:
+        return plan_of(found.header, found.headers, where)
+    per_frame = [s.samples_per_frame for s in lines_of(found.header)]
+    frames = len(array.x) // per_frame[groups_of(per_frame)[0][0]]
+    return plan_of(found.header, {}, where, frames)
 
 
 def with_gaps(array: Array) -> Array:
@@ -258,23 +274,24 @@ def with_gaps(array: Array) -> Array:
     That integer is far from all others. Coded within an error it would not come back exactly, and
     an error of it would have no meaning. NaN always comes back as NaN.
     """
-    found = described(array)
-    groups = groups_of([s.samples_per_frame for s in found.plan.signals])
+    found = attached_headers(array.attachments)
+    plan = attached_plan(array, found)
+    groups = groups_of([s.samples_per_frame for s in plan.signals])
     parts = []
     for part, group in zip((array, *array.others), groups, strict=True):
         gaps = np.isnan(part.x) if part.x.dtype.kind == "f" else np.zeros(part.x.shape, bool)
         for column, c in enumerate(group):
-            _mark_invalid(gaps[:, column], part.x[:, column], found, c)
+            _mark_invalid(gaps[:, column], part.x[:, column], found, plan, c)
         wide = np.float32 if part.x.dtype.itemsize == 2 or part.x.dtype == "f4" else np.float64
         x = np.where(gaps, np.nan, part.x).astype(wide) if gaps.any() else part.x
         parts.append(replace(part, x=x, attachments={}, others=()))
     return replace(array, x=parts[0].x, others=tuple(parts[1:]))
 
 
-def _mark_invalid(gaps: np.ndarray, x: np.ndarray, found: Described, number: int) -> None:
+def _mark_invalid(gaps: np.ndarray, x: np.ndarray, found: Headers, plan: Plan, number: int) -> None:
     """Mark the samples of a signal that its format in their segment calls invalid."""
-    place, per_frame = 0, found.plan.signals[number].samples_per_frame
-    for part in found.plan.parts:
+    place, per_frame = 0, plan.signals[number].samples_per_frame
+    for part in plan.parts:
         here, end = part.columns[number], place + part.frames * per_frame
         if here is not None:
             invalid = invalid_of(lines_of(found.headers[part.name])[here])
@@ -285,7 +302,7 @@ def _mark_invalid(gaps: np.ndarray, x: np.ndarray, found: Described, number: int
 
 def as_before(array: Array) -> Array:
     """Undo the skew of an array's signals, as streams of version 0.4 and before have them."""
-    lines = described(array).plan.signals
+    lines = attached_plan(array, attached_headers(array.attachments)).signals
     groups = groups_of([s.samples_per_frame for s in lines])
     parts = []
     for part, group in zip((array, *array.others), groups, strict=True):

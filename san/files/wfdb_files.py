@@ -21,13 +21,14 @@ from san.files.wfdb import (
     ANNOTATIONS,
     BEGINNING,
     ENDING,
-    ENDING_OF_ANNOTATIONS,
     FLAC_FILE,
     ROOT,
     UNSHIFTED,
     UNUSED,
-    Described,
-    described,
+    Headers,
+    attached_headers,
+    attached_plan,
+    is_annotations,
     lines_of,
     of_file,
 )
@@ -66,7 +67,7 @@ def files_of(name: str, array: Array, exact: bool) -> dict[str, bytes]:
     """
     if not re.fullmatch(r"[-\w]+", name):
         raise ValueError(f"a record's name is letters, digits, - and _, got {name!r}")
-    found = described(array)
+    found = attached_headers(array.attachments)
     stem = stem_of(found.header)
     names = {} if name == stem else _new_names(found, stem, name)
     x = _signals_of(array, found, exact)
@@ -89,6 +90,26 @@ def files_of(name: str, array: Array, exact: bool) -> dict[str, bytes]:
         content = found.content
     _put(files, {f"{name}.hea": renamed(content, name, names) if name != stem else content})
     return files
+
+
+def names_of(name: str, attachments: Mapping[str, bytes]) -> list[str]:
+    """The names of the files that `files_of` gives, from the attachments alone.
+
+    Raises
+    ------
+    ValueError
+        As `files_of`.
+    """
+    found = attached_headers(attachments)
+    stem = stem_of(found.header)
+    names = {} if name == stem else _new_names(found, stem, name)
+    files = [f"{name}.hea", *_annotations(attachments, ROOT, name)]
+    for segment, header in found.headers.items():
+        files += [names.get(file, file) for file in header.files]
+        if found.header.segments is not None:
+            new = names.get(segment, segment)
+            files += [f"{new}.hea", *_annotations(attachments, found.roots[segment], new)]
+    return list(dict.fromkeys(files))
 
 
 def write_record(record: Path, array: Array, exact: bool) -> list[Path]:
@@ -131,7 +152,7 @@ def _put(files: dict[str, bytes], more: Mapping[str, bytes]) -> None:
         files[name] = data
 
 
-def _new_names(found: Described, stem: str, name: str) -> dict[str, str]:
+def _new_names(found: Headers, stem: str, name: str) -> dict[str, str]:
     """New names of signal files and segments that begin with the record's name, by the old ones."""
     names = {}
     files = {file for header in found.headers.values() for file in header.files}
@@ -147,16 +168,20 @@ def _annotations(attached: Mapping[str, bytes], root: str, name: str) -> dict[st
     files = {}
     for key, data in attached.items():
         ending = key.removeprefix(root + ANNOTATIONS)
-        if ending != key and ENDING_OF_ANNOTATIONS.fullmatch(ending) and ending.lower() != "hea":
-            files[f"{name}.{ending}"] = data
+        if ending == key:
+            continue
+        if not is_annotations(ending):
+            raise ValueError(f"{key} is attached, and {name}.{ending} is no file of annotations")
+        files[f"{name}.{ending}"] = data
     return files
 
 
-def _signals_of(array: Array, found: Described, exact: bool) -> dict[str, list[np.ndarray]]:
+def _signals_of(array: Array, found: Headers, exact: bool) -> dict[str, list[np.ndarray]]:
     """The integers of each segment's signals, in the order of its header."""
-    parts, per_frame = (array, *array.others), [s.samples_per_frame for s in found.plan.signals]
+    plan = attached_plan(array, found)
+    parts, per_frame = (array, *array.others), [s.samples_per_frame for s in plan.signals]
     groups = groups_of(per_frame)
-    frames = sum(part.frames for part in found.plan.parts)
+    frames = sum(part.frames for part in plan.parts)
     shapes = [part.x.reshape(len(part.x), -1).shape for part in parts]
     expected = [(frames * per_frame[group[0]], len(group)) for group in groups]
     if shapes != expected:
@@ -168,7 +193,7 @@ def _signals_of(array: Array, found: Described, exact: bool) -> dict[str, list[n
         columns |= dict(zip(group, part.x.reshape(len(part.x), -1).T, strict=True))
     x: dict[str, list[np.ndarray]] = {}
     place = 0
-    for segment in found.plan.parts:
+    for segment in plan.parts:
         if segment.name in found.headers and segment.name not in x:
             lines = lines_of(found.headers[segment.name])
             mine = dict[int, np.ndarray]()

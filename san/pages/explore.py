@@ -52,7 +52,7 @@ def excerpt(
     channel : int
         From 0.
     start : float, optional
-        Where it begins, in seconds. Default: 0, of the bundled recording 260.
+        Where it begins, in seconds. Default: 0; for the bundled recording 260.
     seconds, samples : float, int, optional
         How long it is, 3000 samples unless one of them is given. What is beyond the end is left
         out.
