@@ -36,8 +36,8 @@ class SAN(Codec):
 
     Notes
     -----
-    numcodecs does not say which value fills a chunk behind the end of an array. So zeros at
-    the end of a chunk, or of two or more samples of any other value, comes back exactly and does
+    numcodecs does not say which value fills a chunk behind the end of an array. So the zeros at
+    the end of a chunk, or two or more samples of any other value there, come back exactly and do
     not count in a PRDN.
 
     Examples

@@ -14,6 +14,10 @@ from san.records.record import frame_means
 from san.records.segments import read_whole
 
 
+class NoSignal(ValueError):
+    """A file is readable, and no signal is in it: annotations alone, or a table of other things."""
+
+
 @deprecated.arguments(data="x", sampling_rate="fs", channels="names")
 @dataclass(frozen=True)
 class Recording:

@@ -89,7 +89,7 @@ ORDER = {
     "training": """runs outcomes provenance run_settings train scores distributed processes
         settings""",
     "archives": "verify workers record manifest",
-    "files": "streams arrays edf wfdb_files wfdb",
+    "files": "streams arrays edf edf_header wfdb_files wfdb",
     "records": "segments record samples flac header formats",
     "data": "physionet images epilepsy fetch",
     "paper": "output figures tables experiments classifiers",

@@ -17,6 +17,7 @@ from san import storage, times
 from san.codec.encoder import unlikely
 from san.codec.numbers.narrowing import narrowed
 from san.files import edf, wfdb, wfdb_files
+from san.records.record import header_path
 from san.signals import Array
 
 __all__ = ["STANDARD", "Array", "read", "write"]
@@ -38,7 +39,7 @@ def read(
     ----------
     path : Path
         `.edf`, `.bdf`, `.npy`, `.csv`, a WFDB record (`mitdb/100`, or its `.hea`), or `-` for
-        standard input, which may be any of them but a record.
+        standard input, which may be any of them but a record. Endings may be in capitals.
     fs : float, optional
         Sampling rate in Hz, if the file does not state it. A WFDB record and EDF state theirs,
         which counts.
@@ -80,14 +81,15 @@ def read(
     """
     if path == STANDARD:
         return _read_standard_input(fs, physical, exact)
-    if path.suffix == ".npy":
+    ending = path.suffix.lower()
+    if ending == ".npy":
         return Array(_read_npy(path), fs)
-    if path.suffix == ".csv":
+    if ending == ".csv":
         return _read_csv(path, fs, exact)
-    if path.suffix.lower() in edf.ENDINGS:
+    if ending in edf.ENDINGS:
         return edf.read_edf(path, physical=physical)
-    record = path.with_suffix("") if path.suffix in (".hea", ".dat") else path
-    if not record.with_name(record.name + ".hea").is_file():
+    record = path.with_suffix("") if ending in (".hea", ".dat") else path
+    if not header_path(record).is_file():
         if path.is_file():
             raise ValueError(f"{path} is neither .edf, .bdf, .npy, .csv nor a WFDB record")
         raise FileNotFoundError(f"{path} is not there, nor is a WFDB record of that name")
@@ -115,7 +117,8 @@ def write(path: Path, array: Array, exact: bool = False) -> None:
     content = io.BytesIO()
     if path.suffix.lower() in edf.ENDINGS and edf.HEADER in array.attachments:
         return edf.write_edf(path, array)
-    if path.suffix in ("", ".hea") and path != STANDARD:
+    ending = path.suffix.lower()
+    if ending in ("", ".hea") and path != STANDARD:
         if wfdb.is_record(array):
             wfdb_files.write_record(path.with_suffix(""), array, exact)
             return None
@@ -123,9 +126,9 @@ def write(path: Path, array: Array, exact: bool = False) -> None:
     if array.others:
         rates = ", ".join(f"{part.fs:g}" for part in (array, *array.others))
         raise ValueError(f"{path} cannot hold signals of several rates ({rates} Hz)")
-    if path.suffix == ".npy" or path == STANDARD:
+    if ending == ".npy" or path == STANDARD:
         np.save(content, array.x, allow_pickle=False)
-    elif path.suffix == ".csv":
+    elif ending == ".csv":
         _write_table(content, array)
     else:
         raise ValueError(f"{path} must end with .npy or .csv, or the ending of what was compressed")
@@ -247,7 +250,7 @@ def _ruler_of(said: dict[str, Any], fs: float | None) -> times.Ruler | None:
 
 
 def _write_table(file: io.BytesIO, array: Array) -> None:
-    columns = array.x.reshape(len(array.x), -1)
+    columns = array.x if array.x.ndim > 1 else array.x[:, np.newaxis]
     line, ticks = _columns_of(array, columns.shape[1])
     lines = [line]
     rows = ([f"{v!s}" for v in row] for row in columns)

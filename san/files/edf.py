@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from san import storage
+from san.files.edf_header import check_header
 from san.packages import need
-from san.signals import Array, groups_of
+from san.signals import Array, NoSignal, groups_of
 
 HEADER, ANNOTATIONS = "edf/header", "edf/annotations"
 ENDINGS = (".edf", ".bdf")
@@ -69,14 +70,18 @@ def read_edf(path: Path, *, physical: bool = False) -> Array:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there")
-    opened = _open(path)
     content = path.read_bytes()
-    layout = _layout(content)
+    check_header(path, content)
+    try:
+        layout = _layout(content)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
     groups = groups_of([layout.samples[c] for c in layout.signals])
     if not groups:
-        raise ValueError(f"{path} has no signals, only annotations")
+        raise NoSignal(f"{path} has no signals, only annotations")
     if physical and len(groups) > 1:
         raise ValueError(f"the signals of {path} have several rates: read them without --physical")
+    opened = _open(path)
     columns = _columns(content, layout)
     parts = []
     for group in groups:
@@ -114,21 +119,23 @@ def write_edf(path: Path, array: Array) -> None:
     records = len(array.x) // rates[groups[0][0]]
     table = np.zeros((records, layout.record), np.uint8)
     starts = layout.width * np.cumsum([0, *layout.samples])
-    shapes = [part.x.reshape(len(part.x), -1).shape for part in parts]
+    columns = [part.x if part.x.ndim > 1 else part.x[:, np.newaxis] for part in parts]
+    shapes = [x.shape for x in columns]
     expected = [(records * rates[group[0]], len(group)) for group in groups]
     if shapes != expected or layout.records not in (-1, records):
         raise ValueError(f"the samples {shapes} are not those of the attached header: {expected}")
-    for part, group in zip(parts, groups, strict=True):
-        for c, samples in zip(group, part.x.reshape(len(part.x), -1).T, strict=True):
+    for x, group in zip(columns, groups, strict=True):
+        for c, samples in zip(group, x.T, strict=True):
             signal = layout.signals[c]
-            table[:, starts[signal] : starts[signal + 1]] = _bytes(samples, layout.width, records)
+            size = layout.samples[signal]
+            table[:, starts[signal] : starts[signal + 1]] = _bytes(samples, layout.width, size)
     notes = np.frombuffer(array.attachments.get(ANNOTATIONS, b""), np.uint8)
     marked = np.repeat(layout.annotations, layout.width * np.array(layout.samples))
     if notes.size != records * marked.sum():
         raise ValueError(
             f"the attached annotations have {notes.size} bytes, which do not fit the samples"
         )
-    table[:, marked] = notes.reshape(records, -1)
+    table[:, marked] = notes.reshape(records, int(marked.sum()))
     storage.write(path, layout.header + table.tobytes())
 
 
@@ -208,15 +215,15 @@ def _columns(content: bytes, layout: EdfLayout) -> list[np.ndarray]:
     return found
 
 
-def _bytes(samples: np.ndarray, width: int, records: int) -> np.ndarray:
-    """The bytes of a signal, a row for each record."""
+def _bytes(samples: np.ndarray, width: int, size: int) -> np.ndarray:
+    """The bytes of a signal, a row for each record of so many samples."""
     limit = 1 << (8 * width - 1)
     whole = np.clip(samples, -limit, limit - 1).astype("<i4")
-    return whole.view(np.uint8).reshape(-1, 4)[:, :width].reshape(records, -1)
+    return whole.view(np.uint8).reshape(-1, 4)[:, :width].reshape(-1, width * size)
 
 
 def _annotations(content: bytes, layout: EdfLayout) -> bytes:
     """The bytes of all annotation signals, record after record."""
     table = np.frombuffer(content, np.uint8, offset=len(layout.header))
     marked = np.repeat(layout.annotations, layout.width * np.array(layout.samples))
-    return table.reshape(layout.records, -1)[:, marked].tobytes()
+    return table.reshape(layout.records, layout.record)[:, marked].tobytes()

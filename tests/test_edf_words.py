@@ -1,0 +1,117 @@
+"""EDF files that no reader can use are refused in words; those without records come back."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import san
+from san.files import arrays, edf
+from san.files.edf_header import check_header
+from san.signals import NoSignal
+
+
+def field(value, width):
+    return str(value).encode().ljust(width)
+
+
+def edf_file(*, records=20, duration=1, label="EEG", low=-2048, high=2047, samples=100):
+    head = field(0, 8) + field("X X X X", 80) + field("Startdate X X X X", 80)
+    head += field("01.01.20", 8) + field("10.00.00", 8) + field(512, 8) + field("", 44)
+    head += field(records, 8) + field(duration, 8) + field(1, 4)
+    head += field(label, 16) + field("", 80) + field("uV", 8) + field(-100, 8) + field(100, 8)
+    head += field(low, 8) + field(high, 8) + field("", 80) + field(samples, 8) + field("", 32)
+    return head + np.arange(2000).astype("<i2").tobytes()
+
+
+def damaged(position, text):
+    whole = bytearray(edf_file())
+    whole[position : position + len(text)] = text
+    return bytes(whole)
+
+
+FAULTS = {
+    "empty": (b"", "it is empty, it has 0 bytes"),
+    "pointer": (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    "short": (edf_file()[:100], "it has 100 bytes, and a header has at least 256"),
+    "head alone": (edf_file()[:256], "its header alone has 512 for 1 signal: it was cut"),
+    "no EDF": (b"RIFF" + bytes(600), "EDF begins with"),
+    "no signals": (damaged(252, b"0   "), "the number of signals is '0'"),
+    "signals in words": (damaged(252, b"two "), "the number of signals is 'two'"),
+    "records in words": (damaged(236, b"many"), "the number of records is 'many'"),
+    "zero": (edf_file(duration=0), "the duration of a record is 0 s"),
+    "comma": (edf_file(duration="2,5"), "is '2,5', with a decimal comma: .* write '2.5'"),
+    "no duration": (edf_file(duration=""), "the duration of a record is '', which is not a number"),
+    "comma of a signal": (edf_file(low="-1,5"), "digital minimum of its signal 'EEG' is '-1,5'"),
+    "equal digits": (edf_file(low=5, high=5), "is 5, which is not below its digital maximum, 5"),
+    "no samples": (edf_file(samples="x"), "number of samples in a record of its signal 'EEG'"),
+    "cut": (edf_file()[:-7], "it was cut, or something was added"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_fault_is_named(name, tmp_path, command):
+    content, words = FAULTS[name]
+    path = tmp_path / "night.EDF"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=words) as refused:
+        edf.read_edf(path)
+    assert str(refused.value).startswith(f"{path} cannot be read: ")
+    code, _, err = command("compress", path, tmp_path / "x.san", "--lossless")
+    assert code == 2 and err.count("\n") == 1 and "night.EDF cannot be read: " in err
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=12), st.integers(0, 511), st.integers(0, 4600))
+def test_whatever_stands_in_a_header_is_read_or_refused_in_words(tmp_path_factory, text, at, end):
+    content = bytearray(edf_file())
+    content[at : at + len(text)] = text
+    path = tmp_path_factory.getbasetemp() / "any.edf"
+    path.write_bytes(content[:end])
+    try:
+        check_header(path, path.read_bytes())
+    except ValueError as error:
+        assert "cannot be read: " in str(error) and "\n" not in str(error)
+
+
+@pytest.mark.parametrize("name", ["zero.edf", "zero.EDF"])
+def test_a_file_of_no_records_comes_back(name, tmp_path, command):
+    path, back = tmp_path / name, tmp_path / "back.edf"
+    path.write_bytes(edf_file(records=0)[:512])
+    assert command("compress", path, tmp_path / "x.san", "--lossless")[0] == 0
+    assert command("decompress", tmp_path / "x.san", back)[0] == 0
+    assert back.read_bytes() == path.read_bytes()
+
+
+def test_annotations_alone_are_no_signal(tmp_path):
+    path = tmp_path / "hypnogram.edf"
+    path.write_bytes(edf_file(label="EDF Annotations", duration=0))
+    with pytest.raises(NoSignal, match="has no signals, only annotations"):
+        edf.read_edf(path)
+
+
+def test_an_empty_npy_is_refused_in_words(tmp_path, command):
+    (tmp_path / "zero.npy").write_bytes(b"")
+    code, _, err = command("compress", tmp_path / "zero.npy", tmp_path / "x.san", "--lossless")
+    assert code == 2 and "zero.npy is not readable as .npy: it is empty, it has 0 bytes" in err
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3)], ids=str)
+@pytest.mark.parametrize("ending", [".npy", ".NPY"])
+def test_an_array_of_no_samples_comes_back(shape, ending, tmp_path, command):
+    source, back = tmp_path / f"x{ending}", tmp_path / f"back{ending}"
+    with open(source, "wb") as file:
+        np.save(file, np.zeros(shape, np.int16))
+    assert command("compress", source, tmp_path / "x.san", "--lossless")[0] == 0
+    assert command("decompress", tmp_path / "x.san", back)[0] == 0
+    assert back.read_bytes() == source.read_bytes()
+    assert command("decompress", tmp_path / "x.san", tmp_path / "back.csv")[0] == 0
+
+
+def test_endings_in_capitals(tmp_path):
+    (tmp_path / "A.CSV").write_text("1.5\n2.5\n")
+    with open(tmp_path / "B.NPY", "wb") as file:
+        np.save(file, np.arange(9, dtype=np.int16))
+    assert arrays.read(tmp_path / "A.CSV").x.tolist() == [1.5, 2.5]
+    assert arrays.read(tmp_path / "B.NPY").x.tolist() == [*range(9)]
+    assert san.decompress(san.compress(arrays.read(tmp_path / "B.NPY").x, lossless=True)).size == 9
