@@ -44,6 +44,7 @@ class Array:
     attachments: Mapping[str, bytes] = field(default_factory=dict)
     others: tuple["Array", ...] = ()  #: signals of other rates
     left_out: tuple[str, ...] = ()  #: files of a record that are not attached, and why
+    notes: tuple[str, ...] = ()  #: what was found in a table, in words
 
 
 def groups_of(rates: Sequence[int]) -> list[list[int]]:

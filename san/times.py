@@ -10,8 +10,19 @@ from typing import NamedTuple
 import numpy as np
 
 #: What a column of times may be called, alone or with a unit after it, without blanks and quotes
-WORDS = ("t", "time", "times", "elapsed", "elapsedtime", "sec", "second", "seconds")
-UNITS = ("(s)", "[s]", "(sec)", "[sec]", "(seconds)", "[seconds]", "_s")
+WORDS = (
+    *("t", "time", "times", "elapsed", "elapsedtime", "sec", "second", "seconds"),
+    *("timestamp", "timestamps", "unixtime", "unixtimestamp", "epoch", "datetime"),
+)
+#: Names of units of time, and how many of the unit are a second
+PER_SECOND = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
+    **dict.fromkeys(("ms", "msec", "msecs", "millis", "millisecond", "milliseconds"), 1000),
+    **dict.fromkeys(("us", "µs", "μs", "usec", "microsecond", "microseconds"), 10**6),
+    **dict.fromkeys(("ns", "nsec", "nanosecond", "nanoseconds"), 10**9),
+}
+#: Seconds from 1970 to 1980 and to 2100: whole numbers in between are Unix times
+UNIX_TIMES = (315532800, 4102444800)
 DECIMALS = 9  # of times, unless a ruler says otherwise: nanoseconds
 ALL_DIGITS = 17  # tell every float64 from its neighbours: nothing is rounded
 _LATEST = 1e12  # seconds: thirty thousand years; sums of larger numbers could overflow
@@ -46,19 +57,44 @@ class Ruler(NamedTuple):
 
 
 def is_name(name: str) -> bool:
-    """Say whether a column of this name holds times in seconds: the whole name decides.
+    """Say whether a column of this name holds times: the whole name decides.
 
     Capitals, blanks and quotes do not matter.
 
     Examples
     --------
-    >>> [is_name(name) for name in ("t", "Time (s)", "'Elapsed time'", "time[s]", "seconds")]
+    >>> [is_name(name) for name in ("t", "Time (s)", "'Elapsed time'", "time[ms]", "seconds")]
     [True, True, True, True, True]
-    >>> [is_name(name) for name in ("thorax", "T3", "temp", "time (ms)", "timestamp")]
+    >>> [is_name(name) for name in ("thorax", "T3", "temp", "time (min)", "ts")]
     [False, False, False, False, False]
     """
-    plain = "".join(name.replace('"', "").replace("'", "").split()).lower()
-    return any(plain.removesuffix(unit) in WORDS for unit in UNITS)
+    plain = _plain(name)
+    return (plain in PER_SECOND and len(plain) > 2) or _parts(plain)[0] in WORDS
+
+
+def per_second_of(name: str) -> int | None:
+    """How many units of a column of times are a second; None if its name does not say so.
+
+    Examples
+    --------
+    >>> [per_second_of(name) for name in ("time (ms)", "time_us", "seconds", "time")]
+    [1000, 1000000, 1, None]
+    """
+    plain = _plain(name)
+    return PER_SECOND.get(plain) or PER_SECOND.get(_parts(plain)[1])
+
+
+def _plain(name: str) -> str:
+    return "".join(name.replace('"', "").replace("'", "").split()).lower()
+
+
+def _parts(plain: str) -> tuple[str, str]:
+    """The word and the unit of a name: `time(ms)`, `time[ms]`, `time_ms`, `time/ms`."""
+    for unit in PER_SECOND:
+        for ending in (f"({unit})", f"[{unit}]", f"_{unit}", f"/{unit}", f",{unit}", f".{unit}"):
+            if plain.endswith(ending):
+                return plain.removesuffix(ending).replace("_", ""), unit
+    return plain.replace("_", ""), ""
 
 
 def find_ruler(times: np.ndarray, fs: float | None = None) -> Ruler | None:

@@ -288,7 +288,7 @@ def test_a_table_comes_back(san, tmp_path):
         np.loadtxt("a.csv", delimiter=",", skiprows=1),
         np.loadtxt("back.csv", delimiter=",", skiprows=1),
     )
-    assert Path("back.csv").read_text().startswith("Time (s),ECG [mV],PPG\n0.0,0.0,0")
+    assert Path("back.csv").read_bytes() == Path("a.csv").read_bytes()
     assert decompress(Path("a.san").read_bytes()).shape == (500, 2)
 
 

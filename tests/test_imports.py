@@ -89,12 +89,16 @@ ORDER = {
     "training": """runs outcomes provenance run_settings train scores distributed processes
         settings""",
     "archives": "verify workers record manifest",
+<<<<<<< HEAD
     "files": "streams arrays edf edf_header wfdb_files wfdb",
+=======
+    "files": "streams arrays tables table_layout table_forms edf wfdb_files wfdb",
+>>>>>>> 1608461 (Tables: delimiters, decimal commas, marks, units, missing values, dates; numbers come back as they were written)
     "records": "segments record samples flac header formats",
     "data": "physionet images epilepsy fetch",
     "paper": "output figures tables experiments classifiers",
     "pages": "explore reports run signals stream page",
-    "command": "archive pages codec console parts progress",
+    "command": "archive pages codec console parts progress tables",
 }
 # What must not be known, although it is below.
 WALLS = {

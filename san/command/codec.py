@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO
 import typer
 
 from san.codec.target import Target
-from san.command import parts, progress
+from san.command import parts, progress, tables
 
 if TYPE_CHECKING:
     from san.codec.comparison import Comparison
@@ -42,7 +42,7 @@ NAME_ONLY = "Store only the SHA-256 of that dictionary; decompress then needs th
 NO_EVENTS = "Use no kernels."
 CHUNK = """Length of a chunk, the smallest part that can be decoded alone. Default: 2**20 samples,
 fewer with more than four channels."""
-FS = "Sampling rate, if the file does not state it."
+FS = "Sampling rate, if the file does not state it. It wins over the times of a table."
 PHYSICAL = "Code a WFDB record or EDF in physical units, as floats, without its header."
 NO_ANNOTATIONS = "Do not store the annotation files of a WFDB record."
 FORCE = "Replace OUT if it is there."
@@ -85,6 +85,13 @@ def compress(
     no_events: Annotated[bool, _option(CODING, NO_EVENTS, None, "--no-events")] = False,
     chunk_seconds: Annotated[float | None, _option(CODING, CHUNK, "SECONDS")] = None,
     fs: Annotated[float | None, _option(CODING, FS, "HZ")] = None,
+    delimiter: tables.Delimiter = None,
+    decimal: tables.Decimal = None,
+    skip_rows: tables.SkipRows = None,
+    header: tables.Header = None,
+    missing: tables.Missing = None,
+    time_column: tables.TimeColumn = None,
+    time_unit: tables.TimeUnit = None,
     physical: Annotated[bool, _option(CODING, PHYSICAL, None, "--physical")] = False,
     no_annotations: Annotated[
         bool, _option(CODING, NO_ANNOTATIONS, None, "--no-annotations")
@@ -104,11 +111,20 @@ def compress(
     )
     from san.codec.info import inspect as described
     from san.files import streams
+    from san.files.table_layout import TableOptions
 
-    array = streams.read_file(
-        source, exact=target.exact, fs=fs, physical=physical, annotations=not no_annotations
+    table = TableOptions(
+        delimiter, decimal, skip_rows, header, tuple(missing or ()), time_column, time_unit
     )
-    for line in array.left_out:
+    array = streams.read_file(
+        source,
+        exact=target.exact,
+        fs=fs,
+        physical=physical,
+        annotations=not no_annotations,
+        table=table,
+    )
+    for line in (*array.left_out, *array.notes):
         print(f"san: {line}", file=sys.stderr)
     samples = sum(part.x.size for part in (array, *array.others))
     with progress.shares(f"compressing {source.name}", samples) as report:
@@ -165,7 +181,7 @@ def decompress(
             for path in streams.files_written(decoder, out):
                 refuse_same(path, source, "the stream that is read")
                 check_free(path, force)
-        if not whole and out.suffix not in (".npy", ".csv") and out != STANDARD:
+        if not whole and out.suffix.lower() not in (".npy", ".csv") and out != STANDARD:
             raise ValueError(f"{out} must end with .npy or .csv: it holds a part")
         with progress.shares(f"decompressing {source.name}", math.prod(info.shape)) as report:
             if whole:

@@ -15,7 +15,8 @@ from san.codec.encoder import encode
 from san.codec.info import Info
 from san.codec.options import silent
 from san.codec.target import TARGETS, Target
-from san.files import arrays, edf, wfdb, wfdb_files
+from san.files import arrays, edf, tables, wfdb, wfdb_files
+from san.files.table_layout import TableOptions
 from san.signals import Array
 
 OTHERS = "signals/"
@@ -69,13 +70,14 @@ def read_file(
     fs: float | None = None,
     physical: bool = False,
     annotations: bool = True,
+    table: TableOptions | None = None,
 ) -> Array:
     """Read a file as it is compressed.
 
     Unless every bit must come back, invalid samples become NaN, and times of a table may move by
     half a sampling interval.
     """
-    array = arrays.read(path, fs, physical, annotations, exact)
+    array = arrays.read(path, fs, physical, annotations, exact, table)
     return wfdb.with_gaps(array) if wfdb.is_record(array) and not exact else array
 
 
@@ -208,7 +210,11 @@ def original(path: Path, decoder: Decoder) -> Array:
     info = decoder.info
     kept = wfdb.ROOT + wfdb.HEADER in info.attachments or edf.HEADER in info.attachments
     physical = info.dtype.kind == "f" and not kept
-    array = read_file(path, exact=is_exact(info), fs=info.fs, physical=physical)
+    said = {n: decoder.attachment(n) for n in info.attachments if n == tables.COLUMNS}
+    options, has_rate = tables.as_then(said)
+    fs = info.fs if has_rate else None
+    array = read_file(path, exact=is_exact(info), fs=fs, physical=physical, table=options)
+    array = tables.as_before(array, said)
     is_old = wfdb.UNSHIFTED in array.attachments and wfdb.UNSHIFTED not in info.attachments
     return wfdb.as_before(array) if is_old and not physical else array
 

@@ -1,0 +1,309 @@
+"""How the text of a table is laid out: what separates columns and decimals, and where rows begin.
+
+All of it is found in the first lines, and all of it can be said (`TableOptions`).
+"""
+
+import codecs
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from san import times
+from san.files import table_forms
+
+MISSING = ("", "na", "n/a", "nan", "-nan", "null", "none", "-", "--", "?", "#n/a")
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " ", "\\t": "\t"}
+DECIMALS = {"point": ".", "comma": ","}
+TIME_UNITS = ("s", "ms", "us", "ns", "date")
+COMMENTS = ("#", "%")
+#: What a row of units consists of, in small letters and without brackets
+UNITS = frozenset(
+    """v mv uv µv μv nv a ma ua pa na s sec ms us ns min h hz khz bpm mmhg kpa pa nu pm % g mg m mm
+    cm m/s m/s2 m/s^2 rad deg °c c k f l ml l/min ml/min ohm kohm mohm n nm w db au a.u. adu counts
+    count dimensionless units unit - date us/cm siemens t ut nt hh:mm:ss hh:mm:ss.mmm""".split()
+)
+LOOKED_AT = 200  # lines from which the layout is found
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
+_COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """What the user says of a table; None is found out."""
+
+    delimiter: str | None = None  #: ",", ";", a tab, or one of `DELIMITERS`
+    decimal: str | None = None  #: "." or ",", or one of `DECIMALS`
+    skip_rows: int | None = None  #: lines before the names or the first row
+    header: bool | None = None  #: whether a line of names is there
+    missing: tuple[str, ...] = ()  #: further texts that stand for a missing value
+    time_column: str | None = None  #: name of the column of times; "none" if there is none
+    time_unit: str | None = None  #: one of `TIME_UNITS`
+
+    def __post_init__(self) -> None:
+        """Refuse what no table can have."""
+        delimiter = DELIMITERS.get(self.delimiter or "", self.delimiter)
+        decimal = DECIMALS.get(self.decimal or "", self.decimal)
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in "\r\n\"'.+-0123456789"):
+            raise ValueError(
+                f"--delimiter must be one character, comma, semicolon, tab or space, got "
+                f"{self.delimiter!r}"
+            )
+        if decimal not in (None, ".", ","):
+            raise ValueError(f"--decimal must be point or comma, got {self.decimal!r}")
+        if self.skip_rows is not None and self.skip_rows < 0:
+            raise ValueError(f"--skip-rows must be 0 or more, got {self.skip_rows}")
+        if self.time_unit not in (None, *TIME_UNITS):
+            raise ValueError(f"--time-unit must be s, ms, us, ns or date, got {self.time_unit!r}")
+        object.__setattr__(self, "delimiter", delimiter)
+        object.__setattr__(self, "decimal", decimal)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the text of a table is laid out."""
+
+    encoding: str = "utf-8"  #: or latin-1, utf-16-le, utf-16-be
+    mark: bool = False  #: whether a byte order mark begins the file
+    newline: str = "\n"
+    separator: str = ","  #: the delimiter, with a blank after it if every line has one
+    decimal: str = "."
+    head: tuple[str, ...] = ()  #: lines before the first row, as they are
+    names: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    columns: int = 1
+    missing: frozenset[str] = field(default=frozenset(MISSING))
+
+    @property
+    def delimiter(self) -> str:
+        """The character between two columns."""
+        return self.separator if self.separator == " " else self.separator.rstrip(" ")
+
+    def split(self, line: str) -> list[str]:
+        """The fields of a line, without blanks and quotes around them."""
+        return split(line, self.delimiter)
+
+    def is_missing(self, text: str) -> bool:
+        """Whether a field stands for a missing value."""
+        return text in self.missing or text.lower() in self.missing
+
+
+def text_of(path: Path) -> tuple[str, str, bool]:
+    """The text of a file, its encoding, and whether a byte order mark begins it."""
+    content = path.read_bytes()
+    marks = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le"}
+    marks[codecs.BOM_UTF16_BE] = "utf-16-be"
+    found = next((mark for mark in marks if content.startswith(mark)), b"")
+    encoding = marks.get(found, "utf-8")
+    try:
+        text = content[len(found) :].decode(encoding)
+    except UnicodeDecodeError:
+        if found:
+            raise ValueError(
+                f"{path} is not a table of numbers: it is not {encoding} text"
+            ) from None
+        encoding, text = "latin-1", content.decode("latin-1")
+    if "\0" in text:
+        raise ValueError(f"{path} is not a table of numbers: it holds bytes that are no text")
+    if not text.strip():
+        raise ValueError(f"{path} is empty: a table needs a row of numbers")
+    return text, encoding, bool(found)
+
+
+def find_layout(path: Path, lines: Sequence[str], said: TableOptions) -> Layout:
+    """Find the layout of a table in its first lines.
+
+    Raises
+    ------
+    ValueError
+        If no row of numbers is there, or names and columns disagree.
+    """
+    skipped = said.skip_rows or 0
+    if skipped >= len(lines):
+        raise ValueError(f"{path} has {len(lines)} lines, and --skip-rows is {skipped}")
+    sample = [
+        line
+        for line in lines[skipped : skipped + LOOKED_AT]
+        if line.strip() and not line.lstrip().startswith(COMMENTS)
+    ]
+    if not sample:
+        raise ValueError(f"{path} has no row of numbers")
+    missing = frozenset(MISSING) | frozenset(said.missing)
+    delimiter, decimal = _separators(sample, said)
+    rows = [split(line, delimiter) for line in sample]
+    columns = Counter(len(row) for row in rows[len(rows) // 2 :]).most_common(1)[0][0]
+    every = len(sample) > 1 and columns > 1 and delimiter != " "
+    blank = every and all(delimiter + " " in line for line in sample[len(sample) // 2 :])
+    layout = Layout(
+        separator=delimiter + " " * blank, decimal=decimal, columns=columns, missing=missing
+    )
+    first = _first_row(path, lines, skipped, layout, said)
+    return _with_names(path, replace(layout, head=tuple(lines[:first])), skipped, said)
+
+
+def split(line: str, delimiter: str) -> list[str]:
+    """The fields of a line, without blanks and quotes around them."""
+    return [unquoted(each) for each in raw_fields(line, delimiter)]
+
+
+def raw_fields(line: str, delimiter: str) -> list[str]:
+    """The fields of a line as they are; a delimiter in double quotes separates nothing.
+
+    Examples
+    --------
+    >>> raw_fields('"0,5","0,7",3', ",")
+    ['"0,5"', '"0,7"', '3']
+    """
+    if '"' not in line or line.count('"') % 2:
+        return line.split(delimiter)
+    parts = line.split('"')
+    kept = [p if n % 2 == 0 else p.replace(delimiter, "\0") for n, p in enumerate(parts)]
+    return [field.replace("\0", delimiter) for field in '"'.join(kept).split(delimiter)]
+
+
+def unquoted(text: str) -> str:
+    """A field without blanks and one pair of quotes around it."""
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1].strip()
+    return text
+
+
+def is_number(text: str, decimal: str) -> bool:
+    """Whether a text is a number."""
+    if decimal == ",":
+        text = "x" if "." in text else text.replace(",", ".")
+    return _NUMBER.fullmatch(text) is not None
+
+
+def _separators(sample: Sequence[str], said: TableOptions) -> tuple[str, str]:
+    """What separates columns, and decimals."""
+    later = sample[len(sample) // 2 :] if len(sample) > 3 else sample[-1:]
+    delimiter = said.delimiter
+    if delimiter is None:
+        found = [d for d in ("\t", ";") if all(d in line for line in later)]
+        delimiter = found[0] if found else ","
+        if delimiter == "," and (said.decimal == "," or said.decimal is None):
+            quoted = all('"' in line for line in later if "," in line)
+            if not quoted and (said.decimal == "," or _is_one_column(sample)):
+                return ";", ","  # one column: no line has a semicolon
+    if said.decimal is not None:
+        return delimiter, said.decimal
+    if delimiter == "," and not any('"' in line for line in later):
+        return delimiter, "."
+    fields = [text for line in later for text in split(line, delimiter)]
+    commas = any(_COMMA_NUMBER.fullmatch(text) for text in fields)
+    points = any("." in text and _NUMBER.fullmatch(text) for text in fields)
+    return delimiter, "," if commas and not points else "."
+
+
+def _is_one_column(sample: Sequence[str]) -> bool:
+    """Whether commas stand for decimals of one column, as in 0,003.
+
+    A whole number does not begin with zeros, and is not -0; and one name stands above one column.
+    """
+    rows = [line.strip().split(",") for line in sample]
+    names = [r for r in rows[:3] if not all(_NUMBER.fullmatch(t.strip()) for t in r)]
+    numbers = [r for r in rows if all(re.fullmatch(r"[+-]?\d+", t.strip()) for t in r)]
+    pairs = [r for r in numbers if len(r) == 2]
+    if len(numbers) < len(rows) - len(names) or len(pairs) * 2 < len(numbers) or not pairs:
+        return False
+    if any(len(row) > 2 or row[-1].startswith(("-", "+", " ")) for row in numbers):
+        return False
+    if names:
+        return all(len(row) == 1 for row in names)
+    zeros = any(len(b) > 1 and b.startswith("0") for _, b in pairs)
+    return zeros or any(a.strip() == "-0" for a, _ in pairs) or len(pairs) < len(numbers)
+
+
+def _first_row(
+    path: Path, lines: Sequence[str], skipped: int, layout: Layout, said: TableOptions
+) -> int:
+    """The number of the first line that is a row, counted from 0."""
+    first = skipped + (1 if said.header else 0)
+    if said.header is False:
+        return first
+    for number in range(first, len(lines)):
+        line = lines[number]
+        if not line.strip() or line.lstrip().startswith(COMMENTS):
+            continue
+        fields = layout.split(line)
+        if len(fields) == layout.columns and _is_row(fields, layout, said):
+            break
+        if number - first > LOOKED_AT:
+            raise _no_row(path, lines, first, layout)
+    else:
+        raise _no_row(path, lines, first, layout)
+    if said.header is None and number == skipped and _are_numbered(lines[number:], layout):
+        return number + 1
+    return number
+
+
+def _is_row(fields: Sequence[str], layout: Layout, said: TableOptions) -> bool:
+    """Whether a line is a row: numbers and missing values, and times as clocks or dates."""
+    known = [
+        is_number(text, layout.decimal) or table_forms.form_of_times(text) is not None
+        for text in fields
+    ]
+    rest = (layout.is_missing(t) for t, number in zip(fields, known, strict=True) if not number)
+    return any(known) and all(rest)
+
+
+def _are_numbered(lines: Sequence[str], layout: Layout) -> bool:
+    """Whether the first line numbers the columns: 0, 1, 2 or 1, 2, 3 above decimals."""
+    first = [t.strip() for t in lines[0].split(layout.delimiter)]
+    below = [layout.split(line) for line in lines[1:20] if line.strip()]
+    if len(first) < 2 or not below:
+        return False
+    quoted = all(t[:1] in "'\"" for t in first) and not any(
+        "'" in x or '"' in x for x in lines[1:9]
+    )
+    counted = [str(c) for c in range(len(first) + 1)]
+    if not quoted and first not in (counted[:-1], counted[1:]):
+        return False
+    return quoted or all(layout.decimal in text for row in below for text in row)
+
+
+def _no_row(path: Path, lines: Sequence[str], first: int, layout: Layout) -> ValueError:
+    rest = [n for n in range(first, len(lines)) if lines[n].strip()]
+    for number in rest[1:]:
+        for place, text in enumerate(layout.split(lines[number]), 1):
+            if not is_number(text, layout.decimal) and not layout.is_missing(text):
+                return ValueError(
+                    f"{path} is not a table of numbers: in line {number + 1}, column {place}, "
+                    f"{text[:40]!r} is no number. --delimiter, --decimal, --skip-rows and "
+                    f"--missing say how the table is to be read"
+                )
+    return ValueError(f"{path} has no row of numbers, only names")
+
+
+def _with_names(path: Path, layout: Layout, skipped: int, said: TableOptions) -> Layout:
+    """The layout with the names and the units that its head states."""
+    head = [line for line in layout.head[skipped:] if line.strip()]
+    if said.header and skipped < len(layout.head):
+        head = list(layout.head[skipped:])
+    rows = [layout.split(line.lstrip("#% ")) for line in head]
+    own = [row for row in rows if len(row) == layout.columns]
+    if not own:
+        if any(not line.lstrip().startswith(COMMENTS) for line in head):
+            raise ValueError(
+                f"{path} has {len(rows[-1])} names and {layout.columns} columns: "
+                f"--skip-rows leaves lines out that are no names"
+            )
+        return layout
+    if len(own) > 1 and _are_units(own[-1]):
+        units = tuple("" if u in ("-", "") else u.strip("()[]") for u in own[-1])
+        return replace(layout, names=tuple(own[-2]), units=units)
+    return replace(layout, names=tuple(own[-1]))
+
+
+def _are_units(fields: Sequence[str]) -> bool:
+    """Whether a line states units: at least half of its fields are units that are known."""
+    plain = [text.strip("()[] ").lower() for text in fields]
+    known = [text for text in plain if text in UNITS or text in times.PER_SECOND]
+    return (
+        bool(known)
+        and 2 * len(known) >= len([t for t in plain if t])
+        and not all(times.is_name(text) and text not in UNITS for text in fields)
+    )

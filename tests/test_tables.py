@@ -1,0 +1,288 @@
+"""Tables as programs and spreadsheets write them: they are read and come back to the byte."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from san.files import arrays, table_forms, tables
+from san.files.table_layout import TableOptions
+
+COUNT = 300
+T = np.arange(COUNT) / 250
+S, C = np.sin(7 * T).round(3), np.cos(5 * T).round(3)
+
+
+def lines(head, form, *columns):
+    """The text of a table."""
+    return "".join(f"{h}\n" for h in head) + "".join(
+        form.format(*row) + "\n" for row in zip(*columns, strict=True)
+    )
+
+
+def comma(text):
+    return text.replace(".", ",")
+
+
+def clock(style):
+    return [style.format(int(t // 60), t % 60) for t in T]
+
+
+DATES = [f"2020-02-28T23:59:{50 + t:06.3f}Z" for t in T]
+# text, names, rate, channels
+READ = {
+    "names that begin with t": (lines(["T3,T4,C3"], "{},{},{}", S, C, S), ("T3", "T4", "C3"), None),
+    "tibialis": (lines(["tibialis,hr"], "{:.2f},{:d}", T, range(COUNT)), ("tibialis", "hr"), None),
+    "ms": (lines(["time (ms),ecg"], "{:g},{}", T * 1000, S), ("ecg",), 250.0),
+    "time_us": (lines(["time_us,ecg"], "{:.0f},{}", T * 1e6, S), ("ecg",), 250.0),
+    "ns": (lines(["time[ns],ecg"], "{:.0f},{}", T * 1e9, S), ("ecg",), 250.0),
+    "Unix s": (lines(["timestamp,ecg"], "{:.3f},{}", 1.6e9 + T, S), ("ecg",), 250.0),
+    "Unix ms": (lines(["time,ecg"], "{:.0f},{}", 1.6e12 + 1000 * T, S), ("ecg",), 250.0),
+    "Unix us": (lines(["time,ecg"], "{:.0f},{}", 1.6e15 + 1e6 * T, S), ("ecg",), 250.0),
+    "Unix ns": (
+        lines(["time,ecg"], "{},{}", [1600000000000000001 + 4000000 * i for i in range(COUNT)], S),
+        ("ecg",),
+        250.0,
+    ),
+    "dates": (lines(["datetime,ecg"], "{},{}", DATES, S), ("ecg",), 250.0),
+    "clock": (lines([], "{},{}", clock("{}:{:06.3f}"), S), (), 250.0),
+    "rdsamp": (
+        lines(
+            ["'Elapsed time','MLII'", "'hh:mm:ss.mmm','mV'"],
+            "'{}',{}",
+            clock("{}:{:06.3f}"),
+            S,
+        ),
+        ("MLII",),
+        250.0,
+    ),
+    "units": (lines(["time,ECG,PPG", "ms,mV,NU"], "{:g},{},{}", 1000 * T, S, C), None, 250.0),
+    "mark": ("\ufeff" + lines(["time,a,b"], "{:g},{},{}", T, S, C), ("a", "b"), 250.0),
+    "mark, no names": ("\ufeff" + lines([], "{},{}", S, C), (), None),
+    "decimal commas": (comma(lines([], "{:.3f}", S)), (), None),
+    "decimal commas of two lengths": (comma(lines(["ecg"], "{}", S)), ("ecg",), None),
+    "semicolons": (comma(lines(["time;a;b"], "{:g};{};{}", T, S, C)), ("a", "b"), 250.0),
+    "semicolons and points": (lines(["time;a;b"], "{:g};{};{}", T, S, C), ("a", "b"), 250.0),
+    "tabs": (lines(["time\ta\tb"], "{:g}\t{}\t{}", T, S, C), ("a", "b"), 250.0),
+    "tabs and commas": (comma(lines(["time\ta"], "{:g}\t{}", T, S)), ("a",), 250.0),
+    "quotes": (lines([], '"{}","{}"', S, C), (), None),
+    "quotes and commas": (
+        lines([], '"{}","{}"', map(comma, map(str, S)), map(comma, map(str, C))),
+        (),
+        None,
+    ),
+    "comma and blank": (lines(["a, b"], "{:.3f}, {:.3f}", S, C), ("a", "b"), None),
+    "numbers as names": (lines(["0,1"], "{:.3f},{:.3f}", S, C), ("0", "1"), None),
+    "quoted numbers as names": (lines(['"10","20"'], "{:.3f},{:.3f}", S, C), ("10", "20"), None),
+    "comments": (lines(["# made by hand", "a,b"], "{},{}", S, C), ("a", "b"), None),
+    "rounded times": (lines(["time,a"], "{:.3f},{}", np.arange(COUNT) / 1024, S), ("a",), 1024.0),
+    "gap": (lines(["time,a"], "{:g},{}", T + 3 * (T > 0.5), S), ("time", "a"), None),
+    "falling": (lines(["time,a"], "{:g},{}", -T, S), ("time", "a"), None),
+    "whole seconds": (lines(["time,a"], "{:g},{}", np.floor(T), S), ("time", "a"), None),
+    "uneven dates": (
+        lines(
+            ["t,a"],
+            "{},{}",
+            DATES[: COUNT // 2] + [d.replace("28T", "29T") for d in DATES[150:]],
+            S,
+        ),
+        ("t", "a"),
+        None,
+    ),
+    "scientific": (lines(["a,b"], "{:.4e},{:.6f}", S, C), ("a", "b"), None),
+    "whole numbers": (
+        lines(["a,b"], "{},{}", range(COUNT), range(0, -COUNT, -1)),
+        ("a", "b"),
+        None,
+    ),
+    "Windows": (lines(["a,b"], "{},{}", S, C).replace("\n", "\r\n"), ("a", "b"), None),
+    "no end of line": (lines(["a,b"], "{},{}", S, C)[:-1], ("a", "b"), None),
+    "an odd row": (lines(["a,b"], "{},{}", S, C) + " 1.50,+2\n", ("a", "b"), None),
+}
+
+
+def read(folder, text, encoding="utf-8", **options):
+    path = folder / "a.csv"
+    path.write_bytes(text.encode(encoding))
+    fs = options.pop("fs", None)
+    return arrays.read(path, fs, exact=True, table=TableOptions(**options))
+
+
+def written(array):
+    file = io.BytesIO()
+    tables.write(file, array)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", READ)
+def test_a_table_is_read_and_comes_back_to_the_byte(kind, tmp_path):
+    text, names, fs = READ[kind]
+    array = read(tmp_path, text)
+    if names is not None:
+        assert array.names == names
+    assert array.fs == (None if fs is None else pytest.approx(fs, rel=1e-12))
+    assert len(array.x) == COUNT + (kind == "an odd row")
+    assert written(array) == text.encode()
+    last = array.x.reshape(len(array.x), -1)
+    assert np.isfinite(last).all()
+    assert kind.startswith(("tibialis", "whole numbers", "an odd")) or S[7] in last[7]
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_other_encodings(encoding, tmp_path):
+    text = lines(["time;Spannung [µV]"], "{:g};{}", T, S)
+    array = read(tmp_path, text, encoding)
+    assert array.names == ("Spannung [µV]",) and array.fs == 250.0
+    assert written(array) == text.encode(encoding)
+
+
+@pytest.mark.parametrize("missing", ["", "NA", "NaN", "-", "n/a", "#N/A", "nan", "null"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_missing_values_are_nan(missing, delimiter, tmp_path):
+    values = [missing if i % 50 == 0 else c for i, c in enumerate(C)]
+    text = lines([f"a{delimiter}b"], "{}" + delimiter + "{}", S, values)
+    array = read(tmp_path, text)
+    assert np.array_equal(np.isnan(array.x[:, 1]), np.arange(COUNT) % 50 == 0)
+    assert np.array_equal(array.x[:, 0], S)
+    assert written(array) == text.encode()
+
+
+SAID = {
+    "delimiter": (lines([], "{}|{}", S, C), {"delimiter": "|"}, (COUNT, 2)),
+    "decimal": (lines([], "{},{}", range(10, 310), range(10, 310)), {"decimal": "comma"}, (COUNT,)),
+    "skip rows": (lines(["1,2", "9,9", "a,b"], "{},{}", S, C), {"skip_rows": 2}, (COUNT, 2)),
+    "names": (lines(["7,9"], "{},{}", S, C), {"header": True}, (COUNT, 2)),
+    "no names": (lines(["0,1"], "{:.3f},{:.3f}", S, C), {"header": False}, (COUNT + 1, 2)),
+    "missing": (lines(["a,b"], "{},{}", ["bad", *S[1:]], C), {"missing": ("bad",)}, (COUNT, 2)),
+    "no times": (lines(["time,a"], "{},{}", T, C), {"time_column": "none"}, (COUNT, 2)),
+    "times": (lines(["a,clock"], "{},{:g}", C, T), {"time_column": "clock"}, (COUNT,)),
+    "unit": (lines(["time,a"], "{:g},{}", 1e3 * T, C), {"time_unit": "ms"}, (COUNT,)),
+}
+
+
+@pytest.mark.parametrize("kind", SAID)
+def test_what_is_said_counts(kind, tmp_path):
+    text, options, shape = SAID[kind]
+    array = read(tmp_path, text, **options)
+    assert array.x.shape == shape
+    assert array.fs == (250.0 if kind in ("times", "unit") else None)
+    assert written(array) == text.encode()
+    assert tables.as_then(array.attachments) == (TableOptions(**options), False)
+
+
+def test_what_was_found_is_said(tmp_path):
+    (found,) = read(tmp_path, READ["semicolons"][0]).notes
+    assert found == (
+        "a.csv: 300 rows, 2 channels, delimiter semicolon, decimal comma, names in the table, "
+        "times in 'time', 250 Hz"
+    )
+    question = read(tmp_path, lines(["time,a"], "{:g},{}", 1000 * T, S)).notes[1]
+    assert "is 0.25 Hz right?" in question and "--time-unit ms" in question
+    uneven = read(tmp_path, READ["gap"][0]).notes[1]
+    assert "have no even rate: they are kept as a channel, and --fs gives the rate" in uneven
+
+
+@pytest.mark.parametrize("kind", ["gap", "falling", "ms", "rounded times", "dates"])
+def test_a_given_rate_wins(kind, tmp_path):
+    array = read(tmp_path, READ[kind][0], fs=123.0)
+    assert array.fs == 123.0 and written(array) == READ[kind][0].encode()
+
+
+WRONG = {
+    "empty": ("", {}, "is empty"),
+    "names only": ("a,b\n", {}, "no row of numbers, only names"),
+    "a word": ("a,b\n1,2\n3,x\n", {}, r"in line 3, column 2 \(b\), 'x' is no number"),
+    "a short row": ("a,b\n1,2\n3\n4,5\n1,3\n", {}, "line 3 has 1 fields, the others have 2"),
+    "names and columns": ("a,b,c\n1,2\n3,4\n", {}, "has 3 names and 2 columns"),
+    "points and commas": ("a;b\n1,5;2\n1.234,5;2\n1,5;2\n1,5;2\n", {}, "'1.234,5' is no number"),
+    "underscores": ("a,b\n1,2\n1_000,2\n", {}, "'1_000' is no number"),
+    "no column": ("a,b\n1,2\n", {"time_column": "t"}, "has no column 't' but a, b"),
+    "no date": ("time,b\n1,2\n", {"time_unit": "date"}, "has no dates in its column of times"),
+    "zeros": ("\0\0\0\0", {}, "bytes that are no text"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_is_wrong_is_said(kind, tmp_path):
+    text, options, words = WRONG[kind]
+    with pytest.raises(ValueError, match=words) as error:
+        read(tmp_path, text, **options)
+    assert "a.csv" in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"delimiter": "::"}, "--delimiter must be one character"),
+        ({"decimal": ";"}, "--decimal must be point or comma"),
+        ({"time_unit": "min"}, "--time-unit must be s, ms, us, ns or date"),
+        ({"skip_rows": -1}, "--skip-rows must be 0 or more"),
+    ],
+    ids=["delimiter", "decimal", "unit", "rows"],
+)
+def test_options_that_no_table_has(options, words):
+    with pytest.raises(ValueError, match=words):
+        TableOptions(**options)
+
+
+NUMBERS = st.one_of(
+    st.decimals(-1000, 1000, places=3).map(str),
+    st.integers(-(2**53), 2**53).map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.floats(-1e3, 1e3).map("{:.4g}".format),
+)
+
+
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=30))
+def test_no_number_is_ever_changed(tmp_path_factory, rows):
+    folder = tmp_path_factory.mktemp("numbers")
+    array = read(folder, "a,b\n" + "".join(f"{a},{b}\n" for a, b in rows), header=True)
+    again = read(folder, written(array).decode(), header=True)
+    assert array.x.tobytes() == again.x.tobytes()
+    assert array.x.tolist() == [[float(a), float(b)] for a, b in rows]
+
+
+@given(st.lists(st.floats(allow_infinity=False), min_size=1, max_size=30), st.integers(0, 5))
+def test_other_samples_are_not_rounded_to_the_decimals_of_a_column(values, decimals):
+    x = np.array(values)
+    said = {"line": "a", "start": None, "columns": [{"form": f".{decimals}f"}]}
+    text = written(arrays.Array(x, None, (), ("a",), {tables.COLUMNS: json.dumps(said).encode()}))
+    back = np.array([float(line) for line in text.decode().split("\n")[1:-1]])
+    assert np.array_equal(back, x, equal_nan=True)
+
+
+HOSTILE = {
+    "deep": b"[" * 100000,
+    "a large number": b'{"line":"t,a","start":1' + b"0" * 400 + b"}",
+    "no object": b"[1]",
+    "a form": b'{"line": "a", "columns": [{"form": "%s"}]}',
+    "many digits": b'{"line": "a", "columns": [{"form": ".999f"}]}',
+    "an offset": b'{"line": "a", "columns": [{"form": "int", "offset": 1' + b"0" * 99 + b"}]}",
+    "a late date": b'{"columns": [{"form": "date:T:3:Z", "offset": 1' + b"0" * 29 + b"}]}",
+    "an encoding": b'{"columns": [{"form": "r"}], "encoding": "idna"}',
+    "a newline": b'{"columns": [{"form": "r"}], "newline": "x"}',
+    "a head": b'{"columns": [{"form": "r"}], "head": [1]}',
+    "rows": b'{"columns": [{"form": "r"}], "rows": 7}',
+    "no columns": b'{"columns": []}',
+    "a rate": b'{"columns": [{"form": "r"}], "start": 0, "rate": "x"}',
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_attachment_is_refused(kind):
+    array = arrays.Array(np.arange(9.0), 10.0, (), ("a",), {tables.COLUMNS: HOSTILE[kind]})
+    with pytest.raises(ValueError, match="the attached line of names cannot be read"):
+        written(array)
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [("1:02:03.5", "clock:1:1:1"), ("00:01", "clock:0:2:0"), ("2020-01-01 00:00:00", "date: :0:")],
+)
+def test_forms_of_times(text, form):
+    assert table_forms.form_of_times(text) == form and table_forms.is_form(form)
+    tick = table_forms.ticks_of([text], form)[0]
+    assert table_forms.written(np.zeros(1), form, tick, ".") == [text]
