@@ -89,11 +89,7 @@ ORDER = {
     "training": """runs outcomes provenance run_settings train scores distributed processes
         settings""",
     "archives": "verify workers record manifest",
-<<<<<<< HEAD
-    "files": "streams arrays edf edf_header wfdb_files wfdb",
-=======
-    "files": "streams arrays tables table_layout table_forms edf wfdb_files wfdb",
->>>>>>> 1608461 (Tables: delimiters, decimal commas, marks, units, missing values, dates; numbers come back as they were written)
+    "files": "streams arrays tables table_layout table_forms edf edf_header wfdb_files wfdb",
     "records": "segments record samples flac header formats",
     "data": "physionet images epilepsy fetch",
     "paper": "output figures tables experiments classifiers",

@@ -253,7 +253,7 @@ def find_records(folder: Path) -> list[Record]:
 
 def _is_record(path: str) -> bool:
     ending = os.path.splitext(path)[1]
-    return ending in ENDINGS or ending.lower() in (".edf", ".bdf")
+    return ending in ENDINGS or ending.lower() in (".edf", ".bdf", ".npy", ".csv")
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, str]]:
