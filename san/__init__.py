@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from san.codec.info import inspect
     from san.codec.modes.dictionary import Dictionary
     from san.codec.recording import Encoder
+    from san.files.reading import read
     from san.metrics import (
         inverse_compression_ratio,
         max_abs_error,
@@ -62,6 +63,7 @@ _HOMES = {
     "codec.info": ["inspect"],
     "codec.dictionaries": ["learn_dictionary"],
     "codec.recording": ["Encoder"],
+    "files.reading": ["read"],
     "networks.convolution": ["reconstruction", "similarity"],
     "metrics": [
         "inverse_compression_ratio",
@@ -114,6 +116,7 @@ __all__ = [
     "phi",
     "prd",
     "prdn",
+    "read",
     "reconstruction",
     "relu",
     "report",

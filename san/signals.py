@@ -1,10 +1,12 @@
 """What a recording is in memory, and how one is read from disk and checked against its header."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,6 +14,34 @@ from san import deprecated, times
 from san.packages import need
 from san.records.record import frame_means
 from san.records.segments import read_whole
+
+_CONVERTER = re.compile(r"([-+.\deE]+)\(([-+.\deE]+)\)/(.*)", re.DOTALL)  # gain(baseline)/unit
+_VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "μV": 1e-6, "nV": 1e-9}
+
+
+class EventsOfSignal(Protocol):
+    """The events of a stream, as `san.Decoder.events` gives them."""
+
+    @property
+    def kernel(self) -> np.ndarray: ...
+    @property
+    def position(self) -> np.ndarray: ...
+    @property
+    def amplitude(self) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """What a file of annotations says of a recording, in the order of the file."""
+
+    onset: np.ndarray  #: float64 (n,), seconds from the first sample of the recording
+    position: np.ndarray  #: int64 (n,), the nearest sample of the recording's main rate
+    duration: np.ndarray  #: float64 (n,), seconds; 0 where the file gives no duration
+    text: tuple[str, ...]  #: the symbol of a WFDB annotation such as "N", or the text of EDF+
+    note: tuple[str, ...]  #: the auxiliary text of a WFDB annotation such as "(AFIB", else empty
+
+    def __len__(self) -> int:
+        return len(self.onset)
 
 
 class NoSignal(ValueError):
@@ -21,16 +51,182 @@ class NoSignal(ValueError):
 @deprecated.arguments(data="x", sampling_rate="fs", channels="names")
 @dataclass(frozen=True)
 class Recording:
-    """One recording: samples in physical units, one column per channel."""
+    """One recording: samples in physical units, one column per channel.
+
+    Functions that do not read the fields after `names` leave them empty.
+    """
 
     x: np.ndarray  #: (samples, channels), float64; NaN where the recording has a gap
-    fs: float  #: sampling rate in Hz
-    units: tuple[str, ...]  #: of each channel
+    fs: float | None  #: sampling rate in Hz; None where it is not known
+    units: tuple[str, ...]  #: of each channel, empty where it is not known
     names: tuple[str, ...]  #: of each channel
+    #: date and time of the first sample, or the time alone where the file gives no date
+    start: datetime | time | None = None
+    #: by the ending of their file ("atr"), or "edf"; those of a segment by "segment/ending"
+    annotations: Mapping[str, Annotations] = field(default_factory=dict)
+    events: EventsOfSignal | None = None  #: of a stream
+    raw: np.ndarray | None = None  #: (samples, channels), as the file has them, on request
+    others: tuple["Recording", ...] = ()  #: the signals of other rates, one for each rate
 
     data = deprecated.attribute("data", "x")
     sampling_rate = deprecated.attribute("sampling_rate", "fs")
     channels = deprecated.attribute("channels", "names")
+
+    def to_dataframe(self) -> Any:
+        """Return a pandas DataFrame with a column for each channel.
+
+        The index is the time in seconds, or the sample's number where no rate is known. `attrs`
+        has `fs`, `units` and `start`. Signals of other rates have tables of their own:
+        `recording.others[0].to_dataframe()`.
+
+        Raises
+        ------
+        MissingPackage
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> recording = Recording(np.array([[0.5], [1.0]]), 250.0, ("mV",), ("II",))
+        >>> table = recording.to_dataframe()
+        >>> table.index.name, table.index.tolist(), table["II"].tolist()
+        ('seconds', [0.0, 0.004], [0.5, 1.0])
+        """
+        need("pandas")
+        import pandas
+
+        index = pandas.Index(self._ticks(), name="seconds" if self.fs else "sample")
+        table = pandas.DataFrame(self.x, index=index, columns=list(self.names))
+        table.attrs = {"fs": self.fs, "units": self.units, "start": self.start}
+        return table
+
+    def to_xarray(self) -> Any:
+        """Return an xarray DataArray with the dimensions `time` and `channel`.
+
+        The coordinate `time` is in seconds, or the sample's number where no rate is known.
+        `units` is a coordinate along `channel`. `attrs` has `fs` and `start` where the file gives
+        them; `start` is a text of ISO 8601, so that the array can be written to netCDF and zarr.
+
+        Raises
+        ------
+        MissingPackage
+            If xarray is not installed.
+
+        Examples
+        --------
+        >>> recording = Recording(np.zeros((500, 2)), 250.0, ("mV", "mV"), ("I", "II"))
+        >>> recording.to_xarray().sel(channel="II", time=slice(0, 0.5)).shape
+        (126,)
+        """
+        need("xarray")
+        import xarray
+
+        attrs = {"fs": self.fs, "start": self.start.isoformat() if self.start else None}
+        return xarray.DataArray(
+            self.x,
+            {
+                "time": ("time", self._ticks()),
+                "channel": ("channel", list(self.names)),
+                "units": ("channel", list(self.units)),
+            },
+            ("time", "channel"),
+            attrs={name: value for name, value in attrs.items() if value is not None},
+        )
+
+    def to_mne(self, types: str | Sequence[str] | None = None) -> Any:
+        """Return an mne RawArray with the annotations of all files.
+
+        Parameters
+        ----------
+        types : str or sequence of str, optional
+            What mne calls the kind of a channel: "eeg", "ecg", "emg" ..., one for all or one for
+            each. Default: "eeg" for a channel in volts, "misc" for any other, as mne reads EDF.
+
+        Returns
+        -------
+        mne.io.RawArray
+            Channels in V, mV, µV and nV are in V, as mne expects; others keep their units. Equal
+            names get numbers. The date of the measurement is `start` taken as UTC, which mne asks
+            for. An annotation has its text, or "text note" where there is a note.
+
+        Raises
+        ------
+        MissingPackage
+            If mne is not installed.
+        ValueError
+            If no sampling rate is known.
+
+        Examples
+        --------
+        >>> recording = Recording(np.ones((500, 1)), 250.0, ("mV",), ("II",))
+        >>> raw = recording.to_mne("ecg")  # doctest: +SKIP
+        >>> raw.get_data()[0, 0]  # doctest: +SKIP
+        0.001
+        """
+        need("mne")
+        import mne
+
+        if self.fs is None:
+            raise ValueError("mne needs a sampling rate, and none is known: read with fs=...")
+        in_volts = np.array([_VOLTS.get(unit, 1.0) for unit in self.units])
+        if types is None:
+            types = ["eeg" if unit in _VOLTS else "misc" for unit in self.units]
+        info = mne.create_info(_unequal(self.names), self.fs, types, verbose="error")
+        raw = mne.io.RawArray((self.x * in_volts).T, info, verbose="error")
+        if isinstance(self.start, datetime):
+            raw.set_meas_date(self.start.replace(tzinfo=UTC))
+        if self.annotations:
+            found = list(self.annotations.values())
+            raw.set_annotations(
+                mne.Annotations(
+                    np.concatenate([each.onset for each in found]),
+                    np.concatenate([each.duration for each in found]),
+                    [
+                        f"{text} {note}".strip()
+                        for each in found
+                        for text, note in zip(each.text, each.note, strict=True)
+                    ],
+                    orig_time=raw.info["meas_date"],
+                )
+            )
+        return raw
+
+    def _ticks(self) -> np.ndarray:
+        """The time of each sample in seconds, or its number where no rate is known."""
+        numbers = np.arange(len(self.x))
+        return numbers / self.fs if self.fs else numbers
+
+
+def _unequal(names: Sequence[str]) -> list[str]:
+    """Names with numbers after those that were there before."""
+    found: list[str] = []
+    for number, name in enumerate(names):
+        free = name or f"channel {number}"
+        count = 0
+        while free in found:
+            count += 1
+            free = f"{name}-{count}"
+        found.append(free)
+    return found
+
+
+def converter_of(text: str) -> tuple[float, float, str]:
+    """Return the gain, the baseline and the unit that a text such as `200(1024)/mV` names.
+
+    An integer k is (k - baseline) / gain in the unit. A text of another form is the unit itself.
+
+    Examples
+    --------
+    >>> converter_of("200(1024)/mV"), converter_of("mmHg")
+    ((200.0, 1024.0, 'mV'), (1.0, 0.0, 'mmHg'))
+    """
+    match = _CONVERTER.fullmatch(text)
+    try:
+        gain, baseline = (float(match[1]), float(match[2])) if match else (0.0, 0.0)
+    except ValueError:  # signs and digits in an order that is no number
+        return 1.0, 0.0, text
+    if match is None or not gain or not math.isfinite(gain) or not math.isfinite(baseline):
+        return 1.0, 0.0, text
+    return gain, baseline, match[3]
 
 
 @dataclass(frozen=True)

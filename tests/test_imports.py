@@ -89,7 +89,8 @@ ORDER = {
     "training": """runs outcomes provenance run_settings train scores distributed processes
         settings""",
     "archives": "verify workers record manifest",
-    "files": "streams arrays tables table_layout table_forms edf edf_header wfdb_files wfdb",
+    "files": """reading streams arrays tables table_layout table_forms physical edf edf_header
+        wfdb_files wfdb""",
     "records": "segments record samples flac header formats",
     "data": "physionet images epilepsy fetch",
     "paper": "output figures tables experiments classifiers",

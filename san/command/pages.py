@@ -9,10 +9,10 @@ import typer
 from san.command import progress
 from san.command.codec import JSON, NEEDED, check_free
 
-SIGNAL = """A WFDB record, .edf, .bdf, .npy or .csv. Default: the bundled recording."""
+SIGNAL = """A WFDB record, .edf, .bdf, .npy, .csv or a stream. Default: the bundled recording."""
 OUTPUT = "File to write: NAME.html."
 FORCE = "Replace the file if it is there."
-CHANNEL = "Channel, from 0. Default: 0."
+CHANNEL = "Channel, from 0; those of the rate with the most samples come first. Default: 0."
 START = "Where the excerpt begins, in seconds. Default: 0; for the bundled recording 260."
 START_SAMPLE = "Where the excerpt begins, in samples."
 SECONDS = "Length of the excerpt, in seconds. Default: 3000 samples."

@@ -159,16 +159,22 @@ def _read_standard_input(
         return Array(np.array(found.x), *list(vars(found).values())[1:])
 
 
-def _read_npy(path: Path) -> np.ndarray:
-    """The array in a file, in a dtype that streams have; a shape that is unlikely is questioned."""
+def load_npy(path: Path) -> np.ndarray:
+    """The array in a file, in the dtype that it has."""
     try:
-        x = np.load(path, mmap_mode="r", allow_pickle=False)
+        x: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is not there") from None
     except (ValueError, EOFError) as error:
         size = path.stat().st_size
         said = f"{error}" if size else "it is empty, it has 0 bytes"
         raise ValueError(f"{path} is not readable as .npy: {said}") from error
+    return x
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    """The array in a file, in a dtype that streams have; a shape that is unlikely is questioned."""
+    x = load_npy(path)
     try:
         found = narrowed(x)
     except (TypeError, ValueError) as error:

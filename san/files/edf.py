@@ -110,7 +110,7 @@ def write_edf(path: Path, array: Array) -> None:
         If the attachments are not those of a file with such samples, or the name has the ending
         of the other kind.
     """
-    layout = _parse(array.attachments[HEADER])
+    layout = layout_of(array.attachments[HEADER])
     ending = ENDINGS[layout.width - 2]
     if path.suffix.lower() != ending:
         raise ValueError(f"{path} must end with {ending}: a file of that kind was compressed")
@@ -164,7 +164,7 @@ def _units(signal: Any) -> str:
 
 def _layout(content: bytes) -> EdfLayout:
     """The layout of a whole file, with its number of records even if the header states none."""
-    layout = _parse(content[: _number(content[184:192], "the size of the header")])
+    layout = layout_of(content[: _number(content[184:192], "the size of the header")])
     left = len(content) - len(layout.header)
     records = left // layout.record
     if left % layout.record or layout.records not in (-1, records):
@@ -175,7 +175,7 @@ def _layout(content: bytes) -> EdfLayout:
     return layout._replace(records=records)
 
 
-def _parse(header: bytes) -> EdfLayout:
+def layout_of(header: bytes) -> EdfLayout:
     """The layout that a header describes."""
     count = _number(header[252:256], "the number of signals")
     if not 0 < count <= _MOST_SIGNALS or len(header) != 256 * (count + 1):

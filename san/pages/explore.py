@@ -1,15 +1,16 @@
 """What the exploring page starts with: an excerpt of a recording, standardised, and kernels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from san.files import arrays
+from san.files.reading import read
 from san.networks.options import BORDER_TOLERANCE
 from san.pages import page
-from san.signals import sample_at
+from san.signals import Recording, sample_at
 
 SAMPLES = 3000  # of the excerpt, unless told otherwise
 KERNEL_SIZE = 150
@@ -48,9 +49,10 @@ def excerpt(
     Parameters
     ----------
     path : Path or None
-        A file that `san compress` reads; None for the bundled recording.
+        A file that `san.read` reads; None for the bundled recording.
     channel : int
-        From 0.
+        From 0. Where signals have several rates, those of the rate with the most samples come
+        first, then those of the others, each in the order of the file.
     start : float, optional
         Where it begins, in seconds. Default: 0; for the bundled recording 260.
     seconds, samples : float, int, optional
@@ -82,36 +84,32 @@ def excerpt(
         raise ValueError("give start or start_sample, not both")
     if start is None and start_sample is None and path is None:
         start = BUNDLED_START
-    array = _read(path, fs)
-    columns = array.x[:, None] if array.x.ndim == 1 else array.x
-    if columns.ndim != 2 or columns.dtype.kind not in "iuf":
-        raise ValueError(f"samples must be numbers (n,) or (n, channels), got {array.x.shape}")
-    if not 0 <= channel < columns.shape[1]:
-        raise ValueError(f"channel must be from 0 to {columns.shape[1] - 1}, got {channel}")
+    part_of, column = _channel_of(_read(path, fs), channel)
+    columns = part_of.x
     if seconds is not None and samples is not None:
         raise ValueError("give seconds or samples, not both")
-    first = start_sample or 0 if start is None else sample_at(start, array.fs)
+    first = start_sample or 0 if start is None else sample_at(start, part_of.fs)
     if not 0 <= first < len(columns):
         raise ValueError(
             f"the excerpt must begin within the {len(columns)} samples, got sample {first}"
         )
     if seconds is not None:
-        samples = sample_at(seconds, array.fs, "seconds", "samples")
+        samples = sample_at(seconds, part_of.fs, "seconds", "samples")
     count = SAMPLES if samples is None else samples
     if not 2 <= count <= MOST_SAMPLES:
         raise ValueError(f"an excerpt has 2 to {MOST_SAMPLES} samples, got {count}")
-    part = np.asarray(columns[first : first + count, channel], np.float64)
+    part = np.asarray(columns[first : first + count, column], np.float64)
     odd = np.flatnonzero(~np.isfinite(part))
     if len(odd):
         raise ValueError(f"sample {first + odd[0]} is not a number: choose another start")
     mean, deviation = float(part.mean()), float(part.std(ddof=1)) if len(part) > 1 else 0.0
     return Excerpt(
         x=((part - mean) / (deviation or 1.0)).astype(np.float32),
-        fs=array.fs,
+        fs=part_of.fs,
         start=first,
         source="MIT-BIH record 208" if path is None else path.name,
-        channel=_of(array.names, channel) or f"channel {channel}",
-        units=_of(array.units, channel),
+        channel=part_of.names[column] or f"channel {channel}",
+        units=part_of.units[column],
         mean=mean,
         deviation=deviation,
     )
@@ -176,17 +174,32 @@ def explore_page(
     return page.assemble(f"SAN: {part.source}", "explore.html", STYLES, SCRIPTS, data)
 
 
-def _read(path: Path | None, fs: float | None) -> arrays.Array:
+def _read(path: Path | None, fs: float | None) -> Recording:
     if path is None:
         from san import datasets
 
-        bundled = datasets.load_recording()
-        return arrays.Array(bundled.x, bundled.fs, bundled.units, bundled.names)
-    return arrays.read(path, fs, physical=True)
+        return datasets.load_recording()
+    return read(path, fs=fs, annotations=False)
 
 
-def _of(texts: tuple[str, ...], channel: int) -> str:
-    return texts[channel] if channel < len(texts) else ""
+def _channel_of(recording: Recording, channel: int) -> tuple[Recording, int]:
+    """The signals of one rate that a channel is among, and its number there."""
+    parts = (recording, *recording.others)
+    count = sum(part.x.shape[1] for part in parts)
+    if not 0 <= channel < count:
+        rates = f": {_listed(parts)}" if recording.others else ""
+        raise ValueError(f"channel must be from 0 to {count - 1}, got {channel}{rates}")
+    for part in parts:
+        if channel < part.x.shape[1]:
+            break
+        channel -= part.x.shape[1]
+    return part, channel
+
+
+def _listed(parts: Sequence[Recording]) -> str:
+    """The channels with their numbers, names and rates."""
+    each = [(part.fs, name) for part in parts for name in part.names]
+    return ", ".join(f"{c} {name} ({fs or 0:g} Hz)" for c, (fs, name) in enumerate(each))
 
 
 def _of_model(path: Path, most: int) -> tuple[dict[str, Any], str]:

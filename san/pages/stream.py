@@ -1,6 +1,5 @@
 """What a report says of a stream: samples, events, bytes, and what other errors cost."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from san.codec.info import Info
 from san.codec.modes.dictionary import middle_of
 from san.files import streams
 from san.pages import page
-from san.signals import sample_at
+from san.signals import converter_of, sample_at
 
 MOST_VALUES = 300_000  # that are shown sample by sample; around them, minima and maxima
 MOST_BINS = 20_000  # of minima and maxima of a channel
@@ -23,7 +22,6 @@ MOST_EVENTS = 50_000  # of a channel
 CURVE_PRDNS = (2.0, 4.0, 8.0, 12.0, 16.0)
 CURVE_VALUES = 200_000  # that are compressed for the curve
 SCALE = 1 << 14  # of a dictionary's kernels
-_CONVERTER = re.compile(r"([-+.\deE]+)\(([-+.\deE]+)\)/(.*)", re.DOTALL)  # gain(baseline)/unit
 
 Progress = Callable[[str, float], None]
 
@@ -58,7 +56,8 @@ def describe_stream(
     original : Path, optional
         The file from which the stream was made, to compare: a file that `san compress` reads.
     channel : int, optional
-        The only channel to show, from 0. Default: the first 8.
+        The only channel to show, from 0. Where signals have several rates, those of the main rate
+        come first, then those of the others. Default: the first 8 of the main rate.
     start, seconds : float, optional
         Where the part begins that is shown sample by sample, and its length, both in seconds.
         Default: the first 300,000 values.
@@ -85,11 +84,14 @@ def describe_stream(
     """
     progress = progress or (lambda what, share: None)
     with open(path, "rb") as file:
-        decoder = Decoder(file, dictionary=dictionary)
+        whole = Decoder(file, dictionary=dictionary)
+        rates = streams.decoders(whole)
+        rate, channel = _rate_of(rates, channel)
+        decoder = rates[rate]
         info = decoder.info
         span = _span(info, start, start_sample, seconds, samples)
         shown = _part(info, channel, *span, of=2 if original is not None else 1)
-        x = None if original is None else _original(original, path, decoder)
+        x = None if original is None else _original(original, path, whole, rate)
         y = _decoded(decoder, info, progress)
         events = decoder.events()
         kernels = None if decoder.dictionary is None else decoder.dictionary.kernels / SCALE
@@ -107,7 +109,8 @@ def describe_stream(
         "have it.",
         "bars": [[name, size] for name, size in info.sections.items() if size],
         "tables": [_table_of(info)],
-        "words": _words(path, original, info, shown, len(events.position)),
+        "words": _words(path, original, info, shown, len(events.position))
+        + _words_of_rates(rates, rate),
     }
     if error:
         content["tables"].append(("Error against the original", ["channel", "PRDN, %", "PRD, %",
@@ -136,9 +139,7 @@ def _span(
 
 def _part(info: Info, channel: int | None, first: int, count: int | None, of: int) -> Part:
     """The channels, and the samples that are shown one by one."""
-    number = info.shape[1] if len(info.shape) > 1 else 1
-    if channel is not None and not 0 <= channel < number:
-        raise ValueError(f"channel must be from 0 to {number - 1}, got {channel}")
+    number = _channels(info)
     channels = range(min(number, MOST_CHANNELS)) if channel is None else [channel]
     if not 0 <= first < max(1, info.shape[0]):
         raise ValueError(
@@ -152,11 +153,32 @@ def _part(info: Info, channel: int | None, first: int, count: int | None, of: in
     return Part(channels, first, min(first + count, info.shape[0]))
 
 
-def _original(original: Path, path: Path, decoder: Decoder) -> np.ndarray:
-    x, shape = streams.original(original, decoder).x, decoder.info.shape
-    if x.shape != shape:
-        raise ValueError(f"{original} has shape {x.shape}, {path} has {shape}")
-    return x
+def _rate_of(rates: Sequence[Decoder], channel: int | None) -> tuple[int, int | None]:
+    """Which rate a channel has, and its number among the signals of that rate."""
+    if channel is None:
+        return 0, None
+    counts = [_channels(each.info) for each in rates]
+    if not 0 <= channel < sum(counts):
+        raise ValueError(f"channel must be from 0 to {sum(counts) - 1}, got {channel}")
+    rate = 0
+    while channel >= counts[rate]:
+        channel -= counts[rate]
+        rate += 1
+    return rate, channel
+
+
+def _channels(info: Info) -> int:
+    return info.shape[1] if len(info.shape) > 1 else 1
+
+
+def _original(original: Path, path: Path, decoder: Decoder, rate: int) -> np.ndarray:
+    array = streams.original(original, decoder)
+    parts = (array, *array.others)
+    shape = streams.decoders(decoder)[rate].info.shape
+    if rate >= len(parts) or parts[rate].x.shape != shape:
+        found = parts[rate].x.shape if rate < len(parts) else f"{len(parts)} rates"
+        raise ValueError(f"{original} has shape {found}, {path} has {shape}")
+    return parts[rate].x
 
 
 def _decoded(decoder: Decoder, info: Info, progress: Progress) -> np.ndarray:
@@ -175,14 +197,8 @@ def _columns(x: np.ndarray) -> np.ndarray:
 def _units(info: Info, channel: int) -> tuple[float, float, str]:
     """The baseline, the gain and the unit of a channel: (x - baseline) / gain is physical."""
     unit = info.units[channel] if channel < len(info.units) else ""
-    match = _CONVERTER.fullmatch(unit)
-    try:
-        gain, baseline = (float(match[1]), float(match[2])) if match else (0.0, 0.0)
-    except ValueError:  # signs and digits in an order that is no number
-        return 0.0, 1.0, unit
-    if match is None or not gain or not np.isfinite([gain, baseline]).all():
-        return 0.0, 1.0, unit
-    return baseline, gain, match[3]
+    gain, baseline, name = converter_of(unit)
+    return baseline, gain, name
 
 
 def _name(info: Info, channel: int) -> str:
@@ -252,7 +268,7 @@ def _errors(x: np.ndarray, y: np.ndarray, info: Info) -> list[list[Any]]:
 
 
 def _sentence(info: Info) -> str:
-    channels = info.shape[1] if len(info.shape) > 1 else 1
+    channels = _channels(info)
     rate = f" at {info.fs:g} Hz, {_duration(info.shape[0] / info.fs)}" if info.fs else ""
     each = f" in {channels} channels" if channels > 1 else ""
     return f"{info.shape[0]:,} samples{each}{rate}, stored in {info.bytes:,} bytes."
@@ -313,7 +329,7 @@ def _words(
          f"Samples one by one from {where}; elsewhere the smallest and the largest of every "
          f"{size} samples."),
     ]  # fmt: skip
-    channels = info.shape[1] if len(info.shape) > 1 else 1
+    channels = _channels(info)
     if len(shown.channels) < channels:
         listed = ", ".join(_name(info, c) for c in shown.channels)
         texts.append(("Channels", f"{len(shown.channels)} of {channels}: {listed}."))
@@ -322,6 +338,21 @@ def _words(
     compared = f"compared with {original.name}" if original else "not compared with an original"
     texts.append(("Comparison", f"The decoded samples were {compared}."))
     return texts
+
+
+def _words_of_rates(rates: Sequence[Decoder], shown: int) -> list[tuple[str, str]]:
+    """Which channels have other rates, and how to see them."""
+    if len(rates) == 1:
+        return []
+    number, listed = 0, []
+    for rate, each in enumerate(rates):
+        info = each.info
+        for c in range(_channels(info)):
+            if rate != shown:
+                listed.append(f"{number} {_name(info, c)} ({info.fs or 0:g} Hz)")
+            number += 1
+    return [("Other rates", "Numbers, bytes and ratios here are of the signals of one rate. Choose "
+             f"a channel of another rate with --channel: {', '.join(listed)}.")]  # fmt: skip
 
 
 def _curve(x: np.ndarray, info: Info, shown: Part, progress: Progress) -> dict[str, Any]:
