@@ -18,13 +18,28 @@ from san.codec.numbers.gaps import crop_gaps, pack_gaps
 from san.codec.numbers.grids import BITS
 from san.codec.numbers.integers import Representation, restore
 from san.codec.numbers.steps import within_dtype
-from san.codec.options import Progress, Request
+from san.codec.options import Progress, Request, silent
 from san.codec.search.coding import Coded, encode_signal
 from san.codec.target import LOSSLESS, Target
 
 SHORTEST = 8  # samples of a chunk that has wavelet coefficients
 TRIES = 4  # to meet a PRDN, which rounded floats and gaps make larger than the search knows
+LARGEST_PRDN = 1e100  # that the search is asked for; its square is a float64
 FINER = 0.999  # of the PRDN that should be just small enough
+
+
+class TooCoarse(ValueError):
+    """The steps of floats alone make a PRDN that is above the one that is asked for."""
+
+    def __init__(self, prdn: float, rounding: float) -> None:
+        super().__init__(prdn, rounding)
+        self.prdn, self.rounding = prdn, rounding
+
+    def __str__(self) -> str:
+        return (
+            f"steps are too coarse for a PRDN of {self.prdn:g}: they alone make it "
+            f"{self.rounding:.3g}"
+        )
 
 
 class Samples(NamedTuple):
@@ -78,10 +93,15 @@ def code_block(
         If the representation is too coarse for the target.
     """
     representation, asked = samples.representation, request.target
+    if dictionary is not None and dictionary.kernels.shape[1] != representation.columns:
+        dictionary, request = None, request.without_learning(None)  # bits take several columns
     of_bits = any(scale.kind == BITS for scale in representation.scales)
     short = min(request.chunk_samples, len(samples.k)) < SHORTEST
     if asked.exact or ((of_bits or short) and asked.max_error is None):
-        return _checked(samples, request, _encode(samples, request, LOSSLESS, progress))
+        block = _checked(samples, request, _encode(samples, request, LOSSLESS, progress))
+        if asked.prdn is not None and block.accuracy.prdn > asked.prdn:
+            raise TooCoarse(asked.prdn, block.accuracy.prdn)
+        return block
     if asked.max_error is not None:
         return _within_bound(samples, request, dictionary, progress)
     if asked.prdn is not None:
@@ -110,12 +130,10 @@ def _within_prdn(
     dictionary: Dictionary | None,
     progress: Progress,
 ) -> Block:
-    asked = prdn * (1 - 1e-9)  # sums are rounded
+    asked = min(prdn, LARGEST_PRDN) * (1 - 1e-9)  # sums are rounded
     rounding = _rounding(samples)
     if rounding >= asked:
-        raise ValueError(
-            f"steps are too coarse for a PRDN of {prdn}: they alone make it {rounding:.3g}"
-        )
+        raise TooCoarse(prdn, rounding)
     value, events = np.sqrt(asked**2 - rounding**2), request.events
     for _ in range(TRIES):
         target = Target(prdn=float(value))
@@ -129,6 +147,11 @@ def _within_prdn(
         value *= min(FINER, FINER * asked / reached)
         dictionary, events = coded.dictionary, events and coded.dictionary is not None
     return _checked(samples, request, _encode(samples, request, LOSSLESS, progress))
+
+
+def code_rounded(samples: Samples, request: Request) -> Block:
+    """Encode the integers of a block without loss; floats keep the error of their steps."""
+    return _checked(samples, request, _encode(samples, request, LOSSLESS, silent))
 
 
 def _rounding(samples: Samples) -> float:

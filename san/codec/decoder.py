@@ -3,6 +3,7 @@
 A chunk's payload is its gaps (floats only, see `gaps`) and what the coder wrote (see `payload`).
 """
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ from san.codec.container.header import Header, Limits
 from san.codec.container.source import StreamLike
 from san.codec.container.stream import StreamReader
 from san.codec.dictionaries import DictionaryLike, find_dictionary
-from san.codec.errors import CorruptStream
+from san.codec.errors import CodecError, CorruptStream
 from san.codec.info import Info, describe
-from san.codec.modes.dictionary import Dictionary, middle_of, read
+from san.codec.modes.dictionary import Dictionary, middle_of, read, sizes_of
 from san.codec.numbers.grids import BITS
 from san.codec.numbers.integers import Representation, restore, unpack_gaps
 from san.codec.options import silent
@@ -108,6 +109,8 @@ class StreamEvents:
 class Decoder:
     """Decodes a stream chunk by chunk, with the memory of one chunk.
 
+    Several threads may read from one decoder of a source that can seek.
+
     Parameters
     ----------
     source : bytes-like or binary file
@@ -144,7 +147,7 @@ class Decoder:
         limits: Limits | None = None,
     ) -> None:
         self._reader = StreamReader(source, limits)
-        self._dictionary = _dictionary_of(self._reader.header, dictionary)
+        self._dictionary = _dictionary_of(self._reader, dictionary)
 
     @property
     def header(self) -> Header:
@@ -286,14 +289,16 @@ class Decoder:
         whole, place = None, 0
         for chunk in self:
             if whole is None:  # the first chunk is right: now memory is taken for all
-                whole = np.empty((footer.samples, *chunk.shape[1:]), chunk.dtype)
+                with _enough_memory(f"{footer.samples} samples"):
+                    whole = np.empty((footer.samples, *chunk.shape[1:]), chunk.dtype)
             whole[place : place + len(chunk)] = chunk
             place += len(chunk)
             progress(place / footer.samples)
         return self._decode(b"", 0) if whole is None else whole
 
     def _decode(self, payload: bytes, samples: int) -> np.ndarray:
-        return decode_chunk(payload, samples, self.header.representation, self._dictionary)
+        with _enough_memory(f"a chunk of {samples} samples"):
+            return decode_chunk(payload, samples, self.header.representation, self._dictionary)
 
 
 def decode_chunk(
@@ -329,13 +334,35 @@ def _units_of_one(representation: Representation) -> np.ndarray:
     return np.atleast_1d(high - low) / steps
 
 
-def _dictionary_of(header: Header, given: DictionaryLike | None) -> Dictionary | None:
-    """The dictionary that a stream's chunks need, or None."""
-    found = None
+def _dictionary_of(reader: StreamReader, given: DictionaryLike | None) -> Dictionary | None:
+    """The dictionary that a stream's chunks need, or None; decoded, even if no chunk uses it."""
+    header, found = reader.header, None
     if given is not None and header.dictionary_sha256 is not None:
         found = find_dictionary(given)
     data = header.needed_dictionary(None if found is None else found.data)
-    return found if found is not None or data is None else read(data)
+    if found is None and data is not None:
+        footer, channels = reader.footer, header.representation.channels
+        values = None if footer is None else footer.samples * channels
+        for size in sizes_of(data):
+            reader.limits.check_dictionary(size, values)
+        found = read(data)
+    if found is not None and found.samples:
+        from san.codec.modes.transform import check_excerpt
+
+        check_excerpt(found)
+    return found
+
+
+@contextlib.contextmanager
+def _enough_memory(what: str) -> Iterator[None]:
+    """Say in words what the memory of this machine does not hold."""
+    try:
+        yield
+    except MemoryError:
+        raise CodecError(
+            f"the stream declares {what}, and there is not enough memory for them: read a part "
+            "with start and stop, or chunk by chunk"
+        ) from None
 
 
 deprecated.names(__name__, {"ChunkEvents": "StreamEvents"})

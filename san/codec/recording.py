@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from san.codec.block import Block, Samples, code_block, footer_of
+from san.codec.block import Block, Samples, TooCoarse, code_block, code_rounded, footer_of
 from san.codec.container.header import checked_fs
 from san.codec.container.stream import StreamWriter
 from san.codec.dictionaries import DictionaryLike
@@ -21,7 +21,13 @@ from san.codec.info import SECTIONS
 from san.codec.modes.dictionary import Dictionary
 from san.codec.numbers.accuracy import Accuracy
 from san.codec.numbers.grids import BITS, EXPONENTS, POWER, Scale
-from san.codec.numbers.integers import Representation, integer_bounds, represent, to_integers
+from san.codec.numbers.integers import (
+    Representation,
+    integer_bounds,
+    represent,
+    restore,
+    to_integers,
+)
 from san.codec.numbers.steps import FINEST
 from san.codec.options import (
     HeaderPlan,
@@ -38,6 +44,7 @@ from san.codec.target import Target
 HELD_VALUES = 1 << 18  # values of a chunk, of all channels together, unless chunk_seconds is given
 LEARNING = 1 << 17  # samples that wait until representation and dictionary are chosen
 HEADROOM = 22  # bits of the largest of the first floats: later ones may be 2**9 times as large
+EXACT = Scale(BITS)
 UNKNOWN_STEP = -18  # exponent of the step where all of the first floats are zero
 
 
@@ -69,7 +76,9 @@ embed_dictionary, units, names, attachments
     Chunks have 2**18 samples of all channels together, unless chunk_seconds is given. With these
     chunks the process needs less than 300 MB, however long the recording is.
 
-    `prdn` holds in each chunk. `bits_per_sample` limits the payload of each chunk. The stream is a
+    `prdn` holds in each chunk. Where a channel is constant in a chunk, or so quiet that the step
+    of its floats alone breaks the target, it holds over all samples up to the end of that chunk.
+    `bits_per_sample` limits the payload of each chunk. The stream is a
     little larger: header, footer, and 5 to 8 bytes for each chunk are added, and a short last
     chunk may need more than the limit.
 
@@ -218,6 +227,11 @@ embed_dictionary, units, names, attachments
         except CodecError:
             raise
         except ValueError as error:
+            if isinstance(error, TooCoarse):
+                block, whole = code_rounded(self._integers(x), self._request), self._accuracy.copy()
+                whole.merge(block.accuracy)
+                if whole.prdn <= error.prdn:
+                    return block
             hint = ": leave lossless_grid=False" if self._request.target.exact else ""
             raise ValueError(
                 f"what follows sample {self._samples} does not fit what was chosen from the first "
@@ -254,12 +268,18 @@ embed_dictionary, units, names, attachments
             return found
         target = self._request.target
         if target.exact:
-            scales = found.scales if self._grid else (Scale(BITS),) * found.channels
+            scales = found.scales if self._grid else (EXACT,) * found.channels
         else:
             columns = x.reshape(len(x), found.channels)
             scales = tuple(
                 _roomy(columns[:, c], scale, target) for c, scale in enumerate(found.scales)
             )
+            if target.prdn is not None:
+                chunk = self._request.chunk_samples
+                scales = tuple(
+                    scale if _rounds_within(columns[:, c], scale, chunk, target.prdn) else EXACT
+                    for c, scale in enumerate(scales)
+                )
         return Representation(found.dtype, found.dimensions, found.channels, scales)
 
     def _integers(self, x: np.ndarray) -> Samples:
@@ -291,3 +311,16 @@ def _roomy(column: np.ndarray, scale: Scale, target: Target) -> Scale:
         exponent = math.frexp(largest)[1] - HEADROOM if largest else UNKNOWN_STEP
     fine = Scale(POWER, exponent=min(max(exponent, low), high))
     return scale if fine.integers(values) is None else fine
+
+
+def _rounds_within(column: np.ndarray, scale: Scale, chunk: int, prdn: float) -> bool:
+    """Whether the steps of a channel keep a PRDN at the end of each of its first chunks."""
+    whole, representation = Accuracy(1), Representation(column.dtype, 1, 1, (scale,))
+    for begin in range(0, len(column), chunk):
+        x, own = column[begin : begin + chunk], Accuracy(1)
+        k, gaps = to_integers(x, representation, exact=False)
+        own.add(x[:, None], restore(k, representation, gaps).reshape(-1, 1))
+        whole.merge(own)
+        if min(own.prdn, whole.prdn) > prdn * (1 - 1e-9):
+            return False
+    return True

@@ -131,6 +131,8 @@ def _number(name: str, given: Any, spelled: str) -> float:
         if isinstance(given, (bool, str)):
             raise TypeError
         value = float(given)
+    except OverflowError:
+        value = math.inf
     except (TypeError, ValueError):
         raise TypeError(f"{spelled} must be a number, got {given!r}") from None
     if name in _MAY_BE_ZERO and not 0 <= value < math.inf:

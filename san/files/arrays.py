@@ -22,6 +22,7 @@ from san.signals import Array
 __all__ = ["STANDARD", "Array", "read", "write"]
 
 STANDARD = Path("-")  # standard input or output
+NPY = b"\x93NUMPY"  # how such a file begins
 
 
 def read(
@@ -162,13 +163,18 @@ def _read_standard_input(
 def load_npy(path: Path) -> np.ndarray:
     """The array in a file, in the dtype that it has."""
     try:
+        with path.open("rb") as file:
+            head = file.read(len(NPY))
+        if head != NPY:
+            found = "an archive of arrays (.npz)" if head[:2] == b"PK" else "no such file"
+            raise ValueError(f"it is {found}" if head else "it is empty, it has 0 bytes")
         x: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is not there") from None
-    except (ValueError, EOFError) as error:
-        size = path.stat().st_size
-        said = f"{error}" if size else "it is empty, it has 0 bytes"
-        raise ValueError(f"{path} is not readable as .npy: {said}") from error
+    except OSError:
+        raise
+    except Exception as error:  # NumPy's reader also raises what tokenize and ast raise
+        raise ValueError(f"{path} is not readable as .npy: {error}") from error
     return x
 
 

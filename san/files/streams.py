@@ -12,6 +12,7 @@ from typing import Any
 from san.codec.comparison import Comparison, compare, fits
 from san.codec.decoder import Decoder
 from san.codec.encoder import encode
+from san.codec.errors import CorruptStream
 from san.codec.info import Info
 from san.codec.options import silent
 from san.codec.target import TARGETS, Target
@@ -121,7 +122,11 @@ def decode(decoder: Decoder, progress: Callable[[float], None] = silent) -> Arra
 def decoders(decoder: Decoder) -> list[Decoder]:
     """The decoder of the stream itself, and those of signals of other rates."""
     names = [name for name in decoder.info.attachments if name.startswith(OTHERS)]
-    return [decoder, *(Decoder(decoder.attachment(name)) for name in names)]
+    others = [Decoder(decoder.attachment(name)) for name in names]
+    for name, other in zip(names, others, strict=True):
+        if other.info.attachments:
+            raise CorruptStream(f"the signals {name!r} hold attachments: they can have none")
+    return [decoder, *others]
 
 
 def is_exact(info: Info) -> bool:

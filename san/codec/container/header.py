@@ -20,6 +20,8 @@ from san.codec.target import TARGETS
 
 INDEX_STEP = 16  # the index has an entry for every 16th chunk
 MOST_CHUNKS = 2**32  # a chunk's number has four bytes
+LEAST_CHUNK = 5  # bytes of a chunk: a length of one byte, and the checksum
+SMALL_DICTIONARY = 2**16  # values that the shortest stream may carry: 0.2 s to decode, 9 MB
 _TWO_DIMENSIONS = 16
 _NO_DICTIONARY, _CARRIED, _NAMED = range(3)
 
@@ -39,8 +41,12 @@ class Limits:
         Of the header without its dictionary, and of the footer.
     dictionary_bytes : int
         Of a dictionary carried in the stream.
+    dictionary_values : int, optional
+        Of the kernels of a carried dictionary, and of its excerpt: samples times channels. By
+        default 2**16, or 16 · samples · channels of the stream if that is more.
     payload_bytes : int, optional
-        Of a chunk's payload; by default 64 + 9 · samples · channels of a chunk.
+        Of a chunk's payload; by default 1024 + 16 · samples of a chunk, for each column of
+        integers.
     attachments : int
         Files that travel with the stream.
     attachment_bytes : int
@@ -62,6 +68,7 @@ Limits(samples=1000)
     chunk_values: int = 2**26
     header_bytes: int = 2**20
     dictionary_bytes: int = 2**24
+    dictionary_values: int | None = None
     payload_bytes: int | None = None
     attachments: int = 256
     attachment_bytes: int = 2**26
@@ -76,9 +83,20 @@ Limits(samples=1000)
         """Raise LimitExceeded if a payload is longer than a chunk of this stream needs."""
         limit = self.payload_bytes
         if limit is None:
-            limit = 64 + 9 * header.chunk_samples * header.representation.channels
+            limit = (1024 + 16 * header.chunk_samples) * header.representation.columns
         if found > limit:
             raise LimitExceeded("payload_bytes", found, limit)
+
+    def check_dictionary(self, found: int, values: int | None) -> None:
+        """Raise LimitExceeded if a dictionary is larger than a stream of so many values needs.
+
+        `values` is None where they are not known yet.
+        """
+        limit = self.dictionary_values
+        if limit is None and values is not None:
+            limit = max(SMALL_DICTIONARY, 16 * values)
+        if limit is not None and found > limit:
+            raise LimitExceeded("dictionary_values", found, limit)
 
 
 @dataclass(frozen=True)
@@ -352,6 +370,10 @@ def unpack_footer(
     distances = fields.varints(-(-chunks // INDEX_STEP) or 1)
     if distances.max() > 2**62 // distances.size:
         raise CorruptStream(f"the index has a distance of {distances.max()} bytes")
+    spans = np.full(distances.size, INDEX_STEP, np.int64)
+    spans[-1] = chunks - INDEX_STEP * (distances.size - 1)
+    if (distances < LEAST_CHUNK * spans).any():
+        raise CorruptStream(f"the index has no room for {chunks} chunks")
     sections = fields.varints(fields.varint())
     fields.end()
     offsets = header_end + np.cumsum(np.append(0, distances))

@@ -16,6 +16,7 @@ The bodies are described in `header`.
 """
 
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -188,6 +189,7 @@ class StreamReader:
     Attributes
     ----------
     version : int
+    limits : Limits
     header : Header
     attachments : tuple of Attachment
     footer : Footer or None
@@ -206,7 +208,8 @@ class StreamReader:
     ) -> None:
         self._source = ByteSource(source)
         self._random = self._source.size is not None and not sequential
-        self._limits = limits or Limits()
+        self._limits = self.limits = limits or Limits()
+        self._lock = threading.RLock()  # of the place in the source: threads may share a reader
         self.version, self.header = self._read_header()
         self._after_header = self._source.position
         self.attachments: tuple[Attachment, ...] = ()
@@ -238,6 +241,10 @@ class StreamReader:
             raise ValueError("the source cannot seek: read its chunks in their order")
         if not 0 <= number < self.chunk_count:
             raise IndexError(f"chunk {number} is not among the {self.chunk_count} of the stream")
+        with self._lock:
+            return self._found_chunk(number)
+
+    def _found_chunk(self, number: int) -> bytes:
         known, position = number - number % INDEX_STEP, int(self._offsets[number // INDEX_STEP])
         if self._next is not None and known < self._next[0] <= number:
             known, position = self._next
@@ -272,8 +279,10 @@ class StreamReader:
         number = names.index(name)
         if not self._random:
             return restored(self.attachments[number], self._stored[number])
-        self._source.seek(self._files + sum(e.stored + 4 for e in self.attachments[:number]))
-        return restored(self.attachments[number], self._read_attachment(number))
+        with self._lock:
+            self._source.seek(self._files + sum(e.stored + 4 for e in self.attachments[:number]))
+            stored = self._read_attachment(number)
+        return restored(self.attachments[number], stored)
 
     def chunks(self) -> Iterator[bytes]:
         """The payloads in their order; after the last one, the footer is compared with them.
@@ -289,19 +298,20 @@ class StreamReader:
             raise ValueError("the source cannot seek: its chunks can be read once only")
         self._started = True
         if self._random:
-            self._source.seek(self._files)
-            for file in range(len(self.attachments)):
-                self._read_attachment(file)
+            with self._lock:
+                self._source.seek(self._files)
+                for file in range(len(self.attachments)):
+                    self._read_attachment(file)
         position, number, offsets = self._first, 0, [self._first]
         while True:
-            if self._random:
-                self._source.seek(position)
             if number and number % INDEX_STEP == 0:
                 offsets.append(position)
-            payload = self._read_chunk(number)
-            if payload is None:
-                break
-            position = self._source.position
+            with self._lock:
+                self._source.seek(position)
+                payload = self._read_chunk(number)
+                if payload is None:
+                    break
+                position = self._source.position
             number += 1
             yield payload
         if number == 0 or number % INDEX_STEP:

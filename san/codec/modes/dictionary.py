@@ -156,6 +156,14 @@ def no_kernels(channels: int) -> Dictionary:
     return assemble(channels, 0, 1 << LEVELS, PRECISION, b"")
 
 
+def sizes_of(data: bytes) -> tuple[int, int]:
+    """The values that kernels and excerpt of a dictionary declare; neither is decoded."""
+    fields = Fields(data)
+    channels, count, length, _, size = (fields.varint() for _ in range(5))
+    fields.take(size)
+    return count * channels * (length << LEVELS), fields.varint() * channels
+
+
 def read(data: bytes) -> Dictionary:
     """The dictionary of its bytes; raises CorruptStream."""
     fields = Fields(data)

@@ -322,6 +322,12 @@ def start_of(dictionary: Dictionary | None, n: int, channels: int) -> Known:
     return Known(State(*(a.copy() for a in learned.state)), learned.memory.copy(), learned.setting)
 
 
+def check_excerpt(dictionary: Dictionary) -> None:
+    """Raise CorruptStream if the excerpt of a dictionary cannot be decoded."""
+    if dictionary.samples:
+        _learned(dictionary.data)
+
+
 @functools.lru_cache(maxsize=4)
 def _learned(data: bytes) -> Known:
     """What the excerpt of a dictionary teaches: all that decoding it leaves behind."""

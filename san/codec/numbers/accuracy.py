@@ -73,6 +73,12 @@ class Accuracy:
         for channel, sums in enumerate(other._sums):
             self._merge(channel, sums)
 
+    def copy(self) -> "Accuracy":
+        """The same errors and spreads, to which other blocks can be added."""
+        other = Accuracy(len(self._sums))
+        other.merge(self)
+        return other
+
     def _add_channel(self, channel: int, x: np.ndarray, y: np.ndarray) -> None:
         finite = np.isfinite(x)
         if not finite.all():

@@ -73,7 +73,7 @@ def find_gaps(y: np.ndarray, channel: int, exact: bool) -> tuple[np.ndarray, np.
 
 def fill_gaps(y: np.ndarray, gaps: np.ndarray) -> None:
     """Write the values of the gaps into float32 or float64 y (n, channels), in place."""
-    lengths = gaps[:, LENGTH]
+    lengths = gaps[:, LENGTH].astype(np.intp)  # a machine of 32 bits repeats by its own integers
     behind = np.cumsum(lengths) - lengths
     offsets = np.arange(int(lengths.sum())) - np.repeat(behind, lengths)
     rows = np.repeat(gaps[:, START], lengths) + offsets
@@ -110,7 +110,7 @@ def pack_gaps(gaps: np.ndarray, channels: int) -> bytes:
     """
     if not len(gaps):
         return write_varint(0)
-    counts = np.bincount(gaps[:, CHANNEL], minlength=channels)
+    counts = np.bincount(gaps[:, CHANNEL].astype(np.intp), minlength=channels)
     ends = gaps[:, START] + gaps[:, LENGTH]
     former = np.concatenate([[0], ends[:-1]])
     former[np.flatnonzero(np.diff(gaps[:, CHANNEL], prepend=-1))] = 0
@@ -152,11 +152,12 @@ def unpack_gaps(data: bytes, position: int, samples: int, channels: int) -> tupl
     distance, length, kind = runs[:, 0], runs[:, 1] >> _KIND_BITS, runs[:, 1] & 7
     if length.min() < 1 or kind.max() > MINUS_NAN or max(distance.max(), length.max()) > samples:
         raise CorruptStream(f"a gap is empty, of unknown kind, or beyond {samples} samples")
-    channel = np.repeat(np.arange(channels), np.append(counts, rest))
+    channel = np.repeat(np.arange(channels), np.append(counts, rest).astype(np.intp))
     new = np.diff(channel, prepend=-1) > 0
     total_end = np.cumsum(distance + length)
     base = np.concatenate([[0], total_end[:-1]])[new]
-    ends = total_end - np.repeat(base, np.diff(np.flatnonzero(new), append=total))
+    counts = np.diff(np.flatnonzero(new), append=total).astype(np.intp)
+    ends = total_end - np.repeat(base, counts)
     if ends.max() > samples:
         raise CorruptStream(f"a gap ends at sample {ends.max()} of {samples}")
     if np.any((distance[1:] == 0) & ~new[1:] & (kind[1:] == kind[:-1])):
