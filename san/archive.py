@@ -67,7 +67,7 @@ class Summary:
     @property
     def records_per_second(self) -> float:
         """Records that this run coded, in each of its seconds."""
-        return self.coded / self.seconds if self.seconds else 0.0
+        return self.coded / self.seconds if self.seconds > 0 else 0.0  # a clock may jump
 
 
 def archive(

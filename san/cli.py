@@ -32,6 +32,8 @@ def main() -> None:
         _fail("interrupted", 130)
     except (ValueError, TypeError, OSError) as error:
         _fail(" ".join(str(error).split()), 2)
+    except MemoryError:
+        _fail("there is not enough memory: take a part, or shorter chunks", 2)
     except ModuleNotFoundError as error:
         if packages.is_about_san(error):
             raise
@@ -45,7 +47,7 @@ def main() -> None:
 
 def _fail(message: str, code: int) -> None:
     if message and processes.is_first():
-        print(f"san: {message}", file=sys.stderr)
+        print(f"san: {parts.printable(message)}", file=sys.stderr)
     sys.exit(code)
 
 

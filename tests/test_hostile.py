@@ -14,6 +14,7 @@ import plain_decoder
 import pytest
 
 import san
+from san.archive import Summary
 from san.codec.entropy.varints import write_varint as varint
 from san.codec.errors import CodecError, CorruptStream, LimitExceeded
 from san.codec.modes.dictionary import quantize
@@ -21,6 +22,7 @@ from san.codec.numbers.gaps import fill_gaps, pack_gaps, unpack_gaps
 from san.codec.numbers.integers import represent
 from san.codec.target import LOSSLESS, Target
 from san.files.streams import decode
+from san.training.run_settings import read_settings
 
 SAMPLES = 16
 SECONDS, MEGABYTES = 2, 16  # what a stream that declares little may cost
@@ -284,3 +286,63 @@ def test_gaps_need_no_integers_of_64_bits_to_repeat_by(monkeypatch):
     y = np.nan_to_num(x, posinf=0) + 0.0
     fill_gaps(y, again)
     assert y.tobytes() == x.tobytes()
+
+
+def test_control_characters_reach_no_terminal(tmp_path, command):
+    x = np.arange(40, dtype="i2")
+    blob = san.compress(
+        x, lossless=True, names="\x1b[2Jgone\u202e", attachments={"\x1b]0;a\7": b"1"}
+    )
+    (tmp_path / "a.san").write_bytes(blob)
+    code, out, _ = command("inspect", "a.san")
+    assert code == 0 and r"\x1b[2Jgone\u202e" in out and r"\x1b]0;a\x07 (1)" in out
+    assert all(line.isprintable() for line in out.splitlines())
+    (tmp_path / "b.san").write_bytes(blob.replace(b"\x93SAN", b"\x1b[2J"))
+    for name in ("b.san", "no\x1b[2J.san"):
+        code, _, error = command("inspect", name)
+        assert code == 2 and error.strip().isprintable()
+
+
+def test_memory_that_runs_out_ends_a_command_in_a_sentence(command, monkeypatch):
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("san.codec.info.inspect", full)
+    monkeypatch.setattr("builtins.open", full)
+    monkeypatch.setattr("pathlib.Path.open", full)
+    code, _, error = command("inspect", "a.san")
+    assert (
+        code == 2 and error == "san: there is not enough memory: take a part, or shorter chunks\n"
+    )
+
+
+TOMLS = {
+    "dotted": ".".join(["a"] * 50_000) + " = 1",
+    "quoted": " . ".join(['"é"'] * 5_000) + " = 1",
+    "a table": "[" + ".".join(["a"] * 5_000) + "]",
+    "long": "# " + "x" * 200_000,
+    "deep": "epochs = " + "[" * 20_000,
+}
+
+
+@pytest.mark.parametrize("text", TOMLS.values(), ids=TOMLS)
+def test_a_hostile_settings_file_costs_little(tmp_path, text):
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    begin = time.process_time()
+    with pytest.raises(ValueError, match="is not TOML"):
+        read_settings(path)
+    assert time.process_time() - begin < SECONDS
+
+
+def test_names_with_points_in_settings_are_no_long_key(tmp_path):
+    path = tmp_path / "settings.toml"
+    path.write_text('record = "mitdb/' + "x" * 30_000 + '"\nkernel_sizes = [1, 2, 3]\nseed = 1.0\n')
+    begin = time.process_time()
+    read_settings(path)
+    assert time.process_time() - begin < SECONDS
+
+
+@pytest.mark.parametrize("seconds", [0.0, -0.2])
+def test_a_clock_that_jumps_gives_no_speed(seconds):
+    assert Summary(coded=1, seconds=seconds).records_per_second == 0

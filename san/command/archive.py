@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from san.codec.target import Target
 from san.command import codec as codec
-from san.command import progress
+from san.command import parts, progress
 
 DIR = "Folder of records: WFDB, .edf, .bdf, .npy and .csv files, in any folders below it."
 OUT = "Folder of the streams and of manifest.jsonl. Streams of an earlier run are kept."
@@ -111,7 +111,7 @@ def archive(
         }
         print(json.dumps(dataclasses.asdict(summary) | derived, indent=2))
     else:
-        rate = f"; {summary.records_per_second:.1f} records/s" if summary.coded else ""
+        rate = f"; {summary.records_per_second:.1f} records/s" if summary.records_per_second else ""
         print(
             f"{out}: {summary.records} records, {summary.coded} now and {summary.kept} before; "
             f"{summary.bytes_before} bytes → {summary.bytes_after}, {summary.ratio:.2f} times "
@@ -119,7 +119,7 @@ def archive(
         )
     for name, lines in summary.left_out.items():
         for line in lines:
-            print(f"san: {name}: {line}", file=sys.stderr)
+            print(parts.printable(f"san: {name}: {line}"), file=sys.stderr)
     _name(summary.failures, "failed; the same command tries them again")
 
 
@@ -150,7 +150,7 @@ def _name(problems: dict[str, str], what: str) -> None:
     if problems:
         print(f"san: {len(problems)} {what}:", file=sys.stderr)
         for name, words in problems.items():
-            print(f"san: {name}: {words}", file=sys.stderr)
+            print(parts.printable(f"san: {name}: {words}"), file=sys.stderr)
         raise typer.Exit(1)
 
 

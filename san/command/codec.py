@@ -125,7 +125,7 @@ def compress(
         table=table,
     )
     for line in (*array.left_out, *array.notes):
-        print(f"san: {line}", file=sys.stderr)
+        print(f"san: {parts.printable(line)}", file=sys.stderr)
     samples = sum(part.x.size for part in (array, *array.others))
     with progress.shares(f"compressing {source.name}", samples) as report:
         blob = streams.encode_array(
@@ -231,7 +231,7 @@ def inspect(
         rows.append(("dictionary", f"SHA-256 {info.dictionary_sha256}, {carried}"))
     for name, text in rows:
         if text:
-            print(f"{name:<14}{text}")
+            print(f"{name:<14}{parts.printable(text)}")
 
 
 def verify(

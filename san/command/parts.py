@@ -1,4 +1,4 @@
-"""Where a part begins and ends: what the options say in seconds or in samples."""
+"""Where a part begins and ends, in seconds or in samples; and how text of a file is shown."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -40,3 +40,14 @@ def say_unit(**times: float | None) -> None:
             f"san: {' and '.join(given)} {verb} in seconds now; {instead} {verb} in samples",
             file=sys.stderr,
         )
+
+
+def printable(text: str) -> str:
+    """The text without characters that a terminal obeys: each is written as its escape.
+
+    Examples
+    --------
+    >>> print(printable("lead II \x1b[2J"))
+    lead II \\x1b[2J
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

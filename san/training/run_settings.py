@@ -4,6 +4,7 @@ What `settings_text` writes, every TOML reader reads, and `read_settings` gives 
 """
 
 import dataclasses
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,9 @@ from san import datasets
 from san.training.settings import Settings, first_problem
 
 ALL = "all"  # the record that stands for each database's first
+LARGEST_FILE = 1 << 17  # characters of a settings file; those of a run have about 1000
+# A key of many parts, which takes its reader minutes: a.b.c.d ...
+_LONG_KEY = re.compile(r"""(?<![\w"'-])(?:(?:"[^"\n]*"|'[^'\n]*'|[\w-]++)[ \t]*+\.[ \t]*+){16}""")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -115,9 +119,16 @@ def settings_text(data: RunData, settings: Settings, provenance: dict[str, Any])
 def _read(path: Path) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
-            return tomllib.load(file)
+            text = file.read(LARGEST_FILE + 1).decode()
+        if len(text) > LARGEST_FILE or _LONG_KEY.search(text):
+            raise ValueError(f"it has over {LARGEST_FILE} characters, or a key of 16 parts")
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError(f"{path} is not TOML for settings: its lists are too deep") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not TOML: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is not TOML for settings: {error}") from None
 
 
 def _value(value: Any) -> str:
