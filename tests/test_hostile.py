@@ -135,6 +135,7 @@ def test_memory_that_is_not_there_is_said_in_words(monkeypatch):
         san.decompress(blob)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # more channels than samples
 @pytest.mark.parametrize(("n", "channels"), [(1, 9), (2, 7), (16, 5), (17, 3), (40, 3)], ids=str)
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int32"])
 def test_lossless_refuses_no_array(n, channels, dtype):
