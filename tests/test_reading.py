@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import san
 from san.files import streams
 from san.files.physical import start_of
+from san.files.table_layout import TableOptions
 from san.pages.explore import excerpt
 from san.pages.stream import describe_stream
 from san.signals import Recording, converter_of
@@ -241,6 +242,23 @@ def test_tables(options, tmp_path):
     recording = san.read(stream_of(path, tmp_path / "a", **options) if options else path)
     assert (recording.fs, recording.names, recording.units) == (250, ("left", "right"), ("", ""))
     np.testing.assert_array_equal(recording.x[:, 0], np.sin(t).round(3))
+
+
+@pytest.mark.parametrize("options", [None, LOSSLESS], ids=["file", "stream"])
+def test_a_table_with_a_row_of_units_and_decimal_commas(options, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("time;a;b\ns;mV;uV\n0,0;1,5;2\n0,004;1,25;-\n0,008;1;3\n")
+    recording = san.read(stream_of(path, tmp_path / "a.san", **options) if options else path)
+    assert (recording.fs, recording.names, recording.units) == (250, ("a", "b"), ("mV", "uV"))
+    np.testing.assert_array_equal(recording.x, [[1.5, 2], [1.25, np.nan], [1, 3]])
+
+
+def test_what_is_said_of_a_table_counts(tmp_path):
+    (tmp_path / "a.csv").write_text("time,a\n0,1\n1,x\n2,3\n")
+    options = TableOptions(missing=("x",), time_column="none")
+    recording = san.read(tmp_path / "a.csv", fs=10, table=options)
+    assert (recording.fs, recording.names) == (10, ("time", "a"))
+    np.testing.assert_array_equal(recording.x, [[0, 1], [1, np.nan], [2, 3]])
 
 
 def test_a_stream_of_an_array_has_events_and_physical_units(tmp_path):

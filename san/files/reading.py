@@ -10,6 +10,7 @@ from san.codec.decoder import Decoder
 from san.codec.dictionaries import DictionaryLike
 from san.files import arrays, streams
 from san.files.physical import annotations_of, physical_parts, start_of
+from san.files.table_layout import TableOptions
 from san.signals import Array, EventsOfSignal, Recording
 
 _STREAM, _NUMPY = ".san", ".npy"
@@ -22,6 +23,7 @@ def read(
     raw: bool = False,
     annotations: bool = True,
     dictionary: DictionaryLike | None = None,
+    table: TableOptions | None = None,
 ) -> Recording:
     """Read a file, a WFDB record or a stream, in physical units.
 
@@ -39,6 +41,8 @@ def read(
         Whether annotations are read.
     dictionary : Dictionary or path, optional
         For a stream that only names its dictionary.
+    table : TableOptions, optional
+        How a `.csv` table is written, see `san.files.table_layout`; what is not said is found out.
 
     Returns
     -------
@@ -84,7 +88,7 @@ def read(
     if path.suffix.lower() == _NUMPY:  # also of a dtype that streams do not have
         array = Array(arrays.load_npy(path), fs)
     else:
-        array = arrays.read(path, fs, annotations=annotations, exact=False)
+        array = arrays.read(path, fs, annotations=annotations, exact=False, table=table)
     return _recording(array, str(path), True, raw, annotations, [None] * (1 + len(array.others)))
 
 
