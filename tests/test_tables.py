@@ -100,6 +100,21 @@ READ = {
     ),
     "Windows": (lines(["a,b"], "{},{}", S, C).replace("\n", "\r\n"), ("a", "b"), None),
     "no end of line": (lines(["a,b"], "{},{}", S, C)[:-1], ("a", "b"), None),
+    "hours": (
+        lines(
+            ["'Elapsed time','I'", "'hh:mm:ss.mmm','mV'"],
+            "'{}',{}",
+            [f"59:{59 + t:06.3f}" if t < 1 else f"1:00:{t - 1:06.3f}" for t in T],
+            S,
+        ),
+        ("I",),
+        250.0,
+    ),
+    "large numbers": (
+        lines(["id,b"], "{},{}", [12345678901234567890 + i for i in range(COUNT)], S),
+        ("id", "b"),
+        None,
+    ),
     "an odd row": (lines(["a,b"], "{},{}", S, C) + " 1.50,+2\n", ("a", "b"), None),
 }
 
@@ -148,6 +163,25 @@ def test_missing_values_are_nan(missing, delimiter, tmp_path):
     assert np.array_equal(np.isnan(array.x[:, 1]), np.arange(COUNT) % 50 == 0)
     assert np.array_equal(array.x[:, 0], S)
     assert written(array) == text.encode()
+
+
+def test_a_first_row_of_missing_values_is_a_row(tmp_path):
+    array = read(tmp_path, "a,b\n,\n-,NA\n1,2\n")
+    assert array.names == ("a", "b") and np.isnan(array.x[:2]).all() and len(array.x) == 3
+    assert len(read(tmp_path, "nan\n1\n2\n").x) == 3
+
+
+def test_a_delimiter_at_the_end_of_rows(tmp_path):
+    array = read(tmp_path, "a,b\n1,2,\n3,4,\n")
+    assert array.names == ("a", "b", "") and written(array) == b"a,b\n1,2,\n3,4,\n"
+
+
+def test_commas_that_may_be_decimals_are_questioned(tmp_path):
+    assert "give --decimal comma" in read(tmp_path, "36,5\n36,7\n").notes[1]
+    assert (
+        "its samples are 12345678901234567890 less"
+        in read(tmp_path, READ["large numbers"][0]).notes[1]
+    )
 
 
 SAID = {

@@ -156,5 +156,6 @@ def _tick_text(tick: int, form: str) -> str:
     minutes, second = divmod(abs(seconds), 60)
     hours, minute = divmod(minutes, 60)
     if parts[0] == "1" or (parts[0] == "2" and hours):  # 2: hours only where there are some
+        width = width if parts[0] == "1" else 1
         return f"{sign}{hours:0{width}d}:{minute:02d}:{second:02d}{fraction}"
     return f"{sign}{minutes:0{width}d}:{second:02d}{fraction}"

@@ -237,7 +237,16 @@ def _first_row(
         raise _no_row(path, lines, first, layout)
     if said.header is None and number == skipped and _are_numbered(lines[number:], layout):
         return number + 1
+    least = first if said.header is None else number
+    while number > least and _is_all_missing(lines[number - 1], layout):
+        number -= 1
     return number
+
+
+def _is_all_missing(line: str, layout: Layout) -> bool:
+    """Whether a line is a row of missing values only, which nobody has for names."""
+    fields = layout.split(line) if line.strip() else []
+    return len(fields) == layout.columns and all(map(layout.is_missing, fields))
 
 
 def _is_row(fields: Sequence[str], layout: Layout, said: TableOptions) -> bool:
@@ -285,11 +294,14 @@ def _with_names(path: Path, layout: Layout, skipped: int, said: TableOptions) ->
         head = list(layout.head[skipped:])
     rows = [layout.split(line.lstrip("#% ")) for line in head]
     own = [row for row in rows if len(row) == layout.columns]
+    if rows and not own and len(rows[-1]) == layout.columns - 1:
+        own = [[*rows[-1], ""]]  # rows end with a delimiter, and the names do not
     if not own:
         if any(not line.lstrip().startswith(COMMENTS) for line in head):
             raise ValueError(
                 f"{path} has {len(rows[-1])} names and {layout.columns} columns: "
-                f"--skip-rows leaves lines out that are no names"
+                f"--skip-rows leaves out other lines, and --delimiter and --decimal say "
+                f"what separates columns and decimals"
             )
         return layout
     if len(own) > 1 and _are_units(own[-1]):

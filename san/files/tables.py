@@ -7,7 +7,7 @@ columns, how the numbers of each column are written, and a rule for the times.
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -34,6 +34,7 @@ BLOCK = 8192  # lines that are read at once
 LARGEST_SAID = 1 << 26  # characters of an attachment
 SHARE_OF_ODD_ROWS = 16  # rows that no form gives are kept if they are no more than 1/16 of the text
 WHOLE = 1 << 53  # float64 holds every whole number up to here
+_WHOLE_TEXT = re.compile(r"-?\d{1,30}")
 INDEX_NAMES = ("", "index", "sample", "unnamed: 0")  # a column of times may come after it
 KEYS = ("line", "start", "decimals", "digits", "multiplied")  # what 0.4 wrote
 
@@ -110,6 +111,7 @@ def read(
     columns, x = _numbers(rows, layout, place, options)
     found = _times(path, layout, columns, x, place, fs, exact, options)
     attached = _said_of(layout, columns, found, ended, options, fs)
+    warnings = tuple(_warnings(layout, columns, found.column, x))
     names, units = layout.names, layout.units
     if found.ruler is not None:
         assert found.column is not None
@@ -123,7 +125,7 @@ def read(
         if odd:
             attached["rows"] = odd
             array = replace(array, attachments={COLUMNS: _json(attached)})
-    notes = (_found(path, layout, array, found), *found.notes, *_too_large(layout, columns, x))
+    notes = (_found(path, layout, array, found), *found.notes, *warnings)
     return replace(array, notes=notes)
 
 
@@ -227,9 +229,11 @@ class _Rows:
         )
 
     def first_texts(self) -> list[str]:
-        """The fields of the first row, without quotes."""
+        """The first text of each column that is not missing, without quotes."""
         for _, rows in self.blocks():
-            return [unquoted(text) for text in rows[0]]
+            columns = ([unquoted(text) for text in column] for column in zip(*rows, strict=True))
+            missing = self.layout.is_missing
+            return [next((t for t in c if not missing(t)), c[0]) for c in columns]
         raise ValueError(f"{self.path} has no row of numbers, only names")
 
 
@@ -307,6 +311,9 @@ def _column(fields: Sequence[str], layout: Layout, form: str | None) -> Column:
         first = next((text for text in texts if not layout.is_missing(text)), "0")
         return Column(form, table_forms.ticks_of([first], form)[0], quote)
     numbers = [t for t in texts if not layout.is_missing(t) and is_number(t, layout.decimal)]
+    if any(len(t) > 15 for t in numbers) and all(map(_WHOLE_TEXT.fullmatch, numbers)):
+        if max(abs(int(t)) for t in numbers) > WHOLE:
+            return Column("int", int(numbers[0]), quote)
     if layout.decimal == ",":
         numbers = [text.replace(",", ".") for text in numbers]
     return Column(table_forms.find_form(numbers) if numbers else "r", 0, quote)
@@ -512,14 +519,23 @@ def _found(path: Path, layout: Layout, array: Array, found: Times) -> str:
     return ", ".join(parts)
 
 
-def _too_large(layout: Layout, columns: Sequence[Column], x: np.ndarray) -> Iterable[str]:
-    """A warning for numbers of more digits than float64 holds."""
-    if (
-        x.size
-        and np.nanmax(np.abs(np.where(np.isinf(x), 0, x)), initial=0) > WHOLE
-        and any(column.form == ".0f" for column in columns)
-    ):
-        yield "whole numbers above 2**53 are rounded to the nearest float64"
+def _warnings(
+    layout: Layout, columns: Sequence[Column], place: int | None, x: np.ndarray
+) -> Iterator[str]:
+    """What a reader of the samples must know: offsets, rounding, commas that may be decimals."""
+    for c, column in enumerate(columns):
+        name = layout.names[c] if layout.names else f"column {c + 1}"
+        if column.form == "int" and c != place:
+            yield (
+                f"{name!r} has whole numbers that float64 does not hold: its samples are "
+                f"{column.offset} less; the table gets the numbers as they were"
+            )
+        elif column.form == ".0f" and (np.abs(x[:, c][np.isfinite(x[:, c])]) > WHOLE).any():
+            yield f"whole numbers of {name!r} above 2**53 are rounded to the nearest float64"
+    whole = [column.form == ".0f" for column in columns]
+    if not layout.names and layout.separator == "," and whole == [True, True]:
+        if (x[:, 1] >= 0).all():
+            yield "the comma is taken as the delimiter: give --decimal comma if it is a decimal one"
 
 
 def _ruler_of(said: dict[str, Any], fs: float | None) -> times.Ruler | None:
