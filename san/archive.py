@@ -7,7 +7,7 @@ has changed, and no others.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,7 @@ from typing import Any
 from san.archives import manifest as manifest_file
 from san.archives import workers
 from san.archives.manifest import Manifest, Row, dictionary_path
-from san.archives.record import NO_ROOM, STREAM, Options, Record, find_records, store_record
+from san.archives.record import NO_ROOM, STREAM, Options, Record, store_record, survey
 from san.archives.verify import Verification, verify
 
 __all__ = ["Options", "Summary", "Verification", "archive", "verify"]
@@ -43,6 +43,9 @@ class Summary:
     left_out : dict of str to list of str
         The records beside which there are files that their streams do not hold, and why: a line
         for each file.
+    passed_over : dict of str to str
+        Other files below the folder, such as notes and hidden ones, and why they have no stream.
+        Files that hold no signal, such as annotations alone or a table of patients, are here too.
     bytes_before, bytes_after : int
         Bytes of the files of all records that have a stream (for a WFDB record: all files of its
         name), and bytes of the streams.
@@ -55,6 +58,7 @@ class Summary:
     kept: int = 0
     failures: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, list[str]] = field(default_factory=dict)
+    passed_over: dict[str, str] = field(default_factory=dict)
     bytes_before: int = 0
     bytes_after: int = 0
     seconds: float = 0.0
@@ -78,6 +82,9 @@ def archive(
     jobs: int | None = None,
     client: Any = None,
     force: bool = False,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    beside: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
     """Compress every record below a folder, each into a stream of its own.
@@ -101,6 +108,12 @@ def archive(
     force : bool
         Continue an archive that was written with other options or from another folder. Records
         that differ are coded again.
+    include, exclude : sequence of str
+        Patterns such as `*.edf` or `night/*`, of paths below the folder, names, or folders. Only
+        records that fit one of `include` are coded, if there are any, and none that fits one of
+        `exclude`.
+    beside : bool
+        Allow `out` to be the folder of the records itself: each stream stands beside its record.
     progress : callable, optional
         Called with the number of records that are done, the number of records to do, and the
         share of their bytes that is done, 0 ... 1.
@@ -147,9 +160,17 @@ def archive(
     options = replace(options, dictionary=dictionary)  # read once
     if not source.is_dir():
         raise FileNotFoundError(f"the folder {source} is not there")
-    records = find_records(source)
+    if source == out and not beside:
+        raise ValueError(
+            f"{out} is the folder of the records: take another folder, or ask for streams beside "
+            "their records (--beside)"
+        )
+    records, passed_over = survey(source, out, include, exclude)
     if not records:
-        raise ValueError(f"no WFDB header, .edf, .bdf, .npy or .csv is below {source}")
+        raise ValueError(
+            f"no WFDB header, .edf, .bdf, .npy or .csv is below {source}"
+            + (" that --include and --exclude ask for" if include or exclude else "")
+        )
     out.mkdir(parents=True, exist_ok=True)
     with manifest_file.locked(out), _without_leftovers(out):
         manifest, same = _begun(out, source, settings, force)
@@ -167,7 +188,7 @@ def archive(
             _do(waiting, work, manifest, out, jobs, client, progress)
         manifest.finished = True
         manifest.write(out)
-    return _summed_up(manifest, kept, time.perf_counter() - begin)
+    return _summed_up(manifest, kept, passed_over, time.perf_counter() - begin)
 
 
 def _begun(out: Path, source: Path, settings: dict[str, Any], force: bool) -> tuple[Manifest, bool]:
@@ -204,7 +225,9 @@ def _prune(manifest: Manifest, records: list[Record], out: Path, jobs: int) -> l
     with ThreadPoolExecutor(jobs) as pool:
         for row, whole in zip(claimed, pool.map(partial(_is_whole, out), claimed), strict=True):
             if whole:
-                manifest.rows[row["source"]] = {k: v for k, v in row.items() if k != "failure"}
+                manifest.rows[row["source"]] = {
+                    k: v for k, v in row.items() if k not in ("failure", "no_signal")
+                }
             elif row["source"] not in present:
                 manifest.rows[row["source"]] = row | {"failure": GONE}
     return [record for record in records if record.path not in manifest.rows]
@@ -275,14 +298,22 @@ def _remove_leftovers(out: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
-def _summed_up(manifest: Manifest, kept: int, seconds: float) -> Summary:
+def _summed_up(
+    manifest: Manifest, kept: int, passed_over: dict[str, str], seconds: float
+) -> Summary:
     rows = [manifest.rows[name] for name in sorted(manifest.rows)]
     held = [row for row in rows if "failure" not in row]
     return Summary(
         records=len(held),
         coded=len(held) - kept,
         kept=kept,
-        failures={row["source"]: row["failure"] for row in rows if "failure" in row},
+        failures={
+            row["source"]: row["failure"]
+            for row in rows
+            if "failure" in row and not row.get("no_signal")
+        },
+        passed_over=passed_over
+        | {row["source"]: row["failure"] for row in rows if row.get("no_signal")},
         left_out={row["source"]: row["left_out"] for row in held if row.get("left_out")},
         bytes_before=sum(known[0] for row in held for known in row["files"].values() if known),
         bytes_after=sum(row["bytes"] for row in held),

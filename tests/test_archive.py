@@ -250,7 +250,10 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_done(records, tmp_path, co
         "a/003.hea": "checksum",
         "a/005.hea": "005.dat is not there",
     }
-    named = [line.removeprefix("san: ").split(": ", 1) for line in err.splitlines()[1:]]
+    named = [
+        line.removeprefix("san: ").split(": ", 1)
+        for line in err[err.index("failed; the same") :].splitlines()[1:]
+    ]
     assert code == 1 and [name for name, _ in named] == sorted(words)
     assert all(words[name] in text for name, text in named)
     assert f"{RECORDS + 1} records, {RECORDS + 1} now" in stdout

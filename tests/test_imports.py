@@ -88,7 +88,7 @@ ORDER = {
     "networks": "bank san first_kernels refit convolution convolution_cpu padding options",
     "training": """runs outcomes provenance run_settings train scores distributed processes
         settings""",
-    "archives": "verify workers record manifest",
+    "archives": "verify workers record walk manifest",
     "files": """reading streams arrays tables table_layout table_forms physical edf edf_header
         wfdb_files wfdb""",
     "records": "segments record samples flac header formats",

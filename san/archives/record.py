@@ -1,26 +1,29 @@
 """What a record of an archive is, and how one becomes a stream in its place.
 
-WFDB headers, .edf, .bdf, .npy and .csv files are records. A header that is a segment of another
-record belongs to that record. A header without signals is not a record. Hidden files and folders
-are left out.
+WFDB headers, .edf, .bdf, .npy and .csv files are records; their endings may be in capitals. A
+header that is a segment of another record belongs to that record. A header without signals is not a
+record. Files with annotations alone, and tables with a column without numbers, hold no signal.
 """
 
 import collections
+import csv
 import errno
 import hashlib
+import itertools
 import math
 import os
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from san import storage
-from san.archives import manifest
+from san.archives import manifest, walk
 from san.codec.target import Target
 from san.packages import MissingPackage
+from san.signals import NoSignal
 
 if TYPE_CHECKING:
     from san.codec.dictionaries import DictionaryLike
@@ -35,6 +38,8 @@ NO_ROOM = (
     errno.EROFS,
 )  # other records would meet them too
 LONGEST_HEADER = 1 << 24  # bytes
+ROWS_LOOKED_AT = 1000  # of a table, to see whether it holds a signal
+MISSING = {"", "-", "NA", "N/A", "NaN", "nan"}  # fields of a table that say nothing
 LONGEST_FAILURE = 500  # characters
 LONGEST_TRACEBACK = 20_000  # characters, the last ones
 # What readers and the codec raise of a record.
@@ -185,6 +190,9 @@ def store_record(source: Path, out: Path, options: Options, record: Record) -> d
     except Exception as error:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise
+        without = _without_signal(source / record.path, error)
+        if without:
+            return row | {"failure": without, "no_signal": True}
         return row | _failure_of(error)
     if left_out:
         row["left_out"] = list(left_out)
@@ -202,6 +210,33 @@ def store_record(source: Path, out: Path, options: Options, record: Record) -> d
         "prdn": _finite(info.prdn),
         "seconds": round(time.perf_counter() - begin, 4),
     }
+
+
+def _without_signal(path: Path, error: Exception) -> str:
+    """Why a file that could not be coded has no signal; empty if it should have one."""
+    if isinstance(error, NoSignal):
+        return in_words(error)
+    if not isinstance(error, ValueError) or path.suffix.lower() != ".csv" or not path.is_file():
+        return ""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        lines = [line for line in itertools.islice(file, ROWS_LOOKED_AT) if line.strip()]
+    if len(lines) < 2:
+        return ""
+    delimiter = max(",;\t", key=lines[0].count)
+    rows = list(csv.reader(lines, delimiter=delimiter))
+    for number, column in enumerate(zip(*rows, strict=False), 1):
+        texts = {field.strip() for field in column} - MISSING
+        if texts and not any(_is_number(text) for text in texts):
+            return f"it is a table, and no field of its column {number} is a number"
+    return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
 
 
 def _failure_of(error: Exception) -> dict[str, str]:
@@ -225,47 +260,86 @@ def in_words(error: BaseException) -> str:
 
 def find_records(folder: Path) -> list[Record]:
     """Find all records below a folder, sorted by path. Unreadable folders are in the list too."""
-    found, beside, records = [], collections.defaultdict(list), []
-    for path, problem in _walk(folder):
-        if problem:
-            records.append(Record(path, "", {}, problem))
-        elif _is_record(path):
-            found.append(path)
-        elif not path.endswith(STREAM):
+    return survey(folder)[0]
+
+
+def survey(
+    folder: Path,
+    out: Path | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+) -> tuple[list[Record], dict[str, str]]:
+    """The records below a folder, and the other files and why they are passed over, by path.
+
+    Parameters
+    ----------
+    folder : Path
+    out : Path, optional
+        The archive, whose own files are not looked at.
+    include, exclude : sequence of str
+        Patterns of records, as `san.archives.walk.is_asked_for` takes them.
+    """
+    files = walk.find_files(folder, out)
+    records = [Record(path, "", {}, in_words(e)) for path, e in files.unreadable.items()]
+    found = [path for path in files.paths if _is_record(path)]
+    beside = collections.defaultdict(list)
+    for path in files.paths:
+        if not _is_record(path) and not path.endswith(STREAM):
             beside[os.path.splitext(path)[0]].append(path)
-    headers = {path: _named_in(folder / path) for path in found if path.endswith(".hea")}
-    segments = {_beside(path, name) for path, named in headers.items() for name in named.segments}
+    headers = {path: _named_in(folder / path) for path in found if _is_header(path)}
+    segments = {
+        _spelled(_beside(path, name), headers)
+        for path, named in headers.items()
+        for name in named.segments
+    }
     taken: dict[str, str] = {}
+    used = set[str]()
     for path in sorted(found):
         named = headers.get(path)
         if path in segments or (named is not None and named.empty):
             continue
-        stream = path.removesuffix(".hea") + STREAM
+        stem = os.path.splitext(path)[0]
+        mine = [path]
+        if named is not None:  # its annotations have its name
+            mine = _files_of(path, headers) + sorted(beside[stem])
+        if not walk.is_asked_for(path, include, exclude):
+            files.passed_over |= dict.fromkeys(mine, walk.NOT_ASKED_FOR)
+            continue
+        stream = (stem if named is not None else path) + STREAM
         problem = f"its stream would be that of {taken[stream]}" if stream in taken else ""
         taken.setdefault(stream, path)
-        files = [path]
-        if named is not None:  # its annotations have its name
-            files = _files_of(path, headers) + sorted(beside[path.removesuffix(".hea")])
-        known = {name: _known(folder / name) for name in files}
-        records.append(Record(path, stream, known, problem))
-    return sorted(records, key=lambda record: record.path)
+        used |= {*mine}
+        records.append(
+            Record(path, stream, {name: _known(folder / name) for name in mine}, problem)
+        )
+    present = {path.lower() for path in used}
+    for path in files.paths:
+        if path.lower() not in present and not _is_of_archive(path, folder, out):
+            files.passed_over.setdefault(path, "no signal" if _is_header(path) else "no record")
+    own = {path for path in files.passed_over if _is_of_archive(path, folder, out)}
+    passed = {p: why for p, why in files.passed_over.items() if p not in used | own}
+    return sorted(records, key=lambda record: record.path), dict(sorted(passed.items()))
+
+
+def _is_of_archive(path: str, folder: Path, out: Path | None) -> bool:
+    """Whether a file was written by the archive itself, beside the records."""
+    if out is None or os.path.realpath(out) != os.path.realpath(folder):
+        return False
+    return path.endswith((STREAM, ".dictionary")) or path in (manifest.NAME, manifest.LOCK)
+
+
+def _is_header(path: str) -> bool:
+    return path.lower().endswith(".hea")
+
+
+def _spelled(path: str, headers: dict[str, Any]) -> str:
+    """The path of a segment's header as it is on the disk, where its ending may be in capitals."""
+    capitals = path.removesuffix(".hea") + ".HEA"
+    return capitals if path not in headers and capitals in headers else path
 
 
 def _is_record(path: str) -> bool:
-    ending = os.path.splitext(path)[1]
-    return ending in ENDINGS or ending.lower() in (".edf", ".bdf", ".npy", ".csv")
-
-
-def _walk(folder: Path) -> Iterator[tuple[str, str]]:
-    """All files, with an empty text, and all folders that cannot be read, with the reason."""
-    unreadable: list[OSError] = []
-    for place, folders, names in os.walk(folder, onerror=unreadable.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in names:
-            if not name.startswith("."):
-                yield (Path(place) / name).relative_to(folder).as_posix(), ""
-    for error in unreadable:
-        yield Path(error.filename).relative_to(folder).as_posix(), in_words(error)
+    return os.path.splitext(path)[1].lower() in ENDINGS
 
 
 @dataclass(frozen=True)
@@ -297,7 +371,7 @@ def _files_of(path: str, headers: dict[str, _Header]) -> list[str]:
     """A header, the files that it names, and those that its segments name."""
     files = [path]
     for name in headers[path].segments:
-        segment = _beside(path, name)
+        segment = _spelled(_beside(path, name), headers)
         files += [segment, *(_beside(segment, n) for n in headers.get(segment, _Header()).signals)]
     files += [_beside(path, name) for name in headers[path].signals]
     return list(dict.fromkeys(files))

@@ -166,7 +166,7 @@ def _problems_of_the_whole(manifest: Manifest, out: Path) -> dict[str, str]:
         if name not in known and not path.name.startswith("."):
             problems[name] = FOREIGN
     for row in manifest.rows.values():
-        if "failure" in row:
+        if "failure" in row and not row.get("no_signal"):
             problems[row["source"]] = f"it has no stream: {row['failure']}"
     return problems
 

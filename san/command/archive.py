@@ -27,6 +27,13 @@ FORCE = """Continue although OUT has other options or is the archive of another 
 differ are coded again."""
 DATA = "Folder of the records, to measure the errors. Default: the folder that was archived."
 SUMMARY = "Print the summary as JSON."
+INCLUDE = """Code only records that fit this pattern, such as '*.edf' or 'night/*'. Can be given
+several times."""
+EXCLUDE = (
+    "Pass over records that fit this pattern, or all below a folder. Can be given several times."
+)
+BESIDE = "Write each stream beside its record, where OUT is DIR."
+MOST_NAMED = 5  # files of one kind that are named on a terminal; --json names all
 WORK = "Work"
 DICTIONARY = """Kernels to use: a saved dictionary, a run folder, or a model.safetensors. By default
 they are learned from each record."""
@@ -74,6 +81,9 @@ def archive(
     jobs: Annotated[int | None, _option(WORK, JOBS, "N")] = None,
     scheduler: Annotated[str | None, _option(WORK, SCHEDULER, "ADDRESS")] = None,
     force: Annotated[bool, _option(WORK, FORCE, None, "--force")] = False,
+    include: Annotated[list[str] | None, _option(WORK, INCLUDE, "PATTERN")] = None,
+    exclude: Annotated[list[str] | None, _option(WORK, EXCLUDE, "PATTERN")] = None,
+    beside: Annotated[bool, _option(WORK, BESIDE, None, "--beside")] = False,
     as_json: Annotated[bool, _option(WORK, SUMMARY, None, "--json")] = False,
 ) -> None:
     """Compress every record below a folder; run it again to continue where a run ended.
@@ -103,7 +113,18 @@ def archive(
         annotations=not no_annotations,
     )
     with _client(scheduler) as client, _progress("archiving") as report:
-        summary = run(source, out, options, jobs=jobs, client=client, force=force, progress=report)
+        summary = run(
+            source,
+            out,
+            options,
+            jobs=jobs,
+            client=client,
+            force=force,
+            include=include or (),
+            exclude=exclude or (),
+            beside=beside,
+            progress=report,
+        )
     if as_json:
         derived = {
             "ratio": summary.ratio,
@@ -120,6 +141,7 @@ def archive(
     for name, lines in summary.left_out.items():
         for line in lines:
             print(parts.printable(f"san: {name}: {line}"), file=sys.stderr)
+    _name_passed_over(summary.passed_over)
     _name(summary.failures, "failed; the same command tries them again")
 
 
@@ -143,6 +165,17 @@ def verify(
     else:
         print(f"{out}: {found.streams} streams, {found.compared} compared with their records")
     _name(found.problems, "wrong")
+
+
+def _name_passed_over(passed_over: dict[str, str]) -> None:
+    """Name the files that have no stream, those with one reason in one line."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in passed_over.items():
+        reasons.setdefault(why, []).append(name)
+    for why, names in reasons.items():
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        line = f"san: left out, {why}: {', '.join(names[:MOST_NAMED])}{more}"
+        print(parts.printable(line), file=sys.stderr)
 
 
 def _name(problems: dict[str, str], what: str) -> None:

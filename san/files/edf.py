@@ -70,6 +70,7 @@ def read_edf(path: Path, *, physical: bool = False) -> Array:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there")
+    need("edfio")
     content = path.read_bytes()
     check_header(path, content)
     try:
@@ -141,7 +142,6 @@ def write_edf(path: Path, array: Array) -> None:
 
 def _open(path: Path) -> Any:
     """Open a file with edfio, which checks it."""
-    need("edfio")
     import edfio
 
     try:

@@ -1,0 +1,147 @@
+"""What an archive takes, follows, and leaves out, and that it says so."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import san
+from san.archive import Options, archive, verify
+from san.archives import workers
+from san.archives.record import survey
+from san.archives.walk import NOT_ASKED_FOR, SEEN, is_asked_for
+
+BUNDLED = Path(__file__).parents[1] / "datasets/sample/mitdb_208"
+OPTIONS = Options(lossless=True, events=False)
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    def run(work, items, size, jobs, client=None):
+        for item in items:
+            yield item, work(item)
+
+    monkeypatch.setattr(workers, "run", run)
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "data"
+    (folder / "night").mkdir(parents=True)
+    for path in (folder / "a.npy", folder / "night/b.npy"):
+        np.save(path, np.arange(99, dtype=np.int16))
+    return folder
+
+
+def hypnogram():
+    def field(value, width):
+        return str(value).ljust(width).encode()
+
+    head = field(0, 8) + field("X X X X", 80) + field("Startdate X X X X", 80)
+    head += field("01.01.20", 8) + field("10.00.00", 8) + field(512, 8) + field("EDF+C", 44)
+    head += field(1, 8) + field(0, 8) + field(1, 4) + field("EDF Annotations", 16) + field("", 80)
+    head += field("", 8) + field(-1, 8) + field(1, 8) + field(-32768, 8) + field(32767, 8)
+    head += field("", 80) + field(50, 8) + field("", 32)
+    return head + b"+0\x14\x14\0+0\x1530\x14Sleep stage W\x14\0".ljust(100, b"\0")
+
+
+def test_endings_in_any_case(data, tmp_path):
+    os.rename(data / "a.npy", data / "A.NPY")
+    (data / "B.CSV").write_text("1.5\n2.5\n")
+    for ending in (".hea", ".dat"):
+        shutil.copy(BUNDLED.with_suffix(ending), data / f"mitdb_208{ending}")
+    os.rename(data / "mitdb_208.hea", data / "mitdb_208.HEA")
+    out = tmp_path / "out"
+    summary = archive(data, out, OPTIONS, jobs=1)
+    assert summary.failures == {} and summary.passed_over == {}
+    names = {p.relative_to(out).as_posix() for p in out.rglob("*.san")}
+    assert names == {"A.NPY.san", "B.CSV.san", "mitdb_208.san", "night/b.npy.san"}
+
+
+def test_linked_folders_are_followed_once(data, tmp_path):
+    (tmp_path / "elsewhere/deep").mkdir(parents=True)
+    np.save(tmp_path / "elsewhere/deep/c.npy", np.arange(50, dtype=np.int16))
+    links = {"linked": "elsewhere", "twice": "elsewhere", "up": ".", "own": "data/night"}
+    for name, target in links.items():
+        os.symlink(tmp_path / target, data / name)
+    os.symlink(tmp_path / "elsewhere", tmp_path / "elsewhere/deep/circle")
+    summary = archive(data, tmp_path / "out", OPTIONS, jobs=1)
+    assert summary.records == 3 and (tmp_path / "out/linked/deep/c.npy.san").is_file()
+    seen = dict.fromkeys(("linked/deep/circle/", "own/", "twice/", "up/"), SEEN)
+    assert summary.passed_over == seen
+    assert verify(tmp_path / "out", jobs=1).compared == 3
+
+
+def test_what_is_no_signal_is_left_out_and_no_failure(data, tmp_path, command):
+    (data / "hypnogram.edf").write_bytes(hypnogram())
+    (data / "patients.csv").write_text("id,sex\n1,F\n2,M\n")
+    (data / "stages.csv").write_text("start;stage\n0;W\n30;N1\n")
+    (data / "notes.txt").write_text("no record")
+    (data / ".hidden.npy").write_text("")
+    out = tmp_path / "out"
+    for _ in range(2):  # a later run says it again
+        code, stdout, err = command("archive", data, out, "--lossless", "--no-events")
+        assert code == 0 and "2 records" in stdout
+        for name in ("hypnogram.edf", "patients.csv", "stages.csv", "notes.txt", ".hidden.npy"):
+            assert any(
+                line.startswith("san: left out") and name in line for line in err.split("\n")
+            )
+    assert command("archive", "verify", out)[0] == 0
+    (data / "patients.csv").write_text("1\n2\n")
+    assert archive(data, out, OPTIONS, jobs=1).records == 3
+    assert verify(out, jobs=1).problems == {}
+
+
+def test_a_damaged_table_is_a_failure_still(data, tmp_path):
+    (data / "bad.csv").write_text("1,2\n3,x\n4,5\n")
+    assert archive(data, tmp_path / "out", OPTIONS, jobs=1).failures.keys() == {"bad.csv"}
+
+
+def test_include_and_exclude(data, tmp_path, command):
+    (data / "c.csv").write_text("1\n2\n")
+    given = ("archive", data, tmp_path / "out", "--lossless", "--no-events", "--json")
+    code, stdout, _ = command(*given, "--include", "*.npy", "--exclude", "night")
+    found = json.loads(stdout)
+    assert code == 0 and found["records"] == 1
+    assert found["passed_over"] == dict.fromkeys(("c.csv", "night/b.npy"), NOT_ASKED_FOR)
+    code, _, err = command(*given, "--include", "*.edf")
+    assert code == 2 and "that --include and --exclude ask for" in err
+
+
+@pytest.mark.parametrize(
+    ("path", "include", "exclude", "asked"),
+    [
+        ("a/b/x.csv", [], [], True),
+        ("a/b/x.csv", ["*.csv"], [], True),
+        ("a/b/x.csv", ["x.*"], [], True),
+        ("a/b/x.csv", ["a/b"], [], True),
+        ("a/b/x.csv", ["b"], [], False),
+        ("a/b/x.csv", ["*.npy"], [], False),
+        ("a/b/x.csv", [], ["a/"], False),
+        ("a/b/x.csv", ["*.csv"], ["a/*"], False),
+    ],
+)
+def test_patterns(path, include, exclude, asked):
+    assert is_asked_for(path, include, exclude) is asked
+
+
+def test_streams_stand_beside_the_records_only_if_asked(data, command):
+    given = ("archive", data, data, "--lossless", "--no-events")
+    code, _, err = command(*given)
+    assert code == 2 and "is the folder of the records" in err and "--beside" in err
+    assert not list(data.rglob("*.san"))
+    for _ in range(2):
+        code, stdout, err = command(*given, "--beside")
+        assert code == 0 and "2 records" in stdout and "left out" not in err
+    assert san.decompress((data / "a.npy.san").read_bytes()).size == 99
+
+
+def test_an_archive_below_the_records_is_not_looked_at(data):
+    for _ in range(2):
+        summary = archive(data, data / "streams", OPTIONS, jobs=1)
+        assert summary.records == 2
+    assert summary.passed_over == {"streams/": "the folder of the archive"}
+    assert [record.path for record in survey(data, data / "streams")[0]] == ["a.npy", "night/b.npy"]
