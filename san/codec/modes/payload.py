@@ -31,12 +31,13 @@ def decode_payload(
     if mode != PREDICTIVE:
         raise CorruptStream(f"a chunk of mode {mode}, which is none of 0, 1 and 2")
     k = np.empty((n, columns), np.int64)
-    done = 0
+    done, room = 0, predictive.Room()
     while done < columns:
         count, bound, size = fields.varint(), fields.varint(), fields.varint()
         if not 1 <= count <= columns - done or bound >= 1 << 31:
             raise CorruptStream(f"{count} columns within {bound}, of {columns - done} left")
-        k[:, done : done + count] = predictive.decode(fields.take(size), n, count, bound)
+        body = fields.take(size)
+        k[:, done : done + count] = predictive.decode(body, n, count, bound, room)
         done += count
     fields.end()
     return k

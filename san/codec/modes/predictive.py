@@ -8,6 +8,8 @@ its distance to each expert's value, in units of the expert's recent errors, and
 contexts.
 """
 
+import functools
+
 import numpy as np
 
 from san.codec.entropy import range_coder
@@ -256,21 +258,43 @@ def code_samples(mixer, model, samples, decoded, n, channels):
             solved, due = due, due + least(BLOCK, most(FIRST, due >> 2))
 
 
+class Room:
+    """The cells of one group of columns after the other: memory that is taken once."""
+
+    def __init__(self) -> None:
+        self._cells = np.zeros(0, np.uint32)
+
+    def cells(self, channels: int) -> np.ndarray:
+        """The cells of a group before its first sample; those of the last group are lost."""
+        size = min(channels, KEPT) * OF_CHANNEL
+        if self._cells.size < size:
+            self._cells = np.empty(size, np.uint32)
+        cells = self._cells[:size]
+        cells.fill(UNSEEN)
+        return cells
+
+
+@functools.cache
+def _first_memory() -> np.ndarray:
+    """The coding memory before the first sample, without what holds for the stream."""
+    m = np.zeros(ALL_MEMORY, np.int64)
+    m[FIRST_ROW:FIRST_WEIGHT] = np.tile(refinement_row(), LOUD_PAIRS * STAGES)
+    m[FIRST_WEIGHT:] = INITIAL_WEIGHT
+    return m
+
+
 def _code(
     coder: np.ndarray, data: np.ndarray, samples: np.ndarray, n: int, channels: int,
-    bound: int, shift: int, lowest: int, highest: int,
+    bound: int, shift: int, lowest: int, highest: int, room: Room,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Run the coder over n moments; its state and the int64 (n, channels) that is decoded."""
     step = 2 * bound + 1
-    m = np.zeros(ALL_MEMORY, np.int64)
+    m = _first_memory().copy()
     m[: coder.size] = coder
     m[[STEP, STEP_BITS, SHIFT]] = step, (2 * step // 3).bit_length(), shift
     m[[LOWEST, HIGHEST, LARGEST]] = lowest, highest, (highest - lowest) // step + 1
-    m[FIRST_ROW:FIRST_WEIGHT] = np.tile(refinement_row(), LOUD_PAIRS * STAGES)
-    m[FIRST_WEIGHT:] = INITIAL_WEIGHT
     decoded = np.full(channels * (n + PAD), min(max(0, lowest), highest), np.int64)
-    cells = np.full(min(channels, KEPT) * OF_CHANNEL, UNSEEN, np.uint32)
-    mixer = Mixer(m, cells, expert_tables(), data)
+    mixer = Mixer(m, room.cells(channels), expert_tables(), data)
     code_samples(mixer, new_model(n, channels), samples, decoded, n, channels)
     return m[: coder.size], decoded.reshape(channels, n + PAD)[:, PAD:].T.copy()
 
@@ -290,14 +314,16 @@ def encode(x: np.ndarray, bound: int) -> bytes:
     shift = max(0, jump.bit_length() - DIFFERENCE_BITS)
     for room in (4, 128):  # bytes a sample: what suffices nearly always, and always
         coder, data = new_encoder(1024 + room * x.size)
-        coder, _ = _code(coder, data, samples, n, channels, bound, shift, lowest, highest)
+        coder, _ = _code(coder, data, samples, n, channels, bound, shift, lowest, highest, Room())
         if coder[range_coder.POSITION] <= data.size:
             break
     return header + bytes([shift]) + finish(coder, data)
 
 
-def decode(data: bytes, n: int, channels: int, bound: int) -> np.ndarray:
-    """Decode those bytes: int64 (n, channels).
+def decode(
+    data: bytes, n: int, channels: int, bound: int, room: Room | None = None
+) -> np.ndarray:
+    """Decode those bytes: int64 (n, channels). Groups of one chunk share a room.
 
     Raises
     ------
@@ -318,4 +344,5 @@ def decode(data: bytes, n: int, channels: int, bound: int) -> np.ndarray:
         raise CorruptStream("the shift of the differences is missing or too large")
     body = np.frombuffer(bytearray(data[position + 1 :]), np.uint8)
     coder, none, shift = new_decoder(body), np.zeros(0, np.int64), data[position]
-    return _code(coder, body, none, n, channels, bound, shift, lowest, highest)[1]
+    room = room or Room()
+    return _code(coder, body, none, n, channels, bound, shift, lowest, highest, room)[1]
