@@ -347,3 +347,19 @@ def test_names_with_points_in_settings_are_no_long_key(tmp_path):
 @pytest.mark.parametrize("seconds", [0.0, -0.2])
 def test_a_clock_that_jumps_gives_no_speed(seconds):
     assert Summary(coded=1, seconds=seconds).records_per_second == 0
+
+
+HEADERS = {"16x0": "with 0 samples in each frame", "16x999999999": "", "16+99999999999999": ""}
+
+
+@pytest.mark.parametrize(("form", "words"), HEADERS.items(), ids=HEADERS)
+def test_a_hostile_header_is_refused_in_words(tmp_path, command, form, words):
+    header = f"r 1 100 100\nr.dat {form} 200 12 0 0 0 0 a\n".encode()
+    x = np.arange(100, dtype="i2")[:, None]
+    blob = san.compress(x, 100.0, lossless=True, attachments={"wfdb/header": header})
+    (tmp_path / "a.san").write_bytes(blob)
+    begin = time.process_time()
+    code, _, error = command("decompress", "a.san", "r")
+    assert time.process_time() - begin < SECONDS
+    assert code == 2 and words in error and error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a.san"]

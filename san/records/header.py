@@ -137,6 +137,8 @@ def _signal_line(line: str, where: str) -> SignalLine:
     if found is None or found[1] not in {*BITS, *FLAC, NO_SIGNAL}:
         raise ValueError(f"{where} has the line {line!r}, which names no signal format")
     code, per_frame, skew, offset = found.groups()
+    if per_frame is not None and int(per_frame[:99]) == 0:
+        raise ValueError(f"{where} has the line {line!r}, with 0 samples in each frame")
     rest = fields[1] if len(fields) > 1 else ""
     gain, baseline, units = DEFAULT_GAIN, None, "mV"
     first = _first_word(rest)
@@ -155,7 +157,7 @@ def _signal_line(line: str, where: str) -> SignalLine:
     initial = numbers[2] if len(numbers) > 2 else zero
     checksum = numbers[3] if len(numbers) > 3 else None
     return SignalLine(
-        file, code, int(per_frame or 1) or 1, int(skew or 0), int(offset or 0), gain,
+        file, code, int(per_frame or 1), int(skew or 0), int(offset or 0), gain,
         zero if baseline is None else baseline, units, zero, initial, checksum, rest,
     )  # fmt: skip
 

@@ -320,9 +320,7 @@ def encode(x: np.ndarray, bound: int) -> bytes:
     return header + bytes([shift]) + finish(coder, data)
 
 
-def decode(
-    data: bytes, n: int, channels: int, bound: int, room: Room | None = None
-) -> np.ndarray:
+def decode(data: bytes, n: int, channels: int, bound: int, room: Room | None = None) -> np.ndarray:
     """Decode those bytes: int64 (n, channels). Groups of one chunk share a room.
 
     Raises
