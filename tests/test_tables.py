@@ -300,6 +300,9 @@ HOSTILE = {
     "a newline": b'{"columns": [{"form": "r"}], "newline": "x"}',
     "a head": b'{"columns": [{"form": "r"}], "head": [1]}',
     "rows": b'{"columns": [{"form": "r"}], "rows": 7}',
+    "a long missing value": b'{"columns": [{"form": "r", "missing": "' + b"x" * 99 + b'"}]}',
+    "a long separator": b'{"columns": [{"form": "r"}], "separator": ",,,,,,"}',
+    "a quote": b'{"columns": [{"form": "r", "quote": "xx"}]}',
     "no columns": b'{"columns": []}',
     "a rate": b'{"columns": [{"form": "r"}], "start": 0, "rate": "x"}',
 }

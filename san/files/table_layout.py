@@ -24,6 +24,7 @@ UNITS = frozenset(
     cm m/s m/s2 m/s^2 rad deg °c c k f l ml l/min ml/min ohm kohm mohm n nm w db au a.u. adu counts
     count dimensionless units unit - date us/cm siemens t ut nt hh:mm:ss hh:mm:ss.mmm""".split()
 )
+LONGEST_MISSING = 60  # characters: a stream repeats the text for each missing value
 LOOKED_AT = 200  # lines from which the layout is found
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
 _COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
@@ -56,6 +57,8 @@ class TableOptions:
             raise ValueError(f"--skip-rows must be 0 or more, got {self.skip_rows}")
         if self.time_unit not in (None, *TIME_UNITS):
             raise ValueError(f"--time-unit must be s, ms, us, ns or date, got {self.time_unit!r}")
+        if any(len(text) > LONGEST_MISSING for text in self.missing):
+            raise ValueError(f"--missing must have {LONGEST_MISSING} characters at most")
         object.__setattr__(self, "delimiter", delimiter)
         object.__setattr__(self, "decimal", decimal)
 

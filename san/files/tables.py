@@ -18,6 +18,7 @@ import numpy as np
 from san import times
 from san.files import table_forms
 from san.files.table_layout import (
+    LONGEST_MISSING,
     TIME_UNITS,
     Layout,
     TableOptions,
@@ -590,6 +591,8 @@ def _lines(array: Array, said: dict[str, Any]) -> Iterator[str]:
     count = x.shape[1] + (ruler is not None)
     columns = _columns_of(said["columns"], count)
     separator, decimal = said.get("separator", ","), said.get("decimal", ".")
+    if len(separator) > 2:
+        raise ValueError("its separator is too long")
     if (separator.strip(" ") == "" and separator != " ") or decimal not in (".", ","):
         raise ValueError("its separators are none")
     moments = None if ruler is None else ruler.times(len(x))
@@ -608,8 +611,10 @@ def _columns_of(said: Any, count: int) -> list[Column]:
             raise ValueError(f"{column.form!r} is no form of numbers")
         if abs(int(column.offset)) > table_forms.LARGEST_OFFSET:
             raise ValueError("an offset is too large")
-        if not isinstance(column.missing, str) or column.quote not in ("", "'", '"'):
-            raise ValueError("a missing value is no text")
+        if not isinstance(column.missing, str) or len(column.missing) > LONGEST_MISSING + 2:
+            raise ValueError("a missing value is no short text")
+        if column.quote not in ("", "'", '"'):
+            raise ValueError(f"{column.quote!r} is no quote")
     if not 0 < len(columns) <= count:
         raise ValueError(f"it has {len(columns)} columns, and the samples {count}")
     return columns + columns[-1:] * (count - len(columns))
