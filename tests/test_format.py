@@ -8,6 +8,9 @@ import pytest
 
 import san
 
+# Some streams have more channels than samples.
+pytestmark = pytest.mark.filterwarnings("ignore:x of shape:UserWarning")
+
 FS = 360
 CODES = {"int8": "b", "int16": "h", "int32": "i", "uint8": "B", "uint16": "H"}
 CODES |= {"float32": "f", "float64": "d"}
