@@ -243,6 +243,11 @@ class Array:
     notes: tuple[str, ...] = ()  #: what was found in a table, in words
 
 
+def columns_of(x: np.ndarray) -> np.ndarray:
+    """Samples as (n, channels), also where there are none."""
+    return x if x.ndim > 1 else x[:, np.newaxis]
+
+
 def groups_of(rates: Sequence[int]) -> list[list[int]]:
     """Group signals by their rate; the group with the most samples comes first.
 

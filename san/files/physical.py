@@ -18,7 +18,7 @@ from san.files import edf, wfdb
 from san.packages import need
 from san.records import record
 from san.records.header import SignalLine, parse_header
-from san.signals import Annotations, Array, converter_of, groups_of
+from san.signals import Annotations, Array, columns_of, converter_of, groups_of
 
 _CLOCK = re.compile(r"\[?(?:(\d{1,2}):)?(\d{1,2}):(\d{1,2})(\.\d+)?\]?")
 _DATE = re.compile(r"(\d{1,2})[/.-](\w{1,3})[/.-](\d{4})\]?")
@@ -65,7 +65,7 @@ def physical_parts(array: Array, exact: bool) -> list[Physical]:
         return _of_edf(array)
     found = []
     for part in parts:
-        columns = part.x.reshape(len(part.x), -1)
+        columns = columns_of(part.x)
         said = [converter_of(text) for text in part.units or ("",) * columns.shape[1]]
         gain, baseline = (np.array([each[i] for each in said]) for i in (0, 1))
         names = part.names or tuple(f"channel_{c}" for c in range(columns.shape[1]))
@@ -110,7 +110,7 @@ def _of_record(array: Array, exact: bool) -> list[Physical]:
     is_shifted = wfdb.UNSHIFTED not in array.attachments
     result = []
     for part, group in zip((array, *array.others), groups, strict=True):
-        raw = part.x.reshape(len(part.x), -1)
+        raw = columns_of(part.x)
         frames = sum(segment.frames for segment in plan.parts)
         expected = (frames * signals[group[0]].samples_per_frame, len(group))
         if raw.shape != expected:
@@ -237,7 +237,7 @@ def _of_edf(array: Array) -> list[Physical]:
     groups = groups_of([layout.samples[c] for c in layout.signals])
     result = []
     for part, group in zip((array, *array.others), groups, strict=True):
-        raw = part.x.reshape(len(part.x), -1)
+        raw = columns_of(part.x)
         if raw.shape[1] != len(group):
             raise ValueError(
                 f"the samples have {raw.shape[1]} channels, the attached header {len(group)}"

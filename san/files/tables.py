@@ -28,7 +28,7 @@ from san.files.table_layout import (
     text_of,
     unquoted,
 )
-from san.signals import Array
+from san.signals import Array, columns_of
 
 COLUMNS = "csv/columns"
 BLOCK = 8192  # lines that are read at once
@@ -502,7 +502,7 @@ def _odd_rows(
 def _found(path: Path, layout: Layout, array: Array, found: Times) -> str:
     """One line that says how a table was read."""
     words = {",": "comma", ";": "semicolon", "\t": "tab", " ": "space", ".": "point"}
-    rows, channels = array.x.reshape(len(array.x), -1).shape
+    rows, channels = columns_of(array.x).shape
     parts = [f"{path.name}: {rows} rows, {channels} channel{'s' if channels > 1 else ''}"]
     if layout.columns > 1:
         parts.append(f"delimiter {words.get(layout.delimiter, repr(layout.delimiter))}")
@@ -555,7 +555,7 @@ def _ruler_of(said: dict[str, Any], fs: float | None) -> times.Ruler | None:
 
 def _content(array: Array, said: dict[str, Any]) -> Iterator[bytes]:
     """The bytes of a table, block after block."""
-    channels = array.x.reshape(len(array.x), -1).shape[1]
+    channels = columns_of(array.x).shape[1]
     if "columns" not in said:
         yield from _plain_content(array, said, channels)
         return
@@ -586,7 +586,7 @@ def _content(array: Array, said: dict[str, Any]) -> Iterator[bytes]:
 
 def _lines(array: Array, said: dict[str, Any]) -> Iterator[str]:
     """The rows of a table as texts, as its attachment says."""
-    x = array.x.reshape(len(array.x), -1)
+    x = columns_of(array.x)
     ruler, place = _ruler_of(said, array.fs), int(said.get("place", 0))
     count = x.shape[1] + (ruler is not None)
     columns = _columns_of(said["columns"], count)
@@ -638,7 +638,7 @@ def _plain_content(array: Array, said: dict[str, Any], channels: int) -> Iterato
         names = array.names or tuple(f"channel_{c}" for c in range(channels))
         line, ruler = ",".join(name.replace(",", " ") for name in names), None
     lines = [line]
-    rows = (",".join([f"{v!s}" for v in row]) for row in array.x.reshape(len(array.x), -1))
+    rows = (",".join([f"{v!s}" for v in row]) for row in columns_of(array.x))
     if ruler is None:
         lines += rows
     else:

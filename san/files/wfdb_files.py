@@ -35,7 +35,7 @@ from san.files.wfdb import (
 from san.records.flac import LEVELS, split_flac, write_flac
 from san.records.header import FLAC, Header, SignalLine, parse_header, renamed, with_values
 from san.records.samples import checksum_of, invalid_of, pack_file, range_of, signals_in
-from san.signals import Array, groups_of
+from san.signals import Array, columns_of, groups_of
 
 _NAME = re.compile(r"[A-Za-z0-9_][-\w.+@]{0,120}", re.ASCII)
 
@@ -182,7 +182,7 @@ def _signals_of(array: Array, found: Headers, exact: bool) -> dict[str, list[np.
     parts, per_frame = (array, *array.others), [s.samples_per_frame for s in plan.signals]
     groups = groups_of(per_frame)
     frames = sum(part.frames for part in plan.parts)
-    shapes = [part.x.reshape(len(part.x), -1).shape for part in parts]
+    shapes = [columns_of(part.x).shape for part in parts]
     expected = [(frames * per_frame[group[0]], len(group)) for group in groups]
     if shapes != expected:
         raise ValueError(
@@ -190,7 +190,7 @@ def _signals_of(array: Array, found: Headers, exact: bool) -> dict[str, list[np.
         )
     columns: dict[int, np.ndarray] = {}
     for part, group in zip(parts, groups, strict=True):
-        columns |= dict(zip(group, part.x.reshape(len(part.x), -1).T, strict=True))
+        columns |= dict(zip(group, columns_of(part.x).T, strict=True))
     x: dict[str, list[np.ndarray]] = {}
     place = 0
     for segment in plan.parts:
