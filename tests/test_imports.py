@@ -89,8 +89,8 @@ ORDER = {
     "training": """runs outcomes provenance run_settings train scores distributed processes
         settings""",
     "archives": "verify workers record walk manifest",
-    "files": """reading streams arrays tables table_layout table_forms physical edf edf_header
-        wfdb_files wfdb""",
+    "files": """reading streams restoring arrays tables table_layout table_forms physical edf
+        edf_header wfdb_files wfdb""",
     "records": "segments record samples flac header formats",
     "data": "physionet images epilepsy fetch",
     "paper": "output figures tables experiments classifiers",

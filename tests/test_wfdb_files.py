@@ -1,5 +1,7 @@
 """WFDB records come back as the files that they were: every format, header, segment and ending."""
 
+import json
+
 import numpy as np
 import pytest
 import wfdb
@@ -373,3 +375,31 @@ def test_only_annotations_become_files_beside_the_record(ending, tmp_path):
     with pytest.raises(ValueError, match=rf"r\.{ending} is no file of annotations"):
         streams.write_file(Decoder(blob), tmp_path / "r")
     assert files_in(tmp_path) == {}
+
+
+def test_what_comes_back_is_tried_and_said(command, tmp_path):
+    write_record(tmp_path, code="310")
+    same = "comes back as: same files\n"
+    code, out, _ = command("compress", "r", "r.san", "--lossless", "--exact")
+    assert code == 0 and out.endswith(same)
+    code, out, _ = command("verify", "r", "r.san")
+    assert code == 0 and out.endswith("kept: lossless\n" + same)
+    code, out, _ = command("compress", "r", "l.san", "--max-error", 3, "--no-events")
+    assert code == 0 and out.endswith("comes back as: same files but for the samples\n")
+    code, out, _ = command("verify", "r", "l.san", "--json")
+    assert code == 0
+    assert json.loads(out)["comes_back_as"]["outcome"] == "same files but for the samples"
+
+
+def test_flac_of_another_encoder_is_named_and_can_be_refused(recordings, command, tmp_path):
+    record = recordings / "wfdb-formats" / "mixedsignals"
+    if not record.with_suffix(".hea").is_file():
+        pytest.skip(f"{record} is not here")
+    words = "; ".join(f"mixedsignals_{kind}.dat is FLAC of another encoder" for kind in "epr")
+    code, out, _ = command("compress", record, "m.san", "--lossless")
+    assert code == 0
+    assert out.endswith(f"comes back as: same samples, other bytes: {words}\n")
+    code, _, err = command("compress", record, "n.san", "--lossless", "--exact")
+    said = f"would not come back as it is: same samples, other bytes: {words}\n"
+    assert code == 2 and err.endswith(said)
+    assert not (tmp_path / "n.san").exists()

@@ -22,6 +22,7 @@ from san.command import parts, progress, tables
 if TYPE_CHECKING:
     from san.codec.comparison import Comparison
     from san.codec.info import Info
+    from san.files.restoring import Restoration
 
 SOURCE = """A WFDB record (mitdb/100), .edf, .bdf, .npy or .csv; - is standard input. Records and
 EDF are coded as their converter's integers, with header and annotations. Numbers of a .csv are
@@ -46,6 +47,8 @@ FS = "Sampling rate, if the file does not state it. It wins over the times of a 
 PHYSICAL = "Code a WFDB record or EDF in physical units, as floats, without its header."
 NO_ANNOTATIONS = "Do not store the annotation files of a WFDB record."
 FORCE = "Replace OUT if it is there."
+EXACT = """With --lossless, refuse a recording whose files would not come back with the same bytes,
+such as FLAC files of another encoder."""
 NEEDED = """The dictionary, if the stream stores only its SHA-256: its file, a run folder, or a
 model.safetensors."""
 START = """Where the decoded part begins, in seconds. Default: 0. A negative time counts from the
@@ -96,6 +99,7 @@ def compress(
     no_annotations: Annotated[
         bool, _option(CODING, NO_ANNOTATIONS, None, "--no-annotations")
     ] = False,
+    exact: Annotated[bool, typer.Option("--exact", help=EXACT, show_default=False)] = False,
     force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
     as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
 ) -> None:
@@ -111,6 +115,7 @@ def compress(
     )
     from san.codec.info import inspect as described
     from san.files import streams
+    from san.files.restoring import try_restoring
     from san.files.table_layout import TableOptions
 
     table = TableOptions(
@@ -137,16 +142,21 @@ def compress(
             embed_dictionary=not name_only,
             progress=report,
         )
+    found = try_restoring(source, array, target.exact)
+    if exact and target.exact and found is not None and not found.is_same:
+        raise ValueError(f"{source} would not come back as it is: {found}")
     _write_stream(out, blob)
     info = described(blob)
     if as_json:
-        print(json.dumps(_plain(info), indent=2), file=_said(out))
+        print(json.dumps(_plain(info) | _restores(found), indent=2), file=_said(out))
         return
     print(
         f"{out}: {info.bytes} bytes, {_ratio(info)}, {info.bits_per_sample:.3f} bits per sample, "
         f"PRDN {info.prdn:.4g} %, largest error {info.largest_error:.6g}",
         file=_said(out),
     )
+    if found is not None:
+        print(f"comes back as: {found}", file=_said(out))
 
 
 def decompress(
@@ -248,15 +258,19 @@ def verify(
     """
     from san.codec.decoder import Decoder
     from san.files import streams
+    from san.files.restoring import try_restoring
 
     with _opened(out) as file:
         decoder = Decoder(file, dictionary=dictionary)
         info = decoder.info
         with progress.shares("verifying", math.prod(info.shape)) as report:
             found = streams.compare_file(source, decoder, report)
+        held = streams.with_original_samples(source, decoder)
+        restored = None if found.broken else try_restoring(source, held, info.promise.exact)
     if as_json:
         parts = [_compared(*part) for part in found.parts]
-        print(json.dumps({"parts": parts, "broken": found.broken}, indent=2))
+        said = {"parts": parts, "broken": found.broken} | _restores(restored)
+        print(json.dumps(said, indent=2))
     else:
         for part, comparison in found.parts:
             print(
@@ -271,6 +285,12 @@ def verify(
         raise typer.Exit(1)
     if not as_json:
         print(f"kept: {info.promise}")
+        if restored is not None:
+            print(f"comes back as: {restored}")
+
+
+def _restores(found: "Restoration | None") -> dict[str, Any]:
+    return {"comes_back_as": None if found is None else dataclasses.asdict(found)}
 
 
 def spell_option(name: str) -> str:

@@ -5,7 +5,7 @@ streams of their own, attached to it as `signals/1`, `signals/2` ...
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +222,13 @@ def original(path: Path, decoder: Decoder) -> Array:
     array = tables.as_before(array, said)
     is_old = wfdb.UNSHIFTED in array.attachments and wfdb.UNSHIFTED not in info.attachments
     return wfdb.as_before(array) if is_old and not physical else array
+
+
+def with_original_samples(path: Path, decoder: Decoder) -> Array:
+    """What a stream holds, with the samples of the file from which it was made."""
+    array, info = original(path, decoder), decoder.info
+    attached = {n: decoder.attachment(n) for n in info.attachments if not n.startswith(OTHERS)}
+    return replace(array, attachments=attached)
 
 
 def _short(texts: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,0 +1,112 @@
+"""Whether the files that a stream was made of come back from it: tried, and never assumed.
+
+The files are written into a folder of their own and compared with the originals, block by block.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from san.files import arrays, edf, wfdb
+from san.signals import Array
+
+SAME, SAME_BUT_SAMPLES = "same files", "same files but for the samples"
+OTHER_BYTES, OTHER_FILES = "same samples, other bytes", "other bytes besides the samples"
+_BLOCK = 1 << 20  # bytes that are compared at once
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What decompressing gives of the files that were compressed.
+
+    Attributes
+    ----------
+    outcome : str
+        "same files"; "same samples, other bytes"; within an error "same files but for the samples"
+        or "other bytes besides the samples".
+    differences : tuple of str
+        Each file that has other bytes, and why, in words.
+    """
+
+    outcome: str
+    differences: tuple[str, ...] = ()
+
+    @property
+    def is_same(self) -> bool:
+        """Whether nothing differs, but for samples within an error."""
+        return not self.differences
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, [self.outcome, "; ".join(self.differences)]))
+
+
+def try_restoring(path: Path, array: Array, exact: bool) -> Restoration | None:
+    """Write the files that an array came from again, and compare them with the originals.
+
+    Parameters
+    ----------
+    path : Path
+        What was read, as `arrays.read` takes it.
+    array : Array
+        What was read of it, or what a stream of it decodes to.
+    exact : bool
+        Whether the samples are those that were read. Otherwise files of samples are not compared.
+
+    Returns
+    -------
+    Restoration or None
+        None of standard input, and of physical units, which come back as .npy or .csv only.
+
+    Raises
+    ------
+    ValueError
+        If the files cannot be written again.
+    """
+    known = wfdb.is_record(array) or edf.HEADER in array.attachments
+    if path == arrays.STANDARD or not (known or path.suffix.lower() in (".npy", ".csv")):
+        return None
+    name = path.name if path.suffix not in (".hea", ".dat") else path.stem
+    with tempfile.TemporaryDirectory() as folder:
+        arrays.write(Path(folder) / name, array, exact)
+        files = sorted(Path(folder).iterdir(), key=lambda file: file.name)
+        compared = [f for f in files if exact or not _holds_samples(f.name, array)]
+        differences = tuple(
+            f"{file.name} {_why(file)}"
+            for file in compared
+            if not _are_equal(file, path.parent / file.name)
+        )
+    same, other = (SAME, OTHER_BYTES) if exact else (SAME_BUT_SAMPLES, OTHER_FILES)
+    return Restoration(other if differences else same, differences)
+
+
+def _holds_samples(name: str, array: Array) -> bool:
+    if not wfdb.is_record(array):
+        return True
+    headers = wfdb.attached_headers(array.attachments).headers.values()
+    return name in {file for header in headers for file in header.files}
+
+
+def _why(file: Path) -> str:
+    """What is other about a file that was written again."""
+    with open(file, "rb") as written:
+        beginning = written.read(4)
+    if beginning == b"fLaC":
+        return "is FLAC of another encoder"
+    if file.suffix.lower() == ".csv":
+        return "has its numbers or names in another spelling"
+    if file.suffix.lower() == ".npy":
+        return "has another header or byte order"
+    if file.suffix.lower() == ".hea":
+        return "says another format, name or checksum"
+    return "has other bytes"
+
+
+def _are_equal(one: Path, other: Path) -> bool:
+    """Whether two files have the same bytes; a file that is not there equals none."""
+    if not other.is_file() or one.stat().st_size != other.stat().st_size:
+        return False
+    with open(one, "rb") as first, open(other, "rb") as second:
+        while block := first.read(_BLOCK):
+            if block != second.read(_BLOCK):
+                return False
+    return True
