@@ -113,6 +113,7 @@ def compress(
         bits_per_sample=bits_per_sample,
         spell=spell_option,
     )
+    from san.codec.decoder import Decoder
     from san.codec.info import inspect as described
     from san.files import streams
     from san.files.restoring import try_restoring
@@ -142,7 +143,10 @@ def compress(
             embed_dictionary=not name_only,
             progress=report,
         )
-    found = try_restoring(source, array, target.exact)
+    found = None
+    if source != STANDARD:
+        held = streams.held_by(Decoder(blob, dictionary=dictionary), source)
+        found = try_restoring(source, held, target.exact)
     if exact and target.exact and found is not None and not found.is_same:
         raise ValueError(f"{source} would not come back as it is: {found}")
     _write_stream(out, blob)
@@ -265,8 +269,10 @@ def verify(
         info = decoder.info
         with progress.shares("verifying", math.prod(info.shape)) as report:
             found = streams.compare_file(source, decoder, report)
-        held = streams.with_original_samples(source, decoder)
-        restored = None if found.broken else try_restoring(source, held, info.promise.exact)
+        restored = None
+        if not found.broken and source != STANDARD:
+            held = streams.held_by(decoder, source)
+            restored = try_restoring(source, held, info.promise.exact)
     if as_json:
         parts = [_compared(*part) for part in found.parts]
         said = {"parts": parts, "broken": found.broken} | _restores(restored)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from san.codec.comparison import Comparison, compare, fits
 from san.codec.decoder import Decoder
 from san.codec.encoder import encode
@@ -224,11 +226,17 @@ def original(path: Path, decoder: Decoder) -> Array:
     return wfdb.as_before(array) if is_old and not physical else array
 
 
-def with_original_samples(path: Path, decoder: Decoder) -> Array:
-    """What a stream holds, with the samples of the file from which it was made."""
+def held_by(decoder: Decoder, path: Path) -> Array:
+    """What a stream holds; within an error, with the samples of the file it was made of.
+
+    The arrays are as a decoder gives them: in native byte order, one row after the other.
+    """
+    if is_exact(decoder.info):
+        return decode(decoder)
     array, info = original(path, decoder), decoder.info
     attached = {n: decoder.attachment(n) for n in info.attachments if not n.startswith(OTHERS)}
-    return replace(array, attachments=attached)
+    native = array.x.dtype.newbyteorder("=")
+    return replace(array, x=np.ascontiguousarray(array.x, native), attachments=attached)
 
 
 def _short(texts: tuple[str, ...]) -> tuple[str, ...]:
