@@ -305,7 +305,7 @@ def list_activations(alpha: Tensor) -> tuple[Tensor, Tensor]:
     >>> indices.tolist(), values.tolist()
     ([[0, 0, 1], [0, 0, 3]], [1.0, 3.0])
     """
-    _check_similarity(alpha)
+    _check_similarity(alpha, "alpha")
     indices = nonzeros(alpha)
     return indices, alpha[tuple(indices.T)]
 
@@ -313,10 +313,10 @@ def list_activations(alpha: Tensor) -> tuple[Tensor, Tensor]:
 deprecated.names(__name__, {"events": "list_activations"})
 
 
-def _check_similarity(s: Tensor) -> None:
+def _check_similarity(s: Tensor, name: str = "s") -> None:
     if not isinstance(s, Tensor):
-        raise TypeError(f"s must be a torch tensor, got {type(s).__name__}")
+        raise TypeError(f"{name} must be a torch tensor, got {type(s).__name__}")
     if not s.is_floating_point():
-        raise TypeError(f"s must be of a float type, got {s.dtype}")
+        raise TypeError(f"{name} must be of a float type, got {s.dtype}")
     if s.dim() not in (3, 4):
-        raise ValueError(f"s must have shape (N, C, L) or (N, C, H, W), got {tuple(s.shape)}")
+        raise ValueError(f"{name} must have shape (N, C, L) or (N, C, H, W), got {tuple(s.shape)}")

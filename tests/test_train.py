@@ -1,9 +1,12 @@
 """Training learns, chooses as its protocol says, and depends on nothing but its state."""
 
+import types
+
 import numpy as np
 import pytest
 import torch
 
+import san
 from san import datasets
 from san.training.scores import Scores, evaluate
 from san.training.settings import Settings, parse_kernel_sizes
@@ -321,3 +324,34 @@ def test_the_data_start_is_good_with_every_seed(decoder, recordings):
         settings = Settings(kernel_sizes=(229,), seed=seed, decoder=decoder)
         training = train(settings, splits.train.x, splits.validation.x)
         assert training.choose(splits.test.x).test_phi[229] <= 0.46
+
+
+SIGNALS = np.random.default_rng(0).standard_normal((4, 1, 100)).astype(np.float32)
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+@pytest.mark.parametrize(
+    "shape", [(4, 2, 100), (4, 1, 50), (4, 1, 200), (4, 100), (0, 1, 100), (4, 1, 10, 10)], ids=str
+)
+def test_signals_of_another_shape_are_refused_in_words(split, shape):
+    """Compiled code would read beyond the memory of other channels."""
+    x = np.zeros(shape, np.float32)
+    words = rf"the {split} signals must have shape \(N, .*got \({', '.join(map(str, shape))}\)"
+    splits = {"validation": SIGNALS, "test": SIGNALS} | {split: x}
+    with pytest.raises(ValueError, match=words):
+        san.fit(san.Settings(kernel_sizes=(5,), epochs=1), SIGNALS, **splits)
+
+
+@pytest.mark.parametrize(
+    ("settings", "train", "words"),
+    [
+        ({"epochs": 1}, SIGNALS, "settings must be san.Settings, got dict"),
+        (san.Settings(), "signals", "the train signals must be an array of real numbers, got str"),
+        (san.Settings(), SIGNALS + 1j, "must be an array of real numbers, got ndarray"),
+        (san.Settings(), types.SimpleNamespace(x=SIGNALS), "got SimpleNamespace: give its x"),
+    ],
+    ids=["a dict", "a text", "complex numbers", "a data set"],
+)
+def test_what_is_no_settings_or_no_signals_is_refused_in_words(settings, train, words):
+    with pytest.raises(TypeError, match=words):
+        san.fit(settings, train, SIGNALS)

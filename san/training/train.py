@@ -99,6 +99,8 @@ class Training:
     """
 
     def __init__(self, settings: Settings, train: np.ndarray, validation: np.ndarray) -> None:
+        if not isinstance(settings, Settings):
+            raise TypeError(f"settings must be san.Settings, got {type(settings).__name__}")
         if settings.anneal != 1 and settings.activation != "extrema":
             raise ValueError(f"anneal needs extrema, got {settings.activation}")
         self.settings = settings
@@ -410,9 +412,27 @@ class Training:
         self._best = torch.where(of_weights, self._bank.weights.detach(), self._best)
 
     def _signals(self, split: str, x: np.ndarray) -> Tensor:
-        if not np.isfinite(x).all():
+        """The signals of a split, checked; those of all splits have the same channels and size."""
+        array = np.asarray(x)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(
+                f"the {split} signals must be an array of real numbers, got {type(x).__name__}"
+                f"{': give its x' if hasattr(x, 'x') else ''}"
+            )
+        if array.ndim not in (3, 4) or not len(array):
+            raise ValueError(
+                f"the {split} signals must have shape (N, channels, samples) or (N, channels, "
+                f"height, width) with N at least 1, got {array.shape}"
+            )
+        if split != "train" and array.shape[1:] != self.train.shape[1:]:
+            expected = ", ".join(map(str, self.train.shape[1:]))
+            raise ValueError(
+                f"the {split} signals must have shape (N, {expected}) as the train signals have, "
+                f"got {array.shape}"
+            )
+        if not np.isfinite(array).all():
             raise ValueError(f"the {split} signals must not hold NaN or infinity")
-        return self._tensor(np.asarray(x, np.float32))
+        return self._tensor(np.asarray(array, np.float32))
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
