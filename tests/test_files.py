@@ -292,14 +292,6 @@ def test_a_table_comes_back(san, tmp_path):
     assert decompress(Path("a.san").read_bytes()).shape == (500, 2)
 
 
-def test_signals_of_several_rates_do_not_fit_a_table(san, tmp_path):
-    write_record(tmp_path, spf=(1, 4))
-    san("compress", "r1", "r1.san", "--lossless")
-    code, _, error = san("decompress", "r1.san", "r1.npy")
-    assert code == 2 and "several rates (1440, 360 Hz)" in error
-    assert not Path("r1.npy").exists()
-
-
 def test_what_was_no_record_does_not_become_one(san, tmp_path):
     np.save("x.npy", np.arange(100, dtype=np.int16))
     san("compress", "x.npy", "x.san", "--lossless")

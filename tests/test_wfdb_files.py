@@ -403,3 +403,22 @@ def test_flac_of_another_encoder_is_named_and_can_be_refused(recordings, command
     said = f"would not come back as it is: same samples, other bytes: {words}\n"
     assert code == 2 and err.endswith(said)
     assert not (tmp_path / "n.san").exists()
+
+
+@pytest.mark.parametrize("ending", [".npy", ".csv"])
+def test_signals_of_several_rates_become_a_file_for_each_rate(ending, command, tmp_path):
+    x = write_record(tmp_path, counts=(4, 1))
+    assert command("compress", "r", "r.san", "--lossless")[0] == 0
+    (tmp_path / f"y_250Hz{ending}").write_text("mine")
+    code, _, err = command("decompress", "r.san", f"y{ending}")
+    assert (code, err) == (2, f"san: y_250Hz{ending} is there: give --force to replace it\n")
+    code, out, _ = command("decompress", "r.san", f"y{ending}", "--force")
+    said = [f"y{ending}: {4 * FRAMES} × 1", f"y_250Hz{ending}: {FRAMES} × 1"]
+    assert code == 0 and out.splitlines() == [f"{line} samples, int16" for line in said]
+    for name, expected in ((f"y{ending}", x[0]), (f"y_250Hz{ending}", x[1])):
+        path = tmp_path / name
+        found = np.load(path) if ending == ".npy" else np.loadtxt(path, skiprows=1)
+        assert found.reshape(-1).tolist() == expected.tolist()
+    code, _, err = command("decompress", "r.san", "-")
+    words = "san: standard output holds signals of one rate, and there are 1000, 250 Hz: name a"
+    assert code == 2 and err.startswith(words)

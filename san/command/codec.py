@@ -212,8 +212,11 @@ def decompress(
         ]
         print(json.dumps({"file": str(out), "parts": facts}, indent=2), file=_said(out))
         return
-    for part in arrays_of_rates:
-        print(f"{out}: {_shape(part.x.shape)} samples, {part.x.dtype}", file=_said(out))
+    names = [out] * len(arrays_of_rates)
+    if out.suffix.lower() in (".npy", ".csv"):
+        names = arrays.files_of_rates(out, [part.fs for part in arrays_of_rates])
+    for name, part in zip(names, arrays_of_rates, strict=True):
+        print(f"{name}: {_shape(part.x.shape)} samples, {part.x.dtype}", file=_said(out))
 
 
 def inspect(

@@ -7,6 +7,8 @@ import io
 import sys
 import tempfile
 import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,13 +109,14 @@ def write(path: Path, array: Array, exact: bool = False) -> None:
         `.npy`, `.csv`, or `-` for `.npy` to standard output. If the samples came from such a
         file, also `.edf`, `.bdf`, or a WFDB record by its name without an ending.
     array : Array
+        Signals of other rates become files of their own, see `files_of_rates`.
     exact : bool
         Whether the samples are the same as those that were read.
 
     Raises
     ------
     ValueError
-        If the name has another ending, or such a file cannot hold samples of several rates.
+        If the name has another ending, or standard output cannot hold samples of several rates.
     """
     content = io.BytesIO()
     if path.suffix.lower() in edf.ENDINGS and edf.HEADER in array.attachments:
@@ -125,8 +128,10 @@ def write(path: Path, array: Array, exact: bool = False) -> None:
             return None
         raise ValueError(f"{path} has no ending, and this did not come from a WFDB record")
     if array.others:
-        rates = ", ".join(f"{part.fs:g}" for part in (array, *array.others))
-        raise ValueError(f"{path} cannot hold signals of several rates ({rates} Hz)")
+        rates = [part.fs for part in (array, *array.others)]
+        for part, own in zip((array, *array.others), files_of_rates(path, rates), strict=True):
+            write(own, replace(part, others=(), attachments={}), exact)
+        return None
     if ending == ".npy" or path == STANDARD:
         np.save(content, array.x, allow_pickle=False)
     elif ending == ".csv":
@@ -139,6 +144,35 @@ def write(path: Path, array: Array, exact: bool = False) -> None:
     else:
         storage.write(path, content.getvalue())
     return None
+
+
+def files_of_rates(path: Path, rates: Sequence[float | None]) -> list[Path]:
+    """Name a file for the signals of each rate: `x.npy`, then `x_125Hz.npy` and so on.
+
+    Parameters
+    ----------
+    path : Path
+        Of the first one: `.npy`, `.csv` or `-`.
+    rates : sequence of float
+        In Hz, the main one first.
+
+    Raises
+    ------
+    ValueError
+        If there are several rates, and the path is standard output.
+
+    Examples
+    --------
+    >>> [str(path) for path in files_of_rates(Path("x.npy"), [250.0, 62.5])]
+    ['x.npy', 'x_62.5Hz.npy']
+    """
+    if path == STANDARD and len(rates) > 1:
+        listed = ", ".join(f"{rate:g}" for rate in rates if rate)
+        raise ValueError(
+            f"standard output holds signals of one rate, and there are {listed} Hz: name a file"
+        )
+    others = [path.with_name(f"{path.stem}_{rate or 0:g}Hz{path.suffix}") for rate in rates[1:]]
+    return [path, *others]
 
 
 def _read_standard_input(

@@ -165,7 +165,9 @@ def files_written(decoder: Decoder, out: Path) -> list[Path]:
     attached = decoder.info.attachments
     is_record = out.suffix in ("", ".hea") and wfdb.ROOT + wfdb.HEADER in attached
     if not is_record:
-        return [out]
+        is_table = out.suffix.lower() in (".npy", ".csv") or out == arrays.STANDARD
+        rates = [each.info.fs for each in decoders(decoder)] if is_table else [None]
+        return arrays.files_of_rates(out, rates)
     known = {name: decoder.attachment(name) for name in attached if name.startswith(wfdb.ROOT)}
     return [out.parent / name for name in wfdb_files.names_of(out.stem, known)]
 
