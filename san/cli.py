@@ -109,7 +109,7 @@ TOLERANCE = "Samples by which extrema may be closer than m. Default: 3; images a
 EPOCHS = "Epochs. Default: 30; images and UCI: 5."
 BATCH_SIZE = "Signals per step. Default: 2; images and UCI: 64."
 LEARNING_RATE = "Step of Adam. Default: 0.01."
-SEED = "Of the first weights, the order and the split. Default: 0."
+SEED = "Seed of the first weights, of the order and of the split. Default: 0."
 PROTOCOL = """corrected, or published: every choice as in the paper's experiments, unless given
 here. Default: corrected."""
 DEVICE = "cpu, cuda, cuda:1. Default: cpu."
@@ -203,7 +203,7 @@ def reproduce(
 ) -> None:
     """Run the paper's experiments and write its tables and figures beside the published numbers.
 
-    What was done before for the same settings and data is not done again.
+    It does not repeat what it finished before with the same settings and data.
     """
     if processes.are_several():
         raise ValueError("reproduce runs in one process, start it without torchrun")

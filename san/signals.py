@@ -281,7 +281,7 @@ def sample_at(
     Raises
     ------
     ValueError
-        If the time is not finite, or no sampling rate is known.
+        If the time is not finite or too large, or no sampling rate is known.
 
     Examples
     --------
@@ -298,6 +298,8 @@ def sample_at(
         raise ValueError(
             f"{name} is in seconds, and no sampling rate is known: give {instead} instead"
         )
+    if not math.isfinite(seconds * fs):
+        raise ValueError(f"{name} is too large: {seconds} s at {fs:g} Hz")
     return round(seconds * fs)
 
 

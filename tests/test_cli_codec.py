@@ -3,6 +3,7 @@
 import dataclasses
 import doctest
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -255,6 +256,8 @@ def test_a_full_disk_leaves_nothing(san, tmp_path, monkeypatch):
         ("decompress x.npy y2.txt", "must end with .npy, .csv, .edf or .bdf"),
         ("inspect x.npy", "no SAN stream"),
         ("verify x.npy text", "no SAN stream"),
+        ("verify x.npy", "Missing argument 'STREAM'"),
+        ("verify - -", "only one of ORIGINAL and STREAM can be -"),
         ("verify y.npy ok.san", "has shape (2400, 2) and dtype float64, the stream has (2400,)"),
     ],
 )
@@ -272,10 +275,41 @@ def test_wrong_use_is_one_line_and_code_2(arguments, words, san, tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("name", ["compress", "decompress", "inspect", "verify"])
-def test_help_reads_well(name, san):
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("compress", "IN OUT"),
+        ("decompress", "IN OUT"),
+        ("inspect", "IN"),
+        ("verify", "ORIGINAL STREAM"),
+    ],
+)
+def test_help_reads_well(name, words, san):
     code, out, _ = san(name, "--help")
-    assert code == 0 and "IN" in out and max(map(len, out.splitlines())) <= 80
+    usage = next(line for line in out.splitlines() if "Usage:" in line)
+    assert code == 0 and re.findall("[A-Z]{2,}", usage) == ["OPTIONS", *words.split()]
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("name", "times", "said"),
+    [("x.npy", (2, 2), "channel_0\n"), ("y.npy", (-1, 3), "channel_0,channel_1\n")],
+    ids=["one column", "two columns"],
+)
+def test_an_empty_part_is_a_table_of_names(name, times, said, san, tmp_path):
+    san("compress", name, "z.san", "--lossless", "--fs", 100)
+    start, stop = times
+    code, out, _ = san("decompress", "z.san", "a.csv", "--start", start, "--stop", stop)
+    assert code == 0 and out.startswith("a.csv: 0 ")
+    assert (tmp_path / "a.csv").read_text() == said
+
+
+def test_an_empty_recording_is_a_table_of_names(san, tmp_path):
+    np.save("x.npy", np.zeros((0, 2)))
+    assert san("compress", "x.npy", "z.san", "--lossless")[0] == 0
+    assert san("decompress", "z.san", "a.csv")[0] == 0
+    assert (tmp_path / "a.csv").read_text() == "channel_0,channel_1\n"
+    assert san("verify", "x.npy", "z.san")[0] == 0
 
 
 def test_progress_is_shown_on_a_terminal(san, monkeypatch):

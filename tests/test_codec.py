@@ -596,6 +596,10 @@ def test_signals_share_a_dictionary(dictionary):
         san.learn_dictionary(np.zeros(5000), 360)
     with pytest.raises(TypeError, match="array, or a sequence"):
         san.learn_dictionary([1, 2, 3], 360)
+    with pytest.raises(ValueError, match=r"needs signals with samples, got one of shape \(0,\)"):
+        san.learn_dictionary(np.zeros(0), 360)
+    with pytest.raises(ValueError, match=r"needs signals with samples, got one of shape \(0, 2\)"):
+        san.learn_dictionary([beats(3000, 2), np.zeros((0, 2))], 360)
     with pytest.raises(ValueError, match="kernels of 1 channels, and x has 2"):
         san.compress(beats(500, 2), prdn=5, dictionary=dictionary)
     with pytest.raises(ValueError, match="no use with events=False"):

@@ -456,20 +456,30 @@ def test_a_model_is_what_the_page_begins_with(san, tmp_path, browser):
     ("arguments", "words"),
     [
         ("none.npy", "none.npy is not there"),
-        ("x.npy --channel 2", "channel must be from 0 to 1, got 2"),
-        ("x.npy --seconds 1", "no sampling rate is known: give samples instead"),
+        ("x.npy --channel 2", "--channel must be from 0 to 1, got 2"),
+        (
+            "x.npy --seconds 1",
+            "--seconds is in seconds, and no sampling rate is known: give --samples",
+        ),
         (
             "x.npy --start 1",
-            "start is in seconds, and no sampling rate is known: give start_sample",
+            "--start is in seconds, and no sampling rate is known: give --start-sample",
         ),
-        ("x.npy --fs 10 --start 1 --start-sample 5", "give start or start_sample, not both"),
-        ("x.npy --fs 10 --seconds 1 --samples 5", "give seconds or samples, not both"),
-        ("x.npy --start-sample 900", "must begin within the 400 samples, got sample 900"),
-        ("x.npy --samples 1", "an excerpt has 2 to 20000 samples, got 1"),
+        ("x.npy --fs 10 --start 1 --start-sample 5", "give --start or --start-sample, not both"),
+        ("x.npy --fs 10 --seconds 1 --samples 5", "give --seconds or --samples, not both"),
+        ("x.npy --start-sample 900", "must begin within the 400 samples, got --start-sample 900"),
+        ("x.npy --fs 10 --start -2", "within the 400 samples (0 to 40 s), got --start -2"),
+        ("x.npy --fs 10 --start -0.01", "within the 400 samples (0 to 40 s), got --start -0.01"),
+        ("x.npy --fs 10 --start 41", "within the 400 samples (0 to 40 s), got --start 41"),
+        ("x.npy --fs 10 --start 1e308", "--start is too large: 1e+308 s at 10 Hz"),
+        ("x.npy --fs 10 --start nan", "--start must be a finite number of seconds, got nan"),
+        ("x.npy --fs 10 --seconds 1e4", "got --seconds 10000, which is 100000 samples"),
+        ("empty.npy", "the recording has no samples"),
+        ("x.npy --samples 1", "an excerpt has 2 to 20000 samples, got --samples 1"),
         ("x.npy --kernel-size 401", "a kernel must have 1 to 400 samples here, got 401"),
         ("x.npy --kernels 7", "the page has 1 to 6 kernels, got 7"),
-        ("gap.npy", "sample 3 is not a number"),
-        ("cube.npy", "got (2, 2, 2)"),
+        ("gap.npy", "sample 3 is not a number: choose another --start-sample"),
+        ("cube.npy", "cube.npy has shape (2, 2, 2)"),
         ("x.npy --model m.safetensors", "m.safetensors has 2 channels"),
         ("x.npy --model none", "none"),
         ("x.npy --model m.safetensors --kernels 1", "--model has kernels of its own"),
@@ -481,6 +491,7 @@ def test_wrong_use_is_one_line(arguments, words, san, tmp_path):
     np.save("x.npy", np.stack([np.arange(400), np.arange(400)], 1))
     np.save("gap.npy", np.array([1, 2, 3, np.nan, 5]))
     np.save("cube.npy", np.zeros((2, 2, 2)))
+    np.save("empty.npy", np.zeros((0, 2)))
     SAN(1, [5], "relu", channels=2).save("m.safetensors")
     before = sorted(tmp_path.iterdir())
     code, out, err = san("explore", *arguments.split())

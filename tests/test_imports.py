@@ -94,7 +94,7 @@ ORDER = {
     "records": "segments record samples flac header formats",
     "data": "physionet images epilepsy fetch",
     "paper": "output figures tables experiments classifiers",
-    "pages": "explore reports run signals stream page",
+    "pages": "explore reports run signals stream span page",
     "command": "archive pages codec console parts progress tables",
 }
 # What must not be known, although it is below.

@@ -492,16 +492,21 @@ def test_every_record_of_a_collection(command, recordings, tmp_path, browser):
         ("none.san", "none.san"),
         ("x.npy", "no SAN stream"),
         (".", "it is not a run folder"),
-        ("z.san --channel 1", "channel must be from 0 to 0, got 1"),
-        ("z.san --start-sample 5000", "within the 900 samples of the stream, got sample 5000"),
+        ("z.san --channel 1", "--channel must be from 0 to 0, got 1"),
+        ("z.san --start-sample 5000", "within the 900 samples, got --start-sample 5000"),
+        ("timed.san --start -2", "within the 900 samples (0 to 90 s), got --start -2"),
+        ("timed.san --seconds 0.01", "got --seconds 0.01, which is 0 samples"),
         (
             "z.san --start 5",
-            "start is in seconds, and no sampling rate is known: give start_sample",
+            "--start is in seconds, and no sampling rate is known: give --start-sample",
         ),
-        ("z.san --start 5 --start-sample 5", "give start or start_sample, not both"),
-        ("z.san --seconds 5", "seconds is in seconds, and no sampling rate is known: give samples"),
-        ("z.san --seconds 5 --samples 5", "give seconds or samples, not both"),
-        ("z.san --samples 0", "samples one by one, got 0"),
+        ("z.san --start 5 --start-sample 5", "give --start or --start-sample, not both"),
+        (
+            "z.san --seconds 5",
+            "--seconds is in seconds, and no sampling rate is known: give --samples",
+        ),
+        ("z.san --seconds 5 --samples 5", "give --seconds or --samples, not both"),
+        ("z.san --samples 0", "samples one by one, got --samples 0"),
         (". --start-sample 1", ". is a run folder, and --start-sample is for streams"),
         ("z.san --original x.npy", "x.npy has shape (5,), z.san has (900,)"),
         ("z.san --data-dir .", "z.san is not a run folder, and --data-dir"),
@@ -510,7 +515,9 @@ def test_every_record_of_a_collection(command, recordings, tmp_path, browser):
     ],
 )
 def test_wrong_use_is_one_line(arguments, words, command, tmp_path):
-    (tmp_path / "z.san").write_bytes(san.compress(np.arange(900, dtype=np.int16), lossless=True))
+    x = np.arange(900, dtype=np.int16)
+    (tmp_path / "z.san").write_bytes(san.compress(x, lossless=True))
+    (tmp_path / "timed.san").write_bytes(san.compress(x, fs=10, lossless=True))
     np.save("x.npy", np.arange(5, dtype=np.int16))
     before = sorted(tmp_path.iterdir())
     code, out, err = command("report", *arguments.split())

@@ -43,7 +43,8 @@ def learn_dictionary(
     TypeError
         If x is neither an array nor a sequence of arrays, or has a dtype that is refused.
     ValueError
-        If there is no signal, the channels differ, or no kernel saves anything.
+        If there is no signal or one without samples, the channels differ, or no kernel saves
+        anything.
 
     Examples
     --------
@@ -63,6 +64,9 @@ def learn_dictionary(
         raise TypeError("learn_dictionary takes an array, or a sequence of arrays")
     if not arrays:
         raise ValueError("learn_dictionary needs a signal, got none")
+    empty = next((array.shape for array in arrays if not array.size), None)
+    if empty is not None:
+        raise ValueError(f"learn_dictionary needs signals with samples, got one of shape {empty}")
     channels = sorted({array.shape[1] if array.ndim > 1 else 1 for array in arrays})
     if len(channels) > 1:
         raise ValueError(

@@ -120,8 +120,8 @@ class ChunkCoding:
     def encode_array(self, x: np.ndarray, fill: Any = None) -> bytes:
         """The bytes of a chunk: its padding, if it has any, and its stream.
 
-        Padding comes back exactly and does not count in a PRDN; see
-        `san.codec.padding.find_padding`. Without loss, the stream holds everything.
+        Padding is a run of the fill value at the end of the chunk. It comes back exactly and does
+        not count in a PRDN. Without loss, the stream holds everything.
 
         Parameters
         ----------

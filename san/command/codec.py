@@ -30,6 +30,9 @@ float64. If its first column is named time, t, or seconds, it gives the rate."""
 BACK = """File to write: the kind that was compressed (a WFDB record by its name, .edf, .bdf), or
 .npy or .csv; - is .npy to standard output."""
 STREAM = "File that `san compress` wrote; - is standard input."
+ORIGINAL = """The recording that was compressed: a WFDB record (mitdb/100), .edf, .bdf, .npy or
+.csv; - is standard input."""
+OF_ORIGINAL = "The stream that `san compress` made of it; - is standard input."
 TARGET = "Target: exactly one"
 CODING = "Coding"
 PRDN = "Largest error of a channel, in per cent of its standard deviation."
@@ -53,9 +56,10 @@ NEEDED = """The dictionary, if the stream stores only its SHA-256: its file, a r
 model.safetensors."""
 START = """Where the decoded part begins, in seconds. Default: 0. A negative time counts from the
 end."""
-STOP = "Where the decoded part ends, in seconds. Default: the end."
-START_SAMPLE = "Where the decoded part begins, in samples."
-STOP_SAMPLE = "Where the decoded part ends, in samples."
+STOP = """Where the decoded part ends, in seconds. Default: the end. A negative time counts from the
+end."""
+START_SAMPLE = "Where the decoded part begins, in samples. A negative number counts from the end."
+STOP_SAMPLE = "Where the decoded part ends, in samples. A negative number counts from the end."
 JSON = "Print JSON."
 
 STANDARD = Path("-")  # standard input or output
@@ -252,8 +256,8 @@ def inspect(
 
 
 def verify(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="The original: " + SOURCE)],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The stream of it.")],
+    original: Annotated[Path, typer.Argument(metavar="ORIGINAL", help=ORIGINAL)],
+    stream: Annotated[Path, typer.Argument(metavar="STREAM", help=OF_ORIGINAL)],
     dictionary: Annotated[
         Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
     ] = None,
@@ -267,15 +271,17 @@ def verify(
     from san.files import streams
     from san.files.restoring import try_restoring
 
-    with _opened(out) as file:
+    if original == STANDARD == stream:
+        raise ValueError("only one of ORIGINAL and STREAM can be -, which is standard input")
+    with _opened(stream) as file:
         decoder = Decoder(file, dictionary=dictionary)
         info = decoder.info
         with progress.shares("verifying", math.prod(info.shape)) as report:
-            found = streams.compare_file(source, decoder, report)
+            found = streams.compare_file(original, decoder, report)
         restored = None
-        if not found.broken and source != STANDARD:
-            held = streams.held_by(decoder, source)
-            restored = try_restoring(source, held, info.promise.exact)
+        if not found.broken and original != STANDARD:
+            held = streams.held_by(decoder, original)
+            restored = try_restoring(original, held, info.promise.exact)
     if as_json:
         parts = [_compared(*part) for part in found.parts]
         said = {"parts": parts, "broken": found.broken} | _restores(restored)
@@ -289,7 +295,8 @@ def verify(
             )
     if found.broken:
         print(
-            f"san: {out} exceeds the error it promises: {'; '.join(found.broken)}", file=sys.stderr
+            f"san: {stream} exceeds the error it promises: {'; '.join(found.broken)}",
+            file=sys.stderr,
         )
         raise typer.Exit(1)
     if not as_json:

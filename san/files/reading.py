@@ -42,7 +42,8 @@ def read(
     dictionary : Dictionary or path, optional
         For a stream that only names its dictionary.
     table : TableOptions, optional
-        How a `.csv` table is written, see `san.files.table_layout`; what is not said is found out.
+        How a `.csv` table is written: ``san.files.table_layout.TableOptions``. SAN finds out what
+        the options do not say.
 
     Returns
     -------

@@ -10,7 +10,8 @@ import numpy as np
 from san.files.reading import read
 from san.networks.options import BORDER_TOLERANCE
 from san.pages import page
-from san.signals import Recording, sample_at
+from san.pages.span import check_begin, span_of
+from san.signals import Recording
 
 SAMPLES = 3000  # of the excerpt, unless told otherwise
 KERNEL_SIZE = 150
@@ -80,28 +81,21 @@ def excerpt(
     >>> part.x.shape, part.fs, part.start, part.units
     ((720,), 360.0, 3600, 'mV')
     """
-    if start is not None and start_sample is not None:
-        raise ValueError("give start or start_sample, not both")
     if start is None and start_sample is None and path is None:
         start = BUNDLED_START
     part_of, column = _channel_of(_read(path, fs), channel)
     columns = part_of.x
-    if seconds is not None and samples is not None:
-        raise ValueError("give seconds or samples, not both")
-    first = start_sample or 0 if start is None else sample_at(start, part_of.fs)
-    if not 0 <= first < len(columns):
-        raise ValueError(
-            f"the excerpt must begin within the {len(columns)} samples, got sample {first}"
-        )
-    if seconds is not None:
-        samples = sample_at(seconds, part_of.fs, "seconds", "samples")
-    count = SAMPLES if samples is None else samples
+    if not len(columns):
+        raise ValueError("the recording has no samples")
+    span = span_of(part_of.fs, start, start_sample, seconds, samples)
+    check_begin(span, len(columns), part_of.fs, "the excerpt")
+    first, count = span.first, SAMPLES if span.count is None else span.count
     if not 2 <= count <= MOST_SAMPLES:
-        raise ValueError(f"an excerpt has 2 to {MOST_SAMPLES} samples, got {count}")
+        raise ValueError(f"an excerpt has 2 to {MOST_SAMPLES} samples, got {span.length}")
     part = np.asarray(columns[first : first + count, column], np.float64)
     odd = np.flatnonzero(~np.isfinite(part))
     if len(odd):
-        raise ValueError(f"sample {first + odd[0]} is not a number: choose another start")
+        raise ValueError(f"sample {first + odd[0]} is not a number: choose another --start-sample")
     mean, deviation = float(part.mean()), float(part.std(ddof=1)) if len(part) > 1 else 0.0
     return Excerpt(
         x=((part - mean) / (deviation or 1.0)).astype(np.float32),
@@ -188,7 +182,7 @@ def _channel_of(recording: Recording, channel: int) -> tuple[Recording, int]:
     count = sum(part.x.shape[1] for part in parts)
     if not 0 <= channel < count:
         rates = f": {_listed(parts)}" if recording.others else ""
-        raise ValueError(f"channel must be from 0 to {count - 1}, got {channel}{rates}")
+        raise ValueError(f"--channel must be from 0 to {count - 1}, got {channel}{rates}")
     for part in parts:
         if channel < part.x.shape[1]:
             break

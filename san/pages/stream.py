@@ -13,7 +13,8 @@ from san.codec.info import Info
 from san.codec.modes.dictionary import middle_of
 from san.files import streams
 from san.pages import page
-from san.signals import converter_of, sample_at
+from san.pages.span import Span, check_begin, span_of
+from san.signals import converter_of
 
 MOST_VALUES = 300_000  # that are shown sample by sample; around them, minima and maxima
 MOST_BINS = 20_000  # of minima and maxima of a channel
@@ -89,8 +90,8 @@ def describe_stream(
         rate, channel = _rate_of(rates, channel)
         decoder = rates[rate]
         info = decoder.info
-        span = _span(info, start, start_sample, seconds, samples)
-        shown = _part(info, channel, *span, of=2 if original is not None else 1)
+        span = span_of(info.fs, start, start_sample, seconds, samples)
+        shown = _part(info, channel, span, of=2 if original is not None else 1)
         x = None if original is None else _original(original, path, whole, rate)
         y = _decoded(decoder, info, progress)
         events = decoder.events()
@@ -120,37 +121,16 @@ def describe_stream(
     return content
 
 
-def _span(
-    info: Info,
-    start: float | None,
-    start_sample: int | None,
-    seconds: float | None,
-    samples: int | None,
-) -> tuple[int, int | None]:
-    """The first sample of the part, and how many there are, where that was given."""
-    if start is not None and start_sample is not None:
-        raise ValueError("give start or start_sample, not both")
-    if seconds is not None and samples is not None:
-        raise ValueError("give seconds or samples, not both")
-    first = start_sample or 0 if start is None else sample_at(start, info.fs)
-    count = samples if seconds is None else sample_at(seconds, info.fs, "seconds", "samples")
-    return first, count
-
-
-def _part(info: Info, channel: int | None, first: int, count: int | None, of: int) -> Part:
+def _part(info: Info, channel: int | None, span: Span, of: int) -> Part:
     """The channels, and the samples that are shown one by one."""
     number = _channels(info)
     channels = range(min(number, MOST_CHANNELS)) if channel is None else [channel]
-    if not 0 <= first < max(1, info.shape[0]):
-        raise ValueError(
-            f"the part must begin within the {info.shape[0]} samples of the stream, got sample "
-            f"{first}"
-        )
+    check_begin(span, info.shape[0], info.fs, "the part")
     most = MOST_VALUES // (len(channels) * of)
-    count = most if count is None else count
+    count = most if span.count is None else span.count
     if not 1 <= count <= most:
-        raise ValueError(f"the page can show 1 to {most} samples one by one, got {count}")
-    return Part(channels, first, min(first + count, info.shape[0]))
+        raise ValueError(f"the page can show 1 to {most} samples one by one, got {span.length}")
+    return Part(channels, span.first, min(span.first + count, info.shape[0]))
 
 
 def _rate_of(rates: Sequence[Decoder], channel: int | None) -> tuple[int, int | None]:
@@ -159,7 +139,7 @@ def _rate_of(rates: Sequence[Decoder], channel: int | None) -> tuple[int, int | 
         return 0, None
     counts = [_channels(each.info) for each in rates]
     if not 0 <= channel < sum(counts):
-        raise ValueError(f"channel must be from 0 to {sum(counts) - 1}, got {channel}")
+        raise ValueError(f"--channel must be from 0 to {sum(counts) - 1}, got {channel}")
     rate = 0
     while channel >= counts[rate]:
         channel -= counts[rate]
