@@ -685,7 +685,7 @@ def footer_stream(*numbers, chunks=0):
     ("data", "words"),
     [
         (footer_stream(100, 2, bytes(16), 0, 0), "are not 2 chunks"),
-        (footer_stream(100, 1, bytes(16), 0, 0), "counts 1 chunks, found 0"),
+        (footer_stream(100, 1, bytes(16), 0, 0), "the index has no room for 1 chunk"),
         (footer_stream(100, 1, bytes(16), 12, 0, chunks=2), "counts 1 chunks, found 2"),
         (footer_stream(100, 1, bytes(16), 6, 0, chunks=2), "chunks end at byte"),
         (footer_stream(1700, 17, bytes(16), 95, 7, 0, chunks=17), "index does not agree"),
@@ -706,7 +706,11 @@ def test_footers_that_disagree(data, words):
 
 
 def test_an_index_that_lies_gives_no_wrong_chunk():
-    for distance in (0, 90, 95, 97, 101):
+    for distance in (0, 101):
+        lie = footer_stream(1700, 17, bytes(16), distance, 102 - distance, 0, chunks=17)
+        with pytest.raises(CorruptStream, match="the index has no room for 17 chunks"):
+            StreamReader(lie)
+    for distance in (90, 95, 97):
         lie = footer_stream(1700, 17, bytes(16), distance, 102 - distance, 0, chunks=17)
         reader = StreamReader(lie)
         assert reader.chunk(15) == b"x"

@@ -9,6 +9,7 @@ import pytest
 import wfdb
 from hypothesis import given
 from hypothesis import strategies as st
+from test_files import write_edf, write_record
 
 import san
 from san.files import streams
@@ -17,7 +18,6 @@ from san.files.table_layout import TableOptions
 from san.pages.explore import excerpt
 from san.pages.stream import describe_stream
 from san.signals import Recording, converter_of
-from tests.test_files import write_edf, write_record
 
 EDF = {"edf": {}, "rates": {"rates": (100, 250, 100)}, "bdf": {"bdf": True}}
 LOSSLESS, LOSSY = {"lossless": True}, {"max_error": 3}

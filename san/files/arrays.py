@@ -191,7 +191,8 @@ def _read_standard_input(
             found = read(path, fs, physical, exact=exact, table=table)
         except ValueError as error:
             raise ValueError(str(error).replace(str(path), "standard input")) from error
-        return Array(np.array(found.x), *list(vars(found).values())[1:])
+        notes = tuple(note.replace(path.name, "standard input") for note in found.notes)
+        return replace(found, x=np.array(found.x), notes=notes)
 
 
 def load_npy(path: Path) -> np.ndarray:

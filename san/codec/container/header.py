@@ -373,7 +373,7 @@ def unpack_footer(
     spans = np.full(distances.size, INDEX_STEP, np.int64)
     spans[-1] = chunks - INDEX_STEP * (distances.size - 1)
     if (distances < LEAST_CHUNK * spans).any():
-        raise CorruptStream(f"the index has no room for {chunks} chunks")
+        raise CorruptStream(f"the index has no room for {chunks} chunk{'s' * (chunks != 1)}")
     sections = fields.varints(fields.varint())
     fields.end()
     offsets = header_end + np.cumsum(np.append(0, distances))
