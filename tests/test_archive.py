@@ -679,3 +679,27 @@ def test_a_cluster_that_loses_a_worker(failures, originals, reference, tmp_path)
         assert summary.failures == {} and killed
         assert_same(tmp_path / "out", reference)
         assert verify(tmp_path / "out", client=client).problems == {}
+
+
+def ends_its_process(item):
+    if item == "poison":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item.upper()
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_up_only_the_item_that_ends_its_workers():
+    distributed = pytest.importorskip("distributed")
+    import dask
+
+    items = ["poison", *(f"item {n}" for n in range(9))]
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        answers = dict(workers.run(ends_its_process, items, len, 2, client))
+    assert str(answers.pop("poison")) == "the process that worked on it died, twice"
+    assert answers == {item: item.upper() for item in items[1:]}

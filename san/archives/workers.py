@@ -250,6 +250,7 @@ def _on_cluster(work: Work, queue: _Queue, client: Any) -> Answers:
 
     workers = max(1, sum(client.nthreads().values()))
     futures = {}
+    suspects = []
 
     def submit(batch: list[Any]) -> Any:
         future = client.submit(_work_on, work, batch, pure=False)
@@ -265,13 +266,19 @@ def _on_cluster(work: Work, queue: _Queue, client: Any) -> Answers:
             try:
                 answers = future.result()
             except KilledWorker:
+                # A worker's death also ends the batches that only waited for it.
                 if len(batch) == 1:
-                    yield batch[0], Killed()
-                else:  # try each alone to find the one that kills
+                    suspects += batch
+                else:
                     for item in batch:
                         arriving.add(submit([item]))
                 continue
             yield from zip(batch, answers, strict=True)
+        for item in suspects:  # nothing else runs now: whoever ends a worker does it alone
+            try:
+                yield item, submit([item]).result()[0]
+            except KilledWorker:
+                yield item, Killed()
     finally:
         client.cancel(list(futures))
 
