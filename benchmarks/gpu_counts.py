@@ -22,9 +22,9 @@ from triton.backends import nvidia
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from san.selection.gpu import maps
-from san.selection.gpu import pool as pools
-from san.selection.gpu.maps import number_types
+from san.hot_path.gpu import maps
+from san.hot_path.gpu import pool as pools
+from san.hot_path.gpu.maps import number_types
 
 MULTIPROCESSORS, CLOCK, ISSUED = 132, 1.755e9, 4  # per cycle and multiprocessor
 COPY = 4.3e12  # bytes a second, read and written

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
         relu,
         top_k_absolutes,
     )
-    from san.codec.container.header import Limits
     from san.codec.decoder import Decoder, decompress
     from san.codec.dictionaries import learn_dictionary
     from san.codec.encoder import compress
     from san.codec.errors import CodecError
+    from san.codec.file_format.header import Limits
+    from san.codec.incremental import Encoder
     from san.codec.info import inspect
     from san.codec.modes.dictionary import Dictionary
-    from san.codec.recording import Encoder
     from san.files.reading import read
     from san.metrics import (
         inverse_compression_ratio,
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
         prdn,
         snr,
     )
+    from san.networks.choices import sparsity_of
     from san.networks.convolution import reconstruction, similarity
-    from san.networks.options import sparsity_of
     from san.networks.san import SAN, Events, Output, SAN1d, SAN2d
     from san.training.scores import evaluate
     from san.training.settings import Settings
@@ -59,10 +59,10 @@ _HOMES = {
     "codec.modes.dictionary": ["Dictionary"],
     "codec.encoder": ["compress"],
     "codec.errors": ["CodecError"],
-    "codec.container.header": ["Limits"],
+    "codec.file_format.header": ["Limits"],
     "codec.info": ["inspect"],
     "codec.dictionaries": ["learn_dictionary"],
-    "codec.recording": ["Encoder"],
+    "codec.incremental": ["Encoder"],
     "files.reading": ["read"],
     "networks.convolution": ["reconstruction", "similarity"],
     "metrics": [
@@ -74,7 +74,7 @@ _HOMES = {
         "prdn",
         "snr",
     ],
-    "networks.options": ["sparsity_of"],
+    "networks.choices": ["sparsity_of"],
     "networks.san": ["SAN", "Events", "Output", "SAN1d", "SAN2d"],
     "training.scores": ["evaluate"],
     "training.settings": ["Settings"],

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from san import deprecated
-from san.selection.operation import nonzeros, parameter_rows, refuse_nan, select
+from san.hot_path.operation import nonzeros, parameter_rows, refuse_nan, select
 
 Parameter = int | Sequence[int] | Sequence[Sequence[int]] | Tensor | np.ndarray
 

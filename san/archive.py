@@ -18,7 +18,7 @@ from typing import Any
 from san.archives import manifest as manifest_file
 from san.archives import workers
 from san.archives.manifest import Manifest, Row, dictionary_path
-from san.archives.record import NO_ROOM, STREAM, Options, Record, store_record, survey
+from san.archives.record_to_stream import NO_ROOM, STREAM, Options, Record, store_record, survey
 from san.archives.verify import Verification, verify
 
 __all__ = ["Options", "Summary", "Verification", "archive", "verify"]

@@ -376,7 +376,7 @@ def published_results(name: str, activation: str) -> list[dict[str, float]]:
     name : str
         As in `Dataset.name`: "physionet mitdb/100", "mnist".
     activation : str
-        As in `san.networks.options.ACTIVATIONS`.
+        As in `san.networks.choices.ACTIVATIONS`.
 
     Returns
     -------

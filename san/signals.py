@@ -12,8 +12,8 @@ import numpy as np
 
 from san import deprecated, times
 from san.packages import need
-from san.records.record import frame_means
-from san.records.segments import read_whole
+from san.wfdb_records.record import frame_means
+from san.wfdb_records.segments import read_whole
 
 _CONVERTER = re.compile(r"([-+.\deE]+)\(([-+.\deE]+)\)/(.*)", re.DOTALL)  # gain(baseline)/unit
 _VOLTS = {"V": 1.0, "mV": 1e-3, "uV": 1e-6, "µV": 1e-6, "μV": 1e-6, "nV": 1e-9}

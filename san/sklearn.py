@@ -21,7 +21,7 @@ except ImportError:
         "'sparsely-activated-networks[sklearn]'"
     ) from None
 
-from san.networks.options import ActivationName, DecoderName, StartName, sparsity_of
+from san.networks.choices import ActivationName, DecoderName, StartName, sparsity_of
 from san.networks.san import SAN
 from san.training.settings import Settings, first_problem
 from san.training.train import Training

@@ -23,7 +23,7 @@ from san.activations import (
     relu,
     top_k_absolutes,
 )
-from san.selection import operation
+from san.hot_path import operation
 
 SPARSE = {
     "top_k_absolutes": (top_k_absolutes, naive.top_k_absolutes),
@@ -193,7 +193,7 @@ def test_rounds_of_several_strips(samples):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda t: t.__name__)
 def test_magnitudes_as_integers_are_the_same_compiled(dtype):
     numba = pytest.importorskip("numba")
-    from san.selection.cpu.maps import as_integers
+    from san.hot_path.cpu.maps import as_integers
 
     s = np.array([-np.inf, -2.0, -0.0, 0.5], dtype)
     compiled = numba.njit(lambda s: as_integers(s))(s)
@@ -292,7 +292,7 @@ def test_top_k_of_long_maps(dtype, kind, k):
 @pytest.mark.parametrize("shape", [(7, 3, 50), (5, 2, 9, 11), (1, 1, 400)], ids=str)
 @pytest.mark.parametrize("name", SPARSE)
 def test_threads_change_nothing(name, shape, threads, monkeypatch):
-    from san.selection import operation
+    from san.hot_path import operation
 
     before = torch.get_num_threads()
     alone = SPARSE[name][0](signal("noise", shape), 4)
@@ -433,7 +433,7 @@ def test_a_sum_that_is_not_finite_is_no_nan(values):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
 def test_a_gradient_of_another_type_passes_where_alpha_is_not_zero(name, dtype):
     """torch converts gradients before they arrive; what is not converted is passed as well."""
-    from san.selection import operation
+    from san.hot_path import operation
 
     s = signal("noise", (2, 1, 40)).requires_grad_()
     alpha = SPARSE[name][0](s, 3)

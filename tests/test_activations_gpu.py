@@ -17,7 +17,7 @@ if not torch.cuda.is_available():
 pytest.importorskip("triton")
 
 import san
-from san.selection.gpu import extrema, launch, pool, top_k
+from san.hot_path.gpu import extrema, launch, pool, top_k
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SPARSE = {
@@ -184,8 +184,8 @@ import itertools
 import torch, triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from san.selection.gpu import extrema, maps, pool, top_k
-from san.selection.gpu.maps import number_types
+from san.hot_path.gpu import extrema, maps, pool, top_k
+from san.hot_path.gpu.maps import number_types
 
 FLOATS = {"fp16": torch.float16, "fp32": torch.float32, "fp64": torch.float64}
 POINTERS = {"threshold": "*i64"} | dict.fromkeys(

@@ -7,7 +7,7 @@ import torch
 from san import metrics
 from san.networks import bank as bank_module
 from san.networks.bank import Bank
-from san.networks.options import ACTIVATIONS, sparsity_of
+from san.networks.choices import ACTIVATIONS, sparsity_of
 from san.networks.san import SAN
 from san.training.settings import Settings
 from san.training.train import Training

@@ -729,8 +729,8 @@ def test_accuracy_adds_up(blocks, exponent):
     "room",
     [
         "comparison",
-        "container.header",
-        "container.stream",
+        "file_format.header",
+        "file_format.stream",
         "decoder",
         "dictionaries",
         "encoder",

@@ -15,9 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import san
-from san.codec.container.attachments import Attachment, restored
-from san.codec.container.header import TARGETS, pack_header, unpack_footer, unpack_header
-from san.codec.container.stream import MAGIC, Footer, Header, Limits, StreamReader, StreamWriter
 from san.codec.entropy.varints import (
     read_varint,
     read_varints,
@@ -33,6 +30,9 @@ from san.codec.errors import (
     UnsupportedVersion,
     WrongDictionary,
 )
+from san.codec.file_format.attachments import Attachment, restored
+from san.codec.file_format.header import TARGETS, pack_header, unpack_footer, unpack_header
+from san.codec.file_format.stream import MAGIC, Footer, Header, Limits, StreamReader, StreamWriter
 from san.codec.numbers.grids import BITS, GAIN, POWER, STEP, Scale
 from san.codec.numbers.integers import DTYPES, Representation
 

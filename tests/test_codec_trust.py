@@ -22,8 +22,8 @@ import plain_decoder
 import pytest
 
 import san
-from san.codec.container.stream import StreamReader
 from san.codec.errors import CodecError
+from san.codec.file_format.stream import StreamReader
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 SMALL = 300  # samples

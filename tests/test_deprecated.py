@@ -11,8 +11,8 @@ import pytest
 
 import san
 from san import deprecated, metrics, report
-from san.codec.container.header import Header
 from san.codec.decoder import StreamEvents
+from san.codec.file_format.header import Header
 from san.codec.numbers.representation import Representation
 from san.datasets import Dataset
 from san.signals import Recording, read_table
@@ -164,8 +164,8 @@ def test_arguments(call, old, new, value, tmp_path, monkeypatch):
 
 # A module, a name that it had, and what that is called now (below `san`).
 NAMES = [
-    ("networks.san", "sparsity_of", "networks.options.sparsity_of"),
-    ("networks.san", "INITIALIZATIONS", "networks.options.STARTS"),
+    ("networks.san", "sparsity_of", "networks.choices.sparsity_of"),
+    ("networks.san", "INITIALIZATIONS", "networks.choices.STARTS"),
     ("metrics", "counted_weights", "metrics.count_weights"),
     ("activations", "events", "activations.list_activations"),
     ("codec.decoder", "ChunkEvents", "codec.decoder.StreamEvents"),

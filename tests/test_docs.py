@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 ROOMS = [
     room.name
     for room in pkgutil.walk_packages(san.__path__, "san.")
-    if not room.name.startswith(("san.selection.cpu", "san.selection.gpu", "san._datasets"))
+    if not room.name.startswith(("san.hot_path.cpu", "san.hot_path.gpu", "san._datasets"))
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import san
-from san.pages.signals import kernels_of
+from san.pages.run_signals import kernels_of
 from san.pages.stream import describe_stream
 
 PLANTED = np.array([400, 900, 1500, 2300, 2900, 3600, 4400])  # samples

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from san.networks.options import ACTIVATIONS, sparsity_of
+from san.networks.choices import ACTIVATIONS, sparsity_of
 from san.networks.san import SAN, SAN1d, SAN2d
 
 RULES = {"identity": None, "relu": None, "top_k_absolutes": 4, "extrema_pool": 5, "extrema": 3}

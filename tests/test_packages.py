@@ -9,7 +9,7 @@ import pytest
 
 import san
 from san import cli, packages
-from san.archives import record
+from san.archives.record_to_stream import Options, find_records, store_record
 
 HIDE = "import sys\nfor name in {!r}: sys.modules[name] = None\n"
 
@@ -92,8 +92,8 @@ def test_the_step_of_a_pipeline_names_its_extra(tmp_path, hidden):
 
 def test_an_archive_names_the_package_in_the_record_s_line(folder, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "edfio", None)
-    [night] = [found for found in record.find_records(folder) if found.path == "night.edf"]
-    line = record.store_record(folder, tmp_path, record.Options(lossless=True), night)
+    [night] = [found for found in find_records(folder) if found.path == "night.edf"]
+    line = store_record(folder, tmp_path, Options(lossless=True), night)
     assert line["failure"] == ("this needs edfio, which is not installed: pip install 'edfio>=0.4'")
     assert "traceback" not in line
 

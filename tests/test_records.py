@@ -6,7 +6,7 @@ import wfdb
 from hypothesis import given
 from hypothesis import strategies as st
 
-from san.records.formats import BITS, byte_count, invalid_sample, pack, unpack, value_range
+from san.wfdb_records.formats import BITS, byte_count, invalid_sample, pack, unpack, value_range
 
 FORMATS = sorted(BITS, key=int)
 

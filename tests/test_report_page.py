@@ -20,9 +20,9 @@ from san.codec.modes.events import QuantizedEvents
 from san.codec.modes.payload import payload_events
 from san.files import streams
 from san.networks.san import SAN
-from san.pages import reports
+from san.pages import report_page
 from san.pages import run as report_run
-from san.pages import signals as report_signals
+from san.pages import run_signals as report_signals
 from san.pages import stream as report_stream
 from san.training import run_settings, runs
 
@@ -67,7 +67,7 @@ def opened(browser, tmp_path):
 
     def open_page(content):
         path = tmp_path / "page.html"
-        path.write_text(reports.report_page(content))
+        path.write_text(report_page.report_page(content))
         browser.get(path.as_uri())
         time.sleep(0.3)
         return browser

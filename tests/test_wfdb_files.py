@@ -13,8 +13,8 @@ from san.codec.decoder import Decoder
 from san.files import streams
 from san.files import wfdb as reader
 from san.files import wfdb_files as writer
-from san.records.formats import BITS, pack, value_range
-from san.records.header import parse_header, renamed, with_values
+from san.wfdb_records.formats import BITS, pack, value_range
+from san.wfdb_records.header import parse_header, renamed, with_values
 
 FORMATS = sorted(BITS, key=int)
 FRAMES = 41

@@ -12,7 +12,7 @@ from typing import Any
 from san.archives import manifest as manifest_file
 from san.archives import workers
 from san.archives.manifest import Manifest, Row, dictionary_path
-from san.archives.record import STREAM, in_words
+from san.archives.record_to_stream import STREAM, in_words
 
 Progress = Callable[[int, int, float], None]
 UNFINISHED = "the run that wrote it did not end: run the same command again"

@@ -1,7 +1,7 @@
 """The codec: recordings become few bytes, within an error that always holds.
 
     encoder       an array becomes a stream
-    recording     a recording becomes a stream part by part
+    incremental   a recording becomes a stream part by part
     decoder       a stream becomes the array again
     info          what a stream states of itself
     comparison    how far a stream is from its original
@@ -12,7 +12,7 @@
     block         samples become payloads, which are decoded and compared
     search        kernels, events and steps that meet the target in few bytes
     modes         integers become a payload, in one of three modes
-    container     header, attachments, chunks and footer of a stream
+    file_format   header, attachments, chunks and footer of a stream
     numbers       floats and integers of any dtype become integers
     entropy       decisions become bytes
     errors        the errors that a reader raises

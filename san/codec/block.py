@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from san.codec.container.header import Footer
 from san.codec.decoder import decode_chunk
+from san.codec.file_format.header import Footer
 from san.codec.info import SECTIONS
 from san.codec.modes.dictionary import Dictionary
 from san.codec.numbers.accuracy import Accuracy

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from san import deprecated
-from san.codec.container.header import Header, Limits
-from san.codec.container.source import StreamLike
-from san.codec.container.stream import StreamReader
 from san.codec.dictionaries import DictionaryLike, find_dictionary
 from san.codec.errors import CodecError, CorruptStream
+from san.codec.file_format.header import Header, Limits
+from san.codec.file_format.source import StreamLike
+from san.codec.file_format.stream import StreamReader
 from san.codec.info import Info, describe
 from san.codec.modes.dictionary import Dictionary, middle_of, read, sizes_of
 from san.codec.numbers.grids import BITS

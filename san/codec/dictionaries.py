@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from san import storage
-from san.codec.container.header import checked_fs
+from san.codec.file_format.header import checked_fs
 from san.codec.modes.dictionary import Dictionary, middle_of, quantize
 from san.codec.numbers.grids import BITS
 from san.codec.numbers.integers import represent

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from san.codec.block import Block, Samples, code_block, footer_of
-from san.codec.container.header import Limits, check_header, checked_fs
-from san.codec.container.stream import StreamWriter
 from san.codec.dictionaries import DictionaryLike
+from san.codec.file_format.header import Limits, check_header, checked_fs
+from san.codec.file_format.stream import StreamWriter
 from san.codec.modes.dictionary import Dictionary
 from san.codec.numbers.integers import represent
 from san.codec.numbers.narrowing import narrowed

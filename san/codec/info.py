@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from san.codec.container.header import Limits
-from san.codec.container.source import StreamLike
-from san.codec.container.stream import StreamReader
 from san.codec.errors import CorruptStream
+from san.codec.file_format.header import Limits
+from san.codec.file_format.source import StreamLike
+from san.codec.file_format.stream import StreamReader
 from san.codec.target import Target
 
 SECTIONS = ("gaps", "events", "coefficients", "corrections", "predicted", "other")

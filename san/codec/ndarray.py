@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from san.codec.container.header import checked_fs
-from san.codec.container.source import StreamLike
 from san.codec.decoder import decompress
 from san.codec.dictionaries import DictionaryLike, find_dictionary
 from san.codec.encoder import encode
 from san.codec.errors import CorruptStream
+from san.codec.file_format.header import checked_fs
+from san.codec.file_format.source import StreamLike
 from san.codec.modes.dictionary import Dictionary, read
 from san.codec.numbers.integers import DTYPES
 from san.codec.padding import find_padding, split_padding

@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from san.codec.container.attachments import pack_attachments
-from san.codec.container.header import Header, Limits, checked_fs
 from san.codec.dictionaries import DictionaryLike, find_dictionary
+from san.codec.file_format.attachments import pack_attachments
+from san.codec.file_format.header import Header, Limits, checked_fs
 from san.codec.modes.dictionary import Dictionary
 from san.codec.numbers.integers import Representation
 from san.codec.target import Target

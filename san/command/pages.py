@@ -111,7 +111,7 @@ def report(
     It shows signals, events, kernels and numbers, and opens offline in any browser.
     """
     _check_output(output, force)
-    from san.pages.reports import describe
+    from san.pages.report_page import describe
 
     options = {
         "original": original,

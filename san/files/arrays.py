@@ -18,8 +18,8 @@ from san.codec.encoder import unlikely
 from san.codec.numbers.narrowing import narrowed
 from san.files import edf, tables, wfdb, wfdb_files
 from san.files.table_layout import TableOptions
-from san.records.record import header_path
 from san.signals import Array
+from san.wfdb_records.record import header_path
 
 __all__ = ["STANDARD", "Array", "read", "write"]
 

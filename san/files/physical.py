@@ -16,9 +16,9 @@ import numpy as np
 
 from san.files import edf, wfdb
 from san.packages import need
-from san.records import record
-from san.records.header import SignalLine, parse_header
 from san.signals import Annotations, Array, columns_of, converter_of, groups_of
+from san.wfdb_records import record
+from san.wfdb_records.header import SignalLine, parse_header
 
 _CLOCK = re.compile(r"\[?(?:(\d{1,2}):)?(\d{1,2}):(\d{1,2})(\.\d+)?\]?")
 _DATE = re.compile(r"(\d{1,2})[/.-](\w{1,3})[/.-](\d{4})\]?")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from san.codec.container.stream import MAGIC
 from san.codec.decoder import Decoder
 from san.codec.dictionaries import DictionaryLike
+from san.codec.file_format.stream import MAGIC
 from san.files import arrays, streams
 from san.files.physical import annotations_of, physical_parts, start_of
 from san.files.table_layout import TableOptions

@@ -17,12 +17,12 @@ import numpy as np
 
 from san import signals
 from san.codec.entropy.varints import write_varint
-from san.records.flac import level_of, split_flac
-from san.records.header import FLAC, GAP, NO_SIGNAL, Header, SignalLine, parse_header
-from san.records.record import Record, shifted
-from san.records.samples import invalid_of, pack_file, samples_end, signals_in
-from san.records.segments import Plan, Whole, plan_of, read_whole
 from san.signals import Array, groups_of
+from san.wfdb_records.flac import level_of, split_flac
+from san.wfdb_records.header import FLAC, GAP, NO_SIGNAL, Header, SignalLine, parse_header
+from san.wfdb_records.record import Record, shifted
+from san.wfdb_records.samples import invalid_of, pack_file, samples_end, signals_in
+from san.wfdb_records.segments import Plan, Whole, plan_of, read_whole
 
 ROOT = "wfdb/"  # what the names of all attachments begin with; a segment's go on with its number
 HEADER, ANNOTATIONS = "header", "annotations/"

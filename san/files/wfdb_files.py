@@ -32,10 +32,10 @@ from san.files.wfdb import (
     lines_of,
     of_file,
 )
-from san.records.flac import LEVELS, split_flac, write_flac
-from san.records.header import FLAC, Header, SignalLine, parse_header, renamed, with_values
-from san.records.samples import checksum_of, invalid_of, pack_file, range_of, signals_in
 from san.signals import Array, columns_of, groups_of
+from san.wfdb_records.flac import LEVELS, split_flac, write_flac
+from san.wfdb_records.header import FLAC, Header, SignalLine, parse_header, renamed, with_values
+from san.wfdb_records.samples import checksum_of, invalid_of, pack_file, range_of, signals_in
 
 _NAME = re.compile(r"[A-Za-z0-9_][-\w.+@]{0,120}", re.ASCII)
 

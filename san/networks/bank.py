@@ -26,9 +26,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from san import activations
+from san.hot_path.operation import select_maps, table_per_map
 from san.networks.padding import padding_for
 from san.networks.san import SAN
-from san.selection.operation import select_maps, table_per_map
 
 MULTIPLICATIONS_PER_THREAD = 1 << 22  # fewer are done sooner than a thread is started
 

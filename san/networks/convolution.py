@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from san.networks.options import DECODERS, DecoderName
+from san.hot_path.operation import transforms_are_active
+from san.networks.choices import DECODERS, DecoderName
 from san.networks.padding import Padding, padding_for
-from san.selection.operation import transforms_are_active
 
 
 def similarity(x: Tensor, kernel: Tensor) -> Tensor:

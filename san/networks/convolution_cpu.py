@@ -19,8 +19,8 @@ and then LLVM does not make vectors of the loop. A view of the part costs as muc
 import numba
 import numpy as np
 
-from san.selection.cpu.places import list_events
-from san.selection.cpu.vectors import compiled, inlined
+from san.hot_path.cpu.places import list_events
+from san.hot_path.cpu.vectors import compiled, inlined
 
 OFFSET, RUNS, TAPS, FIRST_RUN = range(4)  # columns of a table of kernels
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from san.networks.options import DecoderName
+from san.networks.choices import DecoderName
 
 REWEIGHTINGS = 4  # from least squares towards least absolute errors
 _SMALL = 0.05  # of the mean magnitude: smaller errors are weighted as this one

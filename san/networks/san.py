@@ -18,9 +18,7 @@ from torch import Tensor, nn
 
 from san import activations as functions
 from san import deprecated, storage
-from san.networks.convolution import reconstruction, similarity
-from san.networks.first_kernels import kernels_from_data
-from san.networks.options import (
+from san.networks.choices import (
     ACTIVATIONS,
     DECODERS,
     STARTS,
@@ -31,6 +29,8 @@ from san.networks.options import (
     check_name,
     size_along_axes,
 )
+from san.networks.convolution import reconstruction, similarity
+from san.networks.first_kernels import kernels_from_data
 from san.networks.refit import REWEIGHTINGS, refit_amplitudes
 
 FORMAT = "san model 1"
@@ -461,7 +461,7 @@ class SAN2d(SAN):
 deprecated.names(
     __name__,
     {
-        "sparsity_of": "networks.options.sparsity_of",
-        "INITIALIZATIONS": "networks.options.STARTS",
+        "sparsity_of": "networks.choices.sparsity_of",
+        "INITIALIZATIONS": "networks.choices.STARTS",
     },
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from san.files.reading import read
-from san.networks.options import BORDER_TOLERANCE
+from san.networks.choices import BORDER_TOLERANCE
 from san.pages import page
 from san.pages.span import check_begin, span_of
 from san.signals import Recording

@@ -7,7 +7,7 @@ from typing import Any
 
 from san import report
 from san.networks.san import SAN
-from san.pages.signals import kernels_of, show_test
+from san.pages.run_signals import kernels_of, show_test
 from san.training import run_settings, runs
 from san.training.settings import Settings
 

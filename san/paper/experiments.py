@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from san import datasets, storage
-from san.networks.options import ACTIVATIONS
+from san.networks.choices import ACTIVATIONS
 from san.paper import classifiers
 from san.training.settings import Settings
 from san.training.train import Training

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
-from san.networks.options import BORDER_TOLERANCE, ActivationName, DecoderName, StartName
+from san.networks.choices import BORDER_TOLERANCE, ActivationName, DecoderName, StartName
 
 MOST_SIZES = 100_000
 

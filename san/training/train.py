@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from san import metrics
-from san.networks.options import sparsity_of
+from san.networks.choices import sparsity_of
 from san.networks.san import SAN
 from san.training import distributed
 from san.training.scores import Progress, Result, Row, Scores, evaluate

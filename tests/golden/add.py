@@ -15,8 +15,8 @@ import zlib
 import numpy as np
 
 import san
-from san.codec.container.stream import StreamReader
 from san.codec.errors import CodecError
+from san.codec.file_format.stream import StreamReader
 
 FOLDER = pathlib.Path(__file__).parent
 DTYPES = ["int8", "int16", "int32", "uint8", "uint16", "float32", "float64"]

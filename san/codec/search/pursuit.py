@@ -1,7 +1,7 @@
 """Which kernel is drawn where, and how strongly, so that the rest of a signal costs few bits.
 
 This is matching pursuit in rounds. The similarities of all kernels with the signal are computed
-once. In each round the extrema (`san.selection.cpu.extrema`) of the strongest similarity are taken
+once. In each round the extrema (`san.hot_path.cpu.extrema`) of the strongest similarity are taken
 together, quantized and subtracted, until none is above a threshold. Then all amplitudes are fitted
 again, and events that cost more bits than they save are dropped. Bits are estimated from the
 wavelet coefficients around an event.
@@ -118,7 +118,7 @@ def peaks(strongest: np.ndarray, min_distance: int) -> np.ndarray:
     """Places of the extrema of a float32 map, at least min_distance apart."""
     if loops.numba is None:
         return peaks_plain(strongest, min_distance)
-    from san.selection.cpu.extrema import extrema
+    from san.hot_path.cpu.extrema import extrema
 
     alpha = np.empty(strongest.size, np.float32)
     extrema(strongest, (strongest.size,), np.array([[min_distance]]), alpha, False)

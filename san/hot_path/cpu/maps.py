@@ -10,7 +10,7 @@ and then LLVM does not make vectors of the loop. A view of the part costs as muc
 import numpy as np
 from numba.extending import overload
 
-from san.selection.cpu.vectors import compiled, inlined
+from san.hot_path.cpu.vectors import compiled, inlined
 
 
 def as_integers(s):

@@ -23,8 +23,16 @@ from typing import BinaryIO
 
 import numpy as np
 
-from san.codec.container.attachments import Attachment, checksum, restored, unpack_directory
-from san.codec.container.header import (
+from san.codec.entropy.varints import write_varint
+from san.codec.errors import (
+    CodecError,
+    CorruptStream,
+    LimitExceeded,
+    TruncatedStream,
+    UnsupportedVersion,
+)
+from san.codec.file_format.attachments import Attachment, checksum, restored, unpack_directory
+from san.codec.file_format.header import (
     INDEX_STEP,
     MOST_CHUNKS,
     Footer,
@@ -37,15 +45,7 @@ from san.codec.container.header import (
     unpack_footer,
     unpack_header,
 )
-from san.codec.container.source import ByteSource, StreamLike
-from san.codec.entropy.varints import write_varint
-from san.codec.errors import (
-    CodecError,
-    CorruptStream,
-    LimitExceeded,
-    TruncatedStream,
-    UnsupportedVersion,
-)
+from san.codec.file_format.source import ByteSource, StreamLike
 
 __all__ = ["MAGIC", "VERSIONS", "Footer", "Header", "Limits", "StreamReader", "StreamWriter"]
 

@@ -9,9 +9,9 @@ they do not, a sorted list ends the rounds, so that the time is bounded for ever
 
 import numpy as np
 
-from san.selection.cpu.maps import as_integers, has_nan
-from san.selection.cpu.places import list_events
-from san.selection.cpu.vectors import compiled, inlined
+from san.hot_path.cpu.maps import as_integers, has_nan
+from san.hot_path.cpu.places import list_events
+from san.hot_path.cpu.vectors import compiled, inlined
 
 _ROUNDS = 6  # after which a sort finishes the image
 _SPARSE = 128  # samples per candidate from where a list of candidates pays
@@ -20,7 +20,7 @@ _FEW = 24  # candidates in a list that is not worth sorting
 
 @compiled
 def extrema(s, size, min_distance, a, is_clear):
-    """Keep the extrema of each image; as `san.selection.cpu.extrema.extrema`."""
+    """Keep the extrema of each image; as `san.hot_path.cpu.extrema.extrema`."""
     height, width = size[0], size[-1]
     maps = s.reshape((len(min_distance), height, width))
     alpha, mask = a.reshape(maps.shape), as_integers(s)[1]

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from san.codec.block import Block, Samples, TooCoarse, code_block, code_rounded, footer_of
-from san.codec.container.header import checked_fs
-from san.codec.container.stream import StreamWriter
 from san.codec.dictionaries import DictionaryLike
 from san.codec.errors import CodecError
+from san.codec.file_format.header import checked_fs
+from san.codec.file_format.stream import StreamWriter
 from san.codec.info import SECTIONS
 from san.codec.modes.dictionary import Dictionary
 from san.codec.numbers.accuracy import Accuracy

@@ -231,7 +231,7 @@ def _pass_gradient(alpha: Tensor, gradient: Tensor) -> Tensor:
                 return kernels.pass_gradient(alpha, gradient)
         plain = type(gradient) is Tensor and gradient.dtype == alpha.dtype and alpha.is_cpu
         if plain and alpha.dtype in _FLOATS:
-            from san.selection.cpu import maps
+            from san.hot_path.cpu import maps
 
             slope = gradient.contiguous().numpy()
             passed = np.empty(slope.shape, slope.dtype)
@@ -301,7 +301,7 @@ def _new_maps(values: np.ndarray, is_large: bool) -> np.ndarray:
 def _gpu_kernels() -> Any:
     """The module of the kernels, or None without Triton: then the CPU selects for the GPU."""
     try:
-        from san.selection.gpu import launch
+        from san.hot_path.gpu import launch
     except ImportError:
         return None
     return launch
@@ -358,7 +358,7 @@ def nonzeros(alpha: Tensor) -> Tensor:
     plain = alpha.device.type == "cpu" and alpha.dtype in _FLOATS and alpha.is_contiguous()
     if not plain or torch.compiler.is_compiling() or transforms_are_active():
         return alpha.nonzero()
-    from san.selection.cpu import places
+    from san.hot_path.cpu import places
 
     found = places.nonzeros(alpha.detach().numpy().reshape(-1))
     return torch.from_numpy(np.stack(np.unravel_index(found, alpha.shape), axis=1))
@@ -367,7 +367,7 @@ def nonzeros(alpha: Tensor) -> Tensor:
 @functools.cache
 def _compiled(activation: str, axes: int) -> Any:
     """The compiled selection, imported when it is first needed."""
-    from san.selection.cpu import extrema, extrema_images, pool, top_k
+    from san.hot_path.cpu import extrema, extrema_images, pool, top_k
 
     if activation == "extrema":
         return (extrema_images if axes == 2 else extrema).extrema

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from san.records.header import GAP, NO_SIGNAL, Header, SignalLine
-from san.records.record import Record, header_path, read_header, read_plain
+from san.wfdb_records.header import GAP, NO_SIGNAL, Header, SignalLine
+from san.wfdb_records.record import Record, header_path, read_header, read_plain
 
 Columns = tuple[int | None, ...]
 

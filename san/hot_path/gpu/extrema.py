@@ -10,14 +10,14 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from san.selection.gpu.candidates import (
+from san.hot_path.gpu.candidates import (
     CANDIDATES,
     PROGRAMS,
     list_candidates,
     look_around,
     mark_candidates,
 )
-from san.selection.gpu.maps import BLOCK, CHUNK, integer_type
+from san.hot_path.gpu.maps import BLOCK, CHUNK, integer_type
 
 SWEEPS = 8  # over the lists of candidates, by all programs
 

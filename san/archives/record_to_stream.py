@@ -103,8 +103,8 @@ class Options:
         FileNotFoundError
             If the dictionary is not there.
         """
-        from san.codec.container.header import checked_fs
         from san.codec.dictionaries import find_dictionary
+        from san.codec.file_format.header import checked_fs
         from san.codec.options import samples_of_chunks
 
         target = self.target

@@ -19,10 +19,10 @@ Where candidates are many and min_distance is small, rounds of vectors (`rounds`
 
 import numpy as np
 
-from san.selection.cpu.maps import as_integers, clear
-from san.selection.cpu.places import list_ones
-from san.selection.cpu.rounds import NEAR, SPARSE, STRIP, keep_winners, write_heights, write_kept
-from san.selection.cpu.vectors import (
+from san.hot_path.cpu.maps import as_integers, clear
+from san.hot_path.cpu.places import list_ones
+from san.hot_path.cpu.rounds import NEAR, SPARSE, STRIP, keep_winners, write_heights, write_kept
+from san.hot_path.cpu.vectors import (
     FULL,
     HALF,
     WORD,

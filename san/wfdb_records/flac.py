@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from san.packages import need
-from san.records.header import FLAC, SignalLine
+from san.wfdb_records.header import FLAC, SignalLine
 
 RATE = 96_000  # Hz, what wfdb writes into FLAC files; WFDB takes the rate from the header
 LEVELS = range(9)  # from the fastest to the smallest

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from san.records.header import NO_SIGNAL, Header, SignalLine, parse_header
-from san.records.samples import frames_in, invalid_of, samples_end, unpack_file
+from san.wfdb_records.header import NO_SIGNAL, Header, SignalLine, parse_header
+from san.wfdb_records.samples import frames_in, invalid_of, samples_end, unpack_file
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from san.records.flac import read_flac, write_flac
-from san.records.formats import (
+from san.wfdb_records.flac import read_flac, write_flac
+from san.wfdb_records.formats import (
     BITS,
     byte_count,
     invalid_sample,
@@ -17,7 +17,7 @@ from san.records.formats import (
     unpack,
     value_range,
 )
-from san.records.header import FLAC, Header, SignalLine
+from san.wfdb_records.header import FLAC, Header, SignalLine
 
 
 def invalid_of(signal: SignalLine) -> int | None:

@@ -12,7 +12,7 @@ chain.
 import triton
 import triton.language as tl
 
-from san.selection.gpu.maps import magnitudes
+from san.hot_path.gpu.maps import magnitudes
 
 CANDIDATES = 128  # candidates that look around together
 PROGRAMS = 2048  # programs that share the maps

@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from san.selection.gpu.maps import BLOCK, CHUNK, magnitudes
+from san.hot_path.gpu.maps import BLOCK, CHUNK, magnitudes
 
 DIGIT = 8  # bits that one launch finds
 

@@ -9,7 +9,7 @@ magnitudes are laid out strip by strip.
 
 import numpy as np
 
-from san.selection.cpu.vectors import (
+from san.hot_path.cpu.vectors import (
     FULL,
     WORD,
     address_of,

@@ -16,9 +16,9 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from san.codec.container.header import Limits
 from san.codec.entropy.varints import LONGEST_TEXT, Fields, write_text, write_varint
 from san.codec.errors import CorruptStream
+from san.codec.file_format.header import Limits
 
 STORED, DEFLATED = 0, 1
 

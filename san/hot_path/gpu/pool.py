@@ -4,7 +4,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from san.selection.gpu.maps import CELLS, magnitudes
+from san.hot_path.gpu.maps import CELLS, magnitudes
 
 NARROW = 12  # samples of a window that one thread searches
 TOGETHER = 256  # narrow windows of a program

@@ -6,7 +6,7 @@ list cost a fraction of looking at each sample.
 
 import numpy as np
 
-from san.selection.cpu.vectors import (
+from san.hot_path.cpu.vectors import (
     FULL,
     WORD,
     address_of,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from san.records.formats import BITS
+from san.wfdb_records.formats import BITS
 
 FLAC = {"508": 8, "516": 16, "524": 24}  # bits of the formats whose files are FLAC
 NO_SIGNAL = "0"  # the format of a signal that a layout names and no file holds

@@ -12,8 +12,8 @@ import math
 import torch
 from torch import Tensor
 
-from san.selection.gpu import extrema, pool, top_k
-from san.selection.gpu.maps import number_types, pass_gradient
+from san.hot_path.gpu import extrema, pool, top_k
+from san.hot_path.gpu.maps import number_types, pass_gradient
 
 __all__ = ["parameters", "pass_gradient", "select"]
 

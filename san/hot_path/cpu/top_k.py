@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 
-from san.selection.cpu.maps import as_integers, clear
-from san.selection.cpu.places import list_ones
-from san.selection.cpu.vectors import (
+from san.hot_path.cpu.maps import as_integers, clear
+from san.hot_path.cpu.places import list_ones
+from san.hot_path.cpu.vectors import (
     FULL,
     WORD,
     address_of,

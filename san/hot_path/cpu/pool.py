@@ -7,8 +7,8 @@ one row.
 
 import numpy as np
 
-from san.selection.cpu.maps import as_integers, clear, has_nan
-from san.selection.cpu.vectors import (
+from san.hot_path.cpu.maps import as_integers, clear, has_nan
+from san.hot_path.cpu.vectors import (
     FULL,
     HALF,
     QUARTER,
