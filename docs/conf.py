@@ -48,7 +48,10 @@ pygments_style, pygments_dark_style = "friendly", "monokai"
 smartquotes = False
 default_role = "name"
 HOMES = {
-    f"san.{home}.{name}": f"san.{name}" for home, names in san._HOMES.items() for name in names
+    f"san.{home}.{name}": f"{face.__name__}.{name}"
+    for face in (san.networks, san)
+    for home, names in face._HOMES.items()
+    for name in names
 }
 PLAIN = {"events", "prdn"}  # parameters, though functions have these names
 PLAIN |= {

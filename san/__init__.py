@@ -4,13 +4,12 @@
 """
 
 import sys
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from san import deprecated
 
 if TYPE_CHECKING:
-    from san import archive, datasets, metrics, report, signals
+    from san import archive, datasets, metrics, networks, report, signals
     from san.activations import (
         competing_extrema,
         extrema,
@@ -81,7 +80,7 @@ _HOMES = {
     "training.train": ["Training", "fit"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_MODULES = ("archive", "datasets", "metrics", "report", "signals")
+_MODULES = ("archive", "datasets", "metrics", "networks", "report", "signals")
 
 __all__ = [
     "SAN",
@@ -112,6 +111,7 @@ __all__ = [
     "list_activations",
     "max_abs_error",
     "metrics",
+    "networks",
     "normalized_loss",
     "phi",
     "prd",
@@ -153,12 +153,9 @@ if not TYPE_CHECKING:  # a checker would take any name for one of san
 
 
 def _load(module: str) -> Any:
-    try:
-        return import_module(f"san.{module}")
-    except ModuleNotFoundError as error:
-        from san import packages
+    from san import packages
 
-        raise packages.explained(error) from error
+    return packages.load(module)
 
 
 def __dir__() -> list[str]:

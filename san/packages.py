@@ -6,7 +6,8 @@ need more say so here before they import it.
 
 import re
 from collections.abc import Iterable
-from importlib import util
+from importlib import import_module, util
+from types import ModuleType
 
 #: What networks, their training and their figures need.
 OF_NETWORKS = ("matplotlib", "pydantic", "safetensors", "scipy", "torch")
@@ -46,6 +47,20 @@ def explained(error: ModuleNotFoundError) -> ModuleNotFoundError:
     if is_about_san(error) or isinstance(error, MissingPackage):
         return error
     return _refusal([str(error.name).partition(".")[0]])
+
+
+def load(module: str) -> ModuleType:
+    """Import a module, named below `san`; where a package is missing, say how to install it.
+
+    Examples
+    --------
+    >>> load("times").__name__
+    'san.times'
+    """
+    try:
+        return import_module(f"san.{module}")
+    except ModuleNotFoundError as error:
+        raise explained(error) from error
 
 
 def is_about_san(error: ModuleNotFoundError) -> bool:

@@ -22,6 +22,7 @@ MODULES = (  # beside `san`
     "san.codec.errors",
     "san.datasets",
     "san.metrics",
+    "san.networks",
     "san.numcodecs",
     "san.report",
     "san.signals",

@@ -1,1 +1,32 @@
-"""The networks: what they compute, how their kernels meet signals, how many learn together."""
+"""The networks: what they compute, how their kernels meet signals, how many learn together.
+
+The public names of the networks beside `san.SAN` are loaded when they are first used.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from san.routing import Candidates, EuclideanLSH, UniformHash
+
+_HOMES = {
+    "routing": ["Candidates", "EuclideanLSH", "UniformHash"],
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["Candidates", "EuclideanLSH", "UniformHash"]
+
+
+if not TYPE_CHECKING:  # a checker would take any name for one of this module
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME_OF:
+            raise AttributeError(f"module 'san.networks' has no attribute {name!r}")
+        from san import packages
+
+        value = getattr(packages.load(_HOME_OF[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return __all__
