@@ -112,11 +112,14 @@ def read_container(stream: bytes) -> tuple["Header", list[bytes], int, dict[str,
     source = Reader(stream)
     check(source.take(4) == b"\x93SAN", "not a SAN stream")
     version = source.byte()
-    check(version in (1, 3), "unknown version")
+    check(version in (1, 3, 4), "unknown version")
+    flags = source.byte() if version == 4 else 0
+    check(flags <= ATTACHED, "flags")
     body = source.take(source.varint())
     check(source.uint32() == zlib.crc32(stream[: source.position - 4]), "CRC32 of the header")
     header = read_header(Reader(body))
-    attachments = read_attachments(source) if version == 3 else {}
+    header.newer_modes = version == 4
+    attachments = read_attachments(source) if version == 3 or flags & ATTACHED else {}
 
     payloads = []
     starts = [source.position]  # of the chunks, and of the end mark
@@ -133,6 +136,11 @@ def read_container(stream: bytes) -> tuple["Header", list[bytes], int, dict[str,
     check(source.uint32() == source.position - starts[-1], "size of the footer")
     check(source.at_end(), "bytes after the stream")
     return header, payloads, read_footer(Reader(body), header, starts), attachments
+
+
+# Flags
+
+ATTACHED = 1
 
 
 # Attachments
@@ -184,6 +192,7 @@ class Header:
     scales: list["Scale"] = field(default_factory=list)  # of float dtypes, one for each channel
     carried: bytes | None = None
     named: bytes | None = None
+    newer_modes: bool = False  # whether chunks may have modes 3 and 4
 
     def columns(self) -> int:
         if self.dtype in INTEGERS:
@@ -383,7 +392,9 @@ def decode_chunk(
     """The samples of each channel of a chunk."""
     source = Reader(payload)
     gaps = read_gaps(source, header.channels, n) if header.dtype in FLOATS else []
-    values = from_columns(header, decode_integers(source, n, header.columns(), dictionary))
+    mode = source.byte()
+    check(mode <= (4 if header.newer_modes else 2), "mode")
+    values = from_columns(header, decode_integers(source, mode, n, header.columns(), dictionary))
     if gaps:
         overwrite(header.dtype, values, gaps)
     return values
@@ -393,16 +404,15 @@ def decode_chunk(
 
 
 def decode_integers(
-    source: Reader, n: int, columns: int, dictionary: "Dictionary | None"
+    source: Reader, mode: int, n: int, columns: int, dictionary: "Dictionary | None"
 ) -> list[list[int]]:
-    mode = source.byte()
-    check(mode <= 2, "mode")
     if mode == 0:
         return decode_transform(source.rest(), n, Dictionary(columns))
     if mode == 2:
         check(dictionary is not None, "mode 2 in a stream without dictionary")
         check(dictionary.channels == columns, "channels of the dictionary")
         return decode_transform(source.rest(), n, dictionary)
+    check(mode == 1, "a mode that has no payload yet")
     integers: list[list[int]] = []
     while len(integers) < columns:
         group, bound, size = source.varint(), source.varint(), source.varint()

@@ -7,6 +7,7 @@ import pickle
 import struct
 import tracemalloc
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import plain_decoder
@@ -30,7 +31,7 @@ from san.codec.errors import (
     UnsupportedVersion,
     WrongDictionary,
 )
-from san.codec.file_format.attachments import Attachment, restored
+from san.codec.file_format.attachments import Attachment, pack_attachments, restored
 from san.codec.file_format.header import TARGETS, pack_header, unpack_footer, unpack_header
 from san.codec.file_format.stream import MAGIC, Footer, Header, Limits, StreamReader, StreamWriter
 from san.codec.numbers.grids import BITS, GAIN, POWER, STEP, Scale
@@ -284,8 +285,43 @@ def test_swapped_chunks_are_told():
             read_all(source)
 
 
+def test_a_stream_of_version_4_has_flags_after_its_version():
+    blob = stream([b"a"], replace(PLAIN, newer_modes=True))
+    reader = StreamReader(blob)
+    assert (reader.version, blob[4:6], reader.header.newer_modes) == (4, b"\4\0", True)
+    assert len(blob) == len(stream([b"a"])) + 1
+    assert plain_decoder.read_container(blob)[1] == [b"a"]
+    changed = blob[:5] + b"\x80" + blob[6:]
+    with pytest.raises(CorruptStream, match="no stream has the flags 0x80"):
+        StreamReader(changed)
+    with pytest.raises(plain_decoder.Refused, match="flags"):
+        plain_decoder.decode(changed)
+    with pytest.raises(TruncatedStream, match="the flags"):
+        StreamReader(blob[:5])
+
+
+def test_attachments_are_a_flag_of_version_4():
+    files = pack_attachments({"note": b"at rest"}, Limits())
+    file = io.BytesIO()
+    writer = StreamWriter(file)
+    writer.write_header(replace(PLAIN, newer_modes=True), files)
+    writer.finish(Footer(0))
+    reader = StreamReader(file.getvalue())
+    assert reader.version == 4 and reader.attachment("note") == b"at rest"
+    assert plain_decoder.read_container(file.getvalue())[3] == {"note": b"at rest"}
+
+
+@pytest.mark.parametrize("mode", [3, 4, 5])
+def test_newer_modes_are_refused_in_older_streams(mode):
+    blob = stream([bytes([mode])])
+    with pytest.raises(CorruptStream, match=f"mode {mode}"):
+        san.decompress(blob)
+    with pytest.raises(plain_decoder.Refused, match="mode"):
+        plain_decoder.decode(blob)
+
+
 def test_another_version_and_other_files():
-    with pytest.raises(UnsupportedVersion, match=r"version 2 .* knows 1, 3: install a newer"):
+    with pytest.raises(UnsupportedVersion, match=r"version 2 .* knows 1, 3, 4: install a newer"):
         StreamReader(MAGIC + b"\2")
     with pytest.raises(CorruptStream, match="no SAN stream: it begins with 5249464624"):
         StreamReader(b"RIFF$...WAVE")

@@ -13,6 +13,7 @@ from san.codec.decoder import decode_chunk
 from san.codec.file_format.header import Footer
 from san.codec.info import SECTIONS
 from san.codec.modes.dictionary import Dictionary
+from san.codec.modes.payload import NEWER_MODES
 from san.codec.numbers.accuracy import Accuracy
 from san.codec.numbers.gaps import crop_gaps, pack_gaps
 from san.codec.numbers.grids import BITS
@@ -60,6 +61,7 @@ class Block:
     dictionary: Dictionary | None
     accuracy: Accuracy
     sections: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SECTIONS, 0))
+    newer_modes: bool = False  # whether a payload has a mode of version 4 of the format
 
     @property
     def size(self) -> int:
@@ -180,6 +182,7 @@ def _encode(
         bounds=tuple(samples.bounds.tolist()),
         dictionary=dictionary,
         events=events,
+        newer_modes=request.newer_modes,
         progress=lambda share: progress(0.9 * share),
     )
 
@@ -195,14 +198,21 @@ def _checked(samples: Samples, request: Request, coded: Coded) -> Block:
         y = _decoded(written, x, representation, coded.dictionary)
         if not _holds(x, y, request.target):
             exact = encode_signal(
-                samples.k[begin:end], LOSSLESS, fs=request.fs, chunk_samples=step, events=False
+                samples.k[begin:end],
+                LOSSLESS,
+                fs=request.fs,
+                chunk_samples=step,
+                events=False,
+                newer_modes=request.newer_modes,
             )
-            written = _with_gaps(exact.payloads[0], gaps, representation)
+            payload = exact.payloads[0]
+            written = _with_gaps(payload, gaps, representation)
             y = _decoded(written, x, representation, None)
             if not _holds(x, y, request.target):
                 raise RuntimeError(f"samples {begin} ... {end - 1} do not come back as they should")
         block.accuracy.add(x, y)
         block.payloads.append(written)
+        block.newer_modes |= payload[0] in NEWER_MODES
     block.sections = _sections(
         block.size, coded, len(_with_gaps(b"", samples.gaps, representation))
     )

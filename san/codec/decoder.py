@@ -298,13 +298,22 @@ class Decoder:
 
     def _decode(self, payload: bytes, samples: int) -> np.ndarray:
         with _enough_memory(f"a chunk of {samples} samples"):
-            return decode_chunk(payload, samples, self.header.representation, self._dictionary)
+            header = self.header
+            return decode_chunk(
+                payload, samples, header.representation, self._dictionary, header.newer_modes
+            )
 
 
 def decode_chunk(
-    payload: bytes, samples: int, representation: Representation, dictionary: Dictionary | None
+    payload: bytes,
+    samples: int,
+    representation: Representation,
+    dictionary: Dictionary | None,
+    newer_modes: bool = True,
 ) -> np.ndarray:
     """The samples of one payload. With `samples` 0 the payload is not read.
+
+    Without `newer_modes`, those of version 4 of the format are refused.
 
     Raises
     ------
@@ -318,7 +327,7 @@ def decode_chunk(
         return restore(np.zeros((0, representation.columns), np.int64), representation, gaps)
     if representation.dtype.kind == "f":
         gaps, position = unpack_gaps(payload, 0, samples, representation.channels)
-    k = decode_payload(payload[position:], samples, representation.columns, dictionary)
+    k = decode_payload(payload[position:], samples, representation.columns, dictionary, newer_modes)
     if k.shape != (samples, representation.columns):
         raise CorruptStream(f"a chunk holds {k.shape} integers, not {samples} of each column")
     return restore(k, representation, gaps)

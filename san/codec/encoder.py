@@ -228,7 +228,7 @@ def _stream(block: Block, samples: int, header: HeaderPlan) -> bytes:
     """The whole stream of payloads."""
     file = io.BytesIO()
     writer = StreamWriter(file, header.limits)
-    writer.write_header(header.build(block.dictionary), header.attachments)
+    writer.write_header(header.build(block.dictionary, block.newer_modes), header.attachments)
     for payload in block.payloads:
         writer.write_chunk(payload)
     writer.finish(footer_of(samples, block.accuracy, block.sections))

@@ -31,8 +31,8 @@ class UnsupportedVersion(CodecError):
 
     Examples
     --------
-    >>> print(UnsupportedVersion(9, (1, 3)))
-    the stream has version 9 and this reader knows 1, 3: install a newer release of SAN
+    >>> print(UnsupportedVersion(9, (1, 3, 4)))
+    the stream has version 9 and this reader knows 1, 3, 4: install a newer release of SAN
     """
 
     def __init__(self, found: int, known: tuple[int, ...]) -> None:

@@ -6,6 +6,7 @@ in memory until there are enough of them.
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import BinaryIO
 
@@ -143,7 +144,7 @@ embed_dictionary, units, names, attachments
         self._sections = dict.fromkeys(SECTIONS, 0)
         self._buffer: np.ndarray | None = None
         self._held = 0  # samples in it
-        self._finished = False
+        self._has_header = self._finished = False
 
     def __enter__(self) -> "Encoder":
         return self
@@ -182,6 +183,8 @@ embed_dictionary, units, names, attachments
             return
         if self._held or self._representation is None:
             self._flush()
+        if not self._has_header:
+            self._write_header(newer_modes=False)
         self._writer.finish(footer_of(self._samples, self._accuracy, self._sections))
         self._finished = True
 
@@ -215,6 +218,8 @@ embed_dictionary, units, names, attachments
         for begin in range(0, len(x), full):
             part = x[begin : begin + full]
             block = self._coded(part)
+            if not self._has_header:
+                self._write_header(block.newer_modes)
             self._writer.write_chunk(block.payloads[0])
             self._accuracy.merge(block.accuracy)
             self._samples += len(part)
@@ -239,14 +244,20 @@ embed_dictionary, units, names, attachments
             ) from error
 
     def _begin(self, x: np.ndarray) -> None:
-        """Choose representation and dictionary from the first samples, and write the header."""
+        """Choose representation and dictionary from the first samples."""
         representation = self._chosen(x)
         self._representation = representation
         if self._learns and len(x) and not any(s.kind == BITS for s in representation.scales):
             self._dictionary = self._learned(self._integers(x[:LEARNING]))
         self._request = self._request.without_learning(self._dictionary)
-        header = HeaderPlan(representation, self._request, *self._said)
-        self._writer.write_header(header.build(self._dictionary), header.attachments)
+
+    def _write_header(self, newer_modes: bool) -> None:
+        """Write the header; later chunks use newer modes only if the first one did."""
+        assert self._representation is not None
+        self._request = replace(self._request, newer_modes=newer_modes)
+        header = HeaderPlan(self._representation, self._request, *self._said)
+        self._writer.write_header(header.build(self._dictionary, newer_modes), header.attachments)
+        self._has_header = True
 
     def _learned(self, samples: Samples) -> Dictionary | None:
         """The dictionary that saves bytes on these samples, or None."""

@@ -28,6 +28,7 @@ class Request:
     fs: float  # in Hz, 0 where it is unknown
     chunk_samples: int
     events: bool
+    newer_modes: bool = True  # those of version 4 of the format may be used
 
     def without_learning(self, dictionary: Dictionary | None) -> "Request":
         """The same request after the search for a dictionary: without one, no events are used."""
@@ -59,13 +60,14 @@ class HeaderPlan:
             names,
         )
 
-    def build(self, dictionary: Dictionary | None) -> Header:
-        """The header of a stream whose chunks need this dictionary; None if they need none."""
+    def build(self, dictionary: Dictionary | None, newer_modes: bool = False) -> Header:
+        """The header of a stream whose chunks need this dictionary, and may have newer modes."""
+        plain = replace(self._plain, newer_modes=newer_modes)
         if dictionary is None:
-            return self._plain
+            return plain
         if self._embed:
-            return replace(self._plain, dictionary=dictionary.data)
-        return replace(self._plain, dictionary_sha256=bytes.fromhex(dictionary.sha256))
+            return replace(plain, dictionary=dictionary.data)
+        return replace(plain, dictionary_sha256=bytes.fromhex(dictionary.sha256))
 
 
 def silent(share: float) -> None:

@@ -121,6 +121,8 @@ class Header:
         Bytes of the dictionary that the stream carries.
     dictionary_sha256 : bytes, optional
         32 bytes, of a dictionary that the chunks need and the stream does not carry.
+    newer_modes : bool
+        Whether chunks may have the payload modes that version 4 of the format has brought.
 
     Raises
     ------
@@ -143,6 +145,7 @@ class Header:
     names: tuple[str, ...] = ()
     dictionary: bytes | None = field(default=None, repr=False)
     dictionary_sha256: bytes | None = None
+    newer_modes: bool = False
 
     sampling_rate = deprecated.attribute("sampling_rate", "fs")
 
@@ -269,8 +272,8 @@ def pack_header(header: Header) -> bytes:
     return b"".join(parts)
 
 
-def unpack_header(body: bytes, limits: Limits) -> Header:
-    """A header from its body.
+def unpack_header(body: bytes, limits: Limits, newer_modes: bool = False) -> Header:
+    """A header from its body, and whether the stream's version allows newer modes.
 
     Raises
     ------
@@ -312,6 +315,7 @@ def unpack_header(body: bytes, limits: Limits) -> Header:
             names,
             dictionary,
             digest,
+            newer_modes,
         )
     except CodecError:
         raise

@@ -3,9 +3,10 @@
 A stream is written in one pass and read in one pass. In a file that can seek, any chunk is found
 after a few bytes more. All integers are little-endian, varints are those of `varints`.
 
-    magic       93 53 41 4E, then the version: 01, or 03 of a stream with attachments
+    magic       93 53 41 4E, then the version: 01, 03 of a stream with attachments, or 04 of one
+                that needs what is newer; after 04 a byte of flags, which say what
     header      varint length, body, CRC32 of everything from the magic to the body
-    (files)     of version 03 only, see `attachments`
+    (files)     of version 03, or of 04 with a flag, see `attachments`
     chunk       varint payload length + 1, payload, CRC32 of the chunk's number (4 bytes) + payload
     ...
     end         00
@@ -50,8 +51,9 @@ from san.codec.file_format.source import ByteSource, StreamLike
 __all__ = ["MAGIC", "VERSIONS", "Footer", "Header", "Limits", "StreamReader", "StreamWriter"]
 
 MAGIC = b"\x93SAN"
-PLAIN, ATTACHED = 1, 3
-VERSIONS = (PLAIN, ATTACHED)
+PLAIN, ATTACHED, FLAGGED = 1, 3, 4
+VERSIONS = (PLAIN, ATTACHED, FLAGGED)
+WITH_ATTACHMENTS = 1  # the only flag that version 4 has
 WALKED = 1 << 16  # chunks that are followed to tell a cut stream from one with bytes after its end
 
 
@@ -109,8 +111,10 @@ class StreamWriter:
         body = pack_header(header)
         self._limits.check("dictionary_bytes", len(header.dictionary or b""))
         self._limits.check("header_bytes", len(body) - len(header.dictionary or b""))
-        version = ATTACHED if attachments else PLAIN
-        block = MAGIC + bytes([version]) + write_varint(len(body)) + body
+        version = bytes([ATTACHED if attachments else PLAIN])
+        if header.newer_modes:
+            version = bytes([FLAGGED, WITH_ATTACHMENTS * bool(attachments)])
+        block = MAGIC + version + write_varint(len(body)) + body
         self._write(block + _crc(block))
         self._write(attachments)
         self._header, self._offsets = header, [self.written]
@@ -210,12 +214,13 @@ class StreamReader:
         self._random = self._source.size is not None and not sequential
         self._limits = self.limits = limits or Limits()
         self._lock = threading.RLock()  # of the place in the source: threads may share a reader
-        self.version, self.header = self._read_header()
+        self.version, self._flags = self._read_version()
+        self.header = self._read_header()
         self._after_header = self._source.position
         self.attachments: tuple[Attachment, ...] = ()
         self._files = self._after_header  # where the first of them is
         self._stored: list[bytes] = []  # all of them, of a source that cannot seek
-        if self.version == ATTACHED:
+        if self.version == ATTACHED or self._flags & WITH_ATTACHMENTS:
             self._read_directory()
         self._first = self._source.position
         self.footer: Footer | None = None
@@ -337,7 +342,8 @@ class StreamReader:
         size = self._source.position if self._source.size is None else self._source.size
         return self._after_header, self._first, self._end, size
 
-    def _read_header(self) -> tuple[int, Header]:
+    def _read_version(self) -> tuple[int, int]:
+        """The version, and the flags after it, which versions before 4 do not have."""
         head = self._source.some(len(MAGIC) + 1)
         if head[: len(MAGIC)] != MAGIC[: len(head)]:
             raise CorruptStream(f"this is no SAN stream: it begins with {head.hex()}")
@@ -345,13 +351,21 @@ class StreamReader:
             raise TruncatedStream(f"the stream ends after {len(head)} bytes")
         if head[-1] not in VERSIONS:
             raise UnsupportedVersion(head[-1], VERSIONS)
+        flags = self._source.exactly(1, "the flags")[0] if head[-1] == FLAGGED else 0
+        if flags & ~WITH_ATTACHMENTS:
+            raise CorruptStream(f"no stream has the flags {flags:#04x}")
+        return head[-1], flags
+
+    def _read_header(self) -> Header:
+        newer = self.version == FLAGGED
+        head = MAGIC + bytes([self.version, self._flags] if newer else [self.version])
         length = self._source.varint("the header")
         if length > self._limits.header_bytes + self._limits.dictionary_bytes:
             raise LimitExceeded("dictionary_bytes", length, self._limits.dictionary_bytes)
         body = self._source.exactly(length, "the header")
         if self._source.exactly(4, "a checksum") != _crc(head, write_varint(length), body):
             raise CorruptStream("the header does not agree with its checksum")
-        return head[-1], unpack_header(body, self._limits)
+        return unpack_header(body, self._limits, newer)
 
     def _read_directory(self) -> None:
         """Read the directory of attachments, and go to the first chunk."""

@@ -1,9 +1,11 @@
-"""A chunk's bytes: the first byte says in which of three modes the rest is coded.
+"""A chunk's bytes: the first byte says in which mode the rest is coded.
 
 0  transform    wavelet coefficients and corrections (`transform`), without a dictionary
 1  predictive   every sample from those before it, within a bound or exactly (`predictive`)
 2  shared       as 0, with the dictionary of the stream: its kernels draw the events, and the coder
                 starts from what the dictionary's excerpt has taught it
+
+Modes 3 and 4 are those of version 4 of the format: older streams do not have them.
 """
 
 import numpy as np
@@ -15,12 +17,20 @@ from san.codec.modes.dictionary import Dictionary
 from san.codec.modes.events import QuantizedEvents, no_events
 
 TRANSFORM, PREDICTIVE, SHARED = 0, 1, 2
+NEWER_MODES = frozenset({3, 4})  # of version 4 of the format
 
 
 def decode_payload(
-    payload: bytes, n: int, columns: int, dictionary: Dictionary | None
+    payload: bytes,
+    n: int,
+    columns: int,
+    dictionary: Dictionary | None,
+    newer_modes: bool = True,
 ) -> np.ndarray:
-    """Decode a chunk of n samples: int64 (n, columns); raises kinds of CodecError."""
+    """Decode a chunk of n samples: int64 (n, columns); raises kinds of CodecError.
+
+    Without `newer_modes`, those of version 4 of the format are refused.
+    """
     fields = Fields(payload)
     mode = fields.byte()
     if mode == SHARED and dictionary is None:
@@ -28,6 +38,8 @@ def decode_payload(
     if mode in (TRANSFORM, SHARED):
         used = dictionary if mode == SHARED else None
         return transform.decode(payload[1:], n, columns, used)
+    if mode in NEWER_MODES and not newer_modes:
+        raise CorruptStream(f"a chunk of mode {mode}, which streams before version 4 do not have")
     if mode != PREDICTIVE:
         raise CorruptStream(f"a chunk of mode {mode}, which is none of 0, 1 and 2")
     k = np.empty((n, columns), np.int64)

@@ -35,6 +35,7 @@ def encode_signal(
     bounds: tuple[int, ...] = (),
     dictionary: Dictionary | None = None,
     events: bool = True,
+    newer_modes: bool = True,
     progress: Progress | None = None,
 ) -> Coded:
     """Encode integers (n, columns), below 2**31 in magnitude, in chunks.
@@ -54,6 +55,8 @@ def encode_signal(
         Kernels to use. Without it they are learned, where they save bytes.
     events : bool
         False to use no kernels.
+    newer_modes : bool
+        False to use only the modes that streams before version 4 have.
     progress : callable, optional
         Called with the share that is done, 0 ... 1.
     """
