@@ -203,19 +203,36 @@ def reproduce(
 ) -> None:
     """Run the paper's experiments and write its tables and figures beside the published numbers.
 
+    Also run the studies of other sparsely activated networks, each with a folder of its own.
+
     It does not repeat what it finished before with the same settings and data.
     """
     if processes.are_several():
         raise ValueError("reproduce runs in one process, start it without torchrun")
     packages.need(*packages.OF_NETWORKS)
     from san.command import console
+    from san.paper import studies
     from san.paper.experiments import EXPERIMENTS, VARIANTS, plan
 
-    chosen = EXPERIMENTS if not experiments or "all" in experiments else experiments
+    every = [*EXPERIMENTS, *studies.STUDIES]
+    chosen = every if not experiments or "all" in experiments else experiments
+    for name in chosen:
+        if name not in every:
+            raise ValueError(f"experiment must be one of {', '.join(every)} or all, got {name!r}")
+    networks = [name for name in chosen if name in studies.STUDIES]
+    if chosen is not every and networks:
+        for option, is_given in {
+            "--protocol": protocol != "both",
+            "--variant": variant,
+            "--database": database,
+        }.items():
+            if is_given:
+                raise ValueError(f"{networks[0]} has no {option}: leave it out")
     protocols = ("published", "corrected") if protocol == "both" else (protocol,)
     added = list(VARIANTS)[1:] if variant == ["all"] else variant or []
-    units = plan(chosen, protocols, seeds, ["paper", *added], database)
-    console.reproduce(units, output, data_dir, as_json)
+    others = [name for name in chosen if name not in studies.STUDIES]
+    units = plan(others, protocols, seeds, ["paper", *added], database)
+    console.reproduce(units, output, data_dir, as_json, studies.plan(networks, seeds))
 
 
 @app.command()

@@ -102,7 +102,7 @@ ORDER = {
         edf_header wfdb_files wfdb""",
     "wfdb_records": "segments record samples flac header formats",
     "data": "physionet images epilepsy fetch",
-    "paper": "output figures tables experiments classifiers",
+    "paper": "studies output study figures tables experiments store classifiers",
     "pages": "explore report_page run run_signals stream span page",
     "command": "archive pages codec console parts progress tables",
 }

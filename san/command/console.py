@@ -3,9 +3,10 @@
 Progress goes to standard error and only to a terminal; results go to standard output.
 """
 
+import itertools
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from rich.table import Table
 
 from san import datasets, report
 from san.command import progress
-from san.paper import output
+from san.paper import output, studies
 from san.paper.experiments import Unit
 from san.paper.experiments import run as run_units
+from san.paper.study import Part
 from san.training import processes, runs
 from san.training.outcomes import Outcome
 from san.training.scores import Row
@@ -55,21 +57,32 @@ def train(run: runs.Run | runs.Collection, as_json: bool = False) -> None:
 
 
 def reproduce(
-    units: Sequence[Unit], folder: Path, data_dir: str | None, as_json: bool = False
+    units: Sequence[Unit],
+    folder: Path,
+    data_dir: str | None,
+    as_json: bool = False,
+    parts: Sequence[Part] = (),
 ) -> None:
-    """Run the units of a reproduction under one progress bar, and write tables and figures."""
-    bar = progress.bar("{task.fields[unit]}", unit="trainings")
-    task = bar.add_task("reproducing", total=len(units), unit="")
-    weight = len(units) / max(1e-9, sum(unit.cost for unit in units))
+    """Run the units of a reproduction, and the parts of studies, under one progress bar.
 
-    def on_part(unit: Unit, share: float) -> None:
-        name = f"{unit.dataset} {unit.activation}, seed {unit.seed}"
-        bar.update(task, advance=share * unit.cost * weight, unit=name)
+    Then write tables and figures.
+    """
+    bar = progress.bar("{task.fields[unit]}", unit="parts")
+    work: list[Unit | Part] = [*units, *parts]
+    task = bar.add_task("reproducing", total=len(work), unit="")
+    weight = len(work) / max(1e-9, sum(each.cost for each in work))
 
+    def on_part(unit: Unit | Part, share: float) -> None:
+        bar.update(task, advance=share * unit.cost * weight, unit=unit.label)
+
+    kept = folder / "units"
+    made: Iterator[tuple[Unit | Part, dict[str, Any] | None]] = itertools.chain(
+        run_units(units, kept, data_dir, on_part), studies.run(parts, kept, data_dir, on_part)
+    )
     results, skipped = [], []
     try:
         with bar:
-            for unit, result in run_units(units, folder / "units", data_dir, on_part):
+            for unit, result in made:
                 if result is None:
                     on_part(unit, 1.0)
                     skipped.append(unit.dataset)
@@ -89,11 +102,18 @@ def reproduce(
         )
     if not results:
         raise datasets.MissingData("none of the data sets is here")
-    output.write(results, missing, folder)
+    own = [result for result in results if "study" not in result]
+    if own:
+        output.write(own, missing, folder)
+    studies.write([result for result in results if "study" in result], missing, folder)
     if as_json:
         print(json.dumps({"results": len(results), "missing": missing, "folder": str(folder)}))
         return
-    print(f"{len(results)} results; tables.md, tables.tex, rows.csv.gz and figures are in {folder}")
+    if own:
+        print(f"{len(own)} results; tables.md, tables.tex, rows.csv.gz and figures are in {folder}")
+    for name in dict.fromkeys(part.study for part in parts):
+        if (folder / name).is_dir():
+            print(f"tables.md, tables.tex, rows.csv and figures of {name} are in {folder / name}")
 
 
 def show_outcome(folder: Path, outcome: Outcome, as_json: bool = False) -> None:

@@ -11,11 +11,7 @@ of all. The corrected one trains the same models and chooses epoch and kernel si
 """
 
 import dataclasses
-import hashlib
-import importlib.metadata
 import json
-import platform
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +23,7 @@ import torch
 
 from san import datasets, storage
 from san.networks.choices import ACTIVATIONS
-from san.paper import classifiers
+from san.paper import classifiers, store
 from san.training.settings import Settings
 from san.training.train import Training
 
@@ -72,6 +68,11 @@ class Unit:
     def dataset(self) -> str:
         """The name that tables give the data."""
         return self.record or self.experiment
+
+    @property
+    def label(self) -> str:
+        """What the progress bar shows."""
+        return f"{self.dataset} {self.activation}, seed {self.seed}"
 
     @property
     def cost(self) -> float:
@@ -161,7 +162,7 @@ def run(
             storage.write(path, json.dumps(content) + "\n")
         elif on_part is not None:
             on_part(unit, 1.0)
-        yield unit, _read(path)
+        yield unit, store.read(path)
 
 
 def settings_of(unit: Unit) -> Settings:
@@ -199,16 +200,8 @@ def _file_name(unit: Unit, settings: Settings, splits: datasets.Splits) -> str:
         "unit": dataclasses.asdict(unit),
         "data": [split.sha256 for split in splits],
     }
-    digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
     words = [unit.dataset, unit.activation, unit.variant, unit.protocol, str(unit.seed)]
-    return re.sub(r"[^a-z0-9_-]+", "_", "-".join(words).lower()) + f"-{digest[:12]}.json"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is corrupt ({error}): remove it, and it is made again") from error
+    return store.file_name(words, depends)
 
 
 def _make(
@@ -248,18 +241,11 @@ def _make(
         "fs": splits.test.fs,
         "sampling_rate": splits.test.fs,  # its name until 0.6
         "settings": dataclasses.asdict(settings) | {"kernel_sizes": list(settings.kernel_sizes)},
-        "versions": _versions(),
+        "versions": store.versions(),
         "chosen": chosen,
         "rows": rows,
         "history": [row.phi for row in training.history if row.kernel_size == chosen],
         "kernels": [np.round(w[0].detach().numpy(), 6).tolist() for w in model.kernels],
-    }
-
-
-def _versions() -> dict[str, str]:
-    packages = ("sparsely-activated-networks", "torch", "numpy", "numba")
-    return {"python": platform.python_version()} | {
-        name: importlib.metadata.version(name) for name in packages
     }
 
 

@@ -6,6 +6,8 @@ results.json        the same for the chosen kernel sizes, with kernels and histo
 tables.md           tables with the published value beside ours
 tables.tex          the same for LaTeX
 figures/            PNG and SVG
+
+What the studies of other networks leave is decided in `studies`.
 """
 
 import csv
@@ -42,7 +44,7 @@ def write(results: Sequence[tables.Result], skipped: Sequence[str], folder: Path
     storage.write(folder / "tables.tex", latex)
     for name, figure in _figures(results).items():
         for ending in ("png", "svg"):
-            storage.write(folder / "figures" / f"{name}.{ending}", _drawn(figure, ending))
+            storage.write(folder / "figures" / f"{name}.{ending}", drawn(figure, ending))
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
@@ -107,25 +109,25 @@ def _tables(results: Sequence[tables.Result], skipped: Sequence[str]) -> tuple[s
 
 
 def _figures(results: Sequence[tables.Result]) -> dict[str, Figure]:
-    drawn = {}
+    made = {}
     for protocol in datasets.PROTOCOLS:
         own = [r for r in results if r["protocol"] == protocol and r["variant"] == "paper"]
         physionet = [r for r in own if r["experiment"] == "physionet"]
         first = [r for r in physionet if r["seed"] == 0]
         if first:
             name = f"physionet-{protocol}"
-            drawn[f"{name}-scatter"] = figures.plot_scatter(first)
-            drawn[f"{name}-phi-over-size"] = figures.plot_phi_over_size(
+            made[f"{name}-scatter"] = figures.plot_scatter(first)
+            made[f"{name}-phi-over-size"] = figures.plot_phi_over_size(
                 physionet, _published(first) if protocol == "published" else None
             )
-            drawn[f"{name}-phi-over-epochs"] = figures.plot_phi_over_epochs(physionet)
-            drawn[f"{name}-density"] = figures.plot_density(first)
-            drawn[f"{name}-kernels"] = figures.plot_kernel_grid(first)
+            made[f"{name}-phi-over-epochs"] = figures.plot_phi_over_epochs(physionet)
+            made[f"{name}-density"] = figures.plot_density(first)
+            made[f"{name}-kernels"] = figures.plot_kernel_grid(first)
         others = [r for r in own if r["experiment"] != "physionet" and r["seed"] == 0]
         if others:
-            drawn[f"classified-{protocol}-scatter"] = figures.plot_scatter(others)
-            drawn[f"classified-{protocol}-kernels"] = figures.plot_kernel_grid(others)
-    return drawn
+            made[f"classified-{protocol}-scatter"] = figures.plot_scatter(others)
+            made[f"classified-{protocol}-kernels"] = figures.plot_kernel_grid(others)
+    return made
 
 
 def _published(results: Sequence[tables.Result]) -> dict[str, np.ndarray]:
@@ -139,7 +141,8 @@ def _published(results: Sequence[tables.Result]) -> dict[str, np.ndarray]:
     return curves
 
 
-def _drawn(figure: Figure, ending: str) -> bytes:
+def drawn(figure: Figure, ending: str) -> bytes:
+    """A figure as a file: "png" or "svg". Equal figures have equal bytes."""
     content = io.BytesIO()
     with rc_context({"svg.hashsalt": "san"}):
         metadata = {"Date": None} if ending == "svg" else None

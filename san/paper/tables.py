@@ -170,29 +170,63 @@ def _line(result: Result, rows: Sequence[Mapping[str, Any]], m: int) -> Line:
 
 def to_markdown(lines: Sequence[Line]) -> str:
     """Lines as a Markdown table, the published value and the difference beside ours."""
-    heads, rows = _cells(lines)
+    return markdown(*_cells(lines))
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Cells as a Markdown table.
+
+    Examples
+    --------
+    >>> print(markdown(["n", "φ"], [["4", "0.5"]]), end="")
+    | n | φ |
+    | --- | --- |
+    | 4 | 0.5 |
+    """
     text = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in text) + "\n"
 
 
 def to_latex(lines: Sequence[Line]) -> str:
     """Lines as a LaTeX tabular."""
-    heads, rows = _cells(lines)
-    symbols = {
-        "±": r"$\pm$",
-        "−": "$-$",
-        "φ": r"$\varphi$",
-        "⁻¹": r"$^{-1}$",
+    return latex(*_cells(lines))
+
+
+_LATEX = str.maketrans(
+    {
+        "&": r"\&",
+        "#": r"\#",
         "%": r"\%",
         "_": r"\_",
+        "±": r"$\pm$",
+        "−": "$-$",
+        "×": r"$\times$",
+        "≤": r"$\le$",
+        "≥": r"$\ge$",
+        "√": r"$\surd$",
+        "²": "$^2$",
+        "φ": r"$\varphi$",
+        "ε": r"$\varepsilon$",
+        "ρ": r"$\rho$",
+        "κ": r"$\kappa$",
     }
-    body = [" & ".join(row) + r" \\" for row in (heads, *rows)]
+)
+
+
+def latex(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Cells as a LaTeX tabular, the first two columns to the left, the others to the right.
+
+    Examples
+    --------
+    >>> print(latex(["n", "k", "φ"], [["4", "1", "0.5 ± 0.1"]]).splitlines()[4])
+    4 & 1 & 0.5 $\\pm$ 0.1 \\\\
+    """
+    cells = [[cell.translate(_LATEX).replace("⁻¹", "$^{-1}$") for cell in row] for row in rows]
+    head = [cell.translate(_LATEX).replace("⁻¹", "$^{-1}$") for cell in heads]
+    body = [" & ".join(row) + r" \\" for row in (head, *cells)]
     body.insert(1, r"\midrule")
     begin = rf"\begin{{tabular}}{{{'l' * 2 + 'r' * (len(heads) - 2)}}}"
-    text = "\n".join([begin, r"\toprule", *body, r"\bottomrule", r"\end{tabular}", ""])
-    for symbol, command in symbols.items():
-        text = text.replace(symbol, command)
-    return text
+    return "\n".join([begin, r"\toprule", *body, r"\bottomrule", r"\end{tabular}", ""])
 
 
 def _cells(lines: Sequence[Line]) -> tuple[list[str], list[list[str]]]:
