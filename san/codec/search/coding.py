@@ -7,12 +7,16 @@ import numpy as np
 from san.codec.modes.dictionary import Dictionary
 from san.codec.modes.payload import SHARED, TRANSFORM, decode_payload, encode_predictive
 from san.codec.search.convergence import Progress, meet_bounds, meet_error, meet_size
+from san.codec.search.excerpts import EXCERPT_PIECES
+from san.codec.search.learning import excerpts_of
 from san.codec.search.trials import Encoded, Signal
 from san.codec.target import Target
 
-# A result of more bits a sample is compared with the lossless one, which is seldom the smaller one
-# below that. A smaller number costs time, a larger one may miss that lossless has fewer bytes.
-EXACT_BITS = 2.5
+# A result is compared with the lossless one where that may be smaller: where so many values of the
+# signal, coded alone without loss, take less than so many times its bits a value. They are coded
+# from few samples, so the whole signal takes less. Larger numbers cost time, smaller ones may miss
+# that lossless has fewer bytes.
+EXCERPT_VALUES, LEARNED_LATER = 1 << 13, 3.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def encode_signal(
         found = meet_size(signal, target.value * k.size / 8, progress)
     if found is None:
         return _predict(k, exact, chunk_samples, progress)
-    if 8 * found.size > EXACT_BITS * k.size:
+    if _may_be_smaller(k, exact, found.size / k.size):
         return _smaller(found, _predict(k, exact, chunk_samples, progress))
     return _coded(found)
 
@@ -105,6 +109,15 @@ def _predict(
             largest = np.maximum(largest, np.abs(piece - y).max(0))
         progress((start + len(piece)) / len(k))
     return Coded(payloads, None, error, largest, {"predicted": sum(map(len, payloads))})
+
+
+def _may_be_smaller(k: np.ndarray, exact: tuple[int, ...], rate: float) -> bool:
+    """Whether k without loss may have fewer bytes a value than the rate, by an excerpt of it."""
+    pieces = excerpts_of(
+        k.T, max(1, EXCERPT_VALUES // (EXCERPT_PIECES * k.shape[1])), EXCERPT_PIECES
+    )
+    excerpt = np.ascontiguousarray(np.concatenate(pieces, axis=1).T)
+    return len(encode_predictive(excerpt, exact)) < LEARNED_LATER * rate * excerpt.size
 
 
 def _smaller(found: Encoded, predicted: Coded) -> Coded:

@@ -5,6 +5,7 @@ coefficients alone, and events and dictionary are chosen for them (see `trials`)
 are encoded again with other steps, until the error is just below what is allowed.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -16,8 +17,10 @@ from san.codec.search.trials import Choice, Encoded, Signal, Trial, choose, size
 # Encodings until the error must be close enough. Each costs a pass of the encoder; with fewer, more
 # streams end further below the error that is allowed (with 5, one of the tests has 3 % more bytes).
 TRIES = 10
-LAST_TRIES = 3  # of them, which take a smaller step rather than none that fits
-STEP_BACK = 8  # codes (128 an octave) that the first of them goes back; the next ones twice as many
+LAST_TRIES = 3  # of them; until then all channels must have fitted in one encoding
+# Codes (128 an octave) that a channel above its limit goes back at least, if they have not; each
+# further time twice as many, so that even the finest steps are reached in few encodings.
+STEP_BACK = 2
 # Above this error, relative to the deviation, events of much finer steps are tried too, because so
 # coarse steps hide most of a beat. A lower limit costs time and seldom pays.
 COARSE, FINEST = 0.13, (4.0, 6.0)
@@ -111,23 +114,29 @@ def _smallest(tried: Sequence[Encoded | None]) -> Encoded | None:
 def _converge(
     signal: Signal, codes: tuple[int, ...], first: Trial, allowed: np.ndarray, progress: Progress
 ) -> Encoded | None:
-    """Move the steps until the error of each channel is just below what is allowed."""
+    """Move the steps until the error of each channel is just below what is allowed.
+
+    None only where a channel has a larger error at the finest step.
+    """
     choice, encoded = first
     best: Encoded | None = None
     bracket = [Bracket(code) for code in codes]
-    for attempt in range(TRIES):
-        progress(0.4 + 0.6 * attempt / TRIES)
+    for attempt in itertools.count():
+        progress(0.4 + 0.6 * min(1, attempt / TRIES))
         if attempt:
-            encoded = signal.encode(tuple(b.code for b in bracket), choice)
+            codes = tuple(one.code for one in bracket)
+            encoded = signal.encode(codes, choice)
         ratio = np.sqrt(encoded.error / np.maximum(allowed, 1e-30))
         if (ratio <= 1).all() and (best is None or encoded.size < best.size):
             best = encoded
         for one, r in zip(bracket, ratio, strict=True):
             one.see(float(r))
-        if all(one.done for one in bracket) or any(one.hopeless for one in bracket):
+        if all(one.done for one in bracket) or any(one.finest for one in bracket):
+            break
+        if best is not None and attempt + 1 >= TRIES:
             break
         late = attempt - (TRIES - LAST_TRIES)
-        if late >= 0 and best is None:  # any step that fits, rather than one that fits closely
-            for one in bracket:
-                one.step_back(STEP_BACK << late)
+        if late >= 0 and best is None:
+            for one, code in zip(bracket, codes, strict=True):
+                one.retreat_from(code, STEP_BACK << late)
     return best

@@ -47,34 +47,54 @@ def _largest(low: int, high: int, holds: Callable[[int], bool]) -> int:
 
 
 class Bracket:
-    """The step code of one channel, moved until its error is just below what is allowed."""
+    """The step code of one channel, moved until its error is just below what is allowed.
+
+    A channel's error depends a little on the steps of the others. So a code that has fitted may
+    fail later, and the other way round: what was seen last counts.
+    """
 
     def __init__(self, code: int) -> None:
         self.code = code
         self.fits: tuple[int, float] | None = None  # code, logarithm of error over allowed
         self.fails: tuple[int, float] | None = None
-        self.done = self.hopeless = False
+        self.last = 0.0  # the logarithm that was seen last
+        self.done = False
 
     def see(self, ratio: float) -> None:
         """Take the error at the code, over what is allowed, and choose the next code."""
-        error = float(np.log2(max(ratio, 1e-6)))
-        if error <= 0 and (self.fits is None or self.code >= self.fits[0]):
-            self.fits = (self.code, error)
-        if error > 0 and (self.fails is None or self.code < self.fails[0]):
-            self.fails = (self.code, error)
+        error = self.last = float(np.log2(max(ratio, 1e-6)))
+        if error <= 0:
+            if self.fits is None or self.code >= self.fits[0]:
+                self.fits = (self.code, error)
+            if self.fails is not None and self.fails[0] <= self.code:
+                self.fails = None
+        else:
+            if self.fails is None or self.code <= self.fails[0]:
+                self.fails = (self.code, error)
+            if self.fits is not None and self.fits[0] >= self.code:
+                self.fits = None
         low = self.fits[0] if self.fits else -1
         high = self.fails[0] if self.fails else HIGHEST_CODE + 1
         self.done = error <= 0 and (ratio > 1 - CLOSE or high - low <= 1)
-        self.hopeless = high == 0
-        if self.done or self.hopeless:
+        if self.done or self.finest:
             return
         if self.fits and self.fails and self.fails[1] > self.fits[1]:
             share = (AIM - self.fits[1]) / (self.fails[1] - self.fits[1])
             proposed = low + share * (high - low)
         else:
-            proposed = self.code + (AIM - error) * 128 / SLOPE
+            proposed = self.code + self._move(error)
         self.code = int(min(max(np.floor(proposed), low + 1), max(high - 1, 0)))
 
-    def step_back(self, margin: int) -> None:
-        """Choose a code that has fitted, or one that is likely to."""
-        self.code = self.fits[0] if self.fits else max(0, self.code - margin)
+    @property
+    def finest(self) -> bool:
+        """Whether the channel fails at the finest step there is."""
+        return self.fails is not None and self.fails[0] == 0
+
+    def retreat_from(self, code: int, least: int) -> None:
+        """Keep a code that was just seen to fit; leave one that failed by so much at least."""
+        back = 0 if self.last <= 0 else max(least, int(np.ceil(-self._move(self.last))))
+        self.code = max(0, code - back)
+
+    def _move(self, error: float) -> float:
+        """How far the code is from where the error is probably just small enough."""
+        return (AIM - error) * 128 / SLOPE

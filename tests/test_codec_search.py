@@ -1,0 +1,77 @@
+"""The search for steps: it ends below the target, and a coarser target never costs bytes."""
+
+import numpy as np
+import pytest
+
+import san
+
+
+def leads(n: int, seed: int = 0, channels: int = 12) -> np.ndarray:
+    """Beats, wander and noise of a person, as twelve leads see them; int16 (n, channels)."""
+    rng, t = np.random.default_rng(seed), np.arange(n) % 170
+    beat = np.exp(-((t - 60) ** 2) / 18) - np.exp(-((t - 75) ** 2) / 40) / 4
+    wander = np.sin(np.arange(n) / 90)
+    sources = np.stack([beat, wander, np.gradient(beat) * 3], axis=1)
+    mixed = sources @ rng.normal(0, 150, (3, channels))
+    return np.rint(mixed + rng.normal(0, 4, (n, channels))).astype(np.int16)
+
+
+def sizes(x, prdns, **options):
+    """Bytes of the streams of x at each PRDN, each of which holds."""
+    found = []
+    for prdn in prdns:
+        blob = san.compress(x, prdn=prdn, **options)
+        error = ((x - san.decompress(blob).astype(float)) ** 2).mean(0)
+        assert (100 * np.sqrt(error) <= prdn * (1 + 1e-9) * x.std(0)).all()
+        found.append(len(blob))
+    return found
+
+
+@pytest.mark.parametrize("seed", [4, 6], ids="person {}".format)
+def test_bytes_of_twelve_leads_fall_as_the_target_rises(seed):
+    """Eight of these streams had the bytes of lossless ones, as one lead or other just failed."""
+    x = leads(1000, seed)
+    found = sizes(x, [6, 7, 8, 9, 10, 12], fs=200, events=False)
+    assert found == sorted(found, reverse=True)
+    assert found[0] < 0.5 * len(san.compress(x, lossless=True))
+
+
+def test_bytes_fall_with_events_too():
+    found = sizes(leads(800, 4, channels=3), [5, 8, 12], fs=200)
+    assert found == sorted(found, reverse=True)
+
+
+def telegraph(n):
+    """A line that is at one of two levels, and seldom changes."""
+    changes = np.random.default_rng(0).random(n) < 0.01
+    return np.where(changes.cumsum() % 2, 700, -300).astype(np.int16)[:, None]
+
+
+@pytest.mark.parametrize(
+    ("x", "prdn"),
+    [(telegraph(3000), 0.5), (telegraph(3000), 4), (telegraph(12_000), 2), (leads(400), 0.5)],
+    ids=["two levels", "two levels, coarser", "many samples", "leads, hardly an error"],
+)
+def test_no_stream_has_more_bytes_than_without_loss(x, prdn):
+    assert len(san.compress(x, prdn=prdn, events=False)) <= len(san.compress(x, lossless=True))
+
+
+def test_a_channel_that_must_come_back_exactly_costs_the_others_nothing():
+    """One channel has a single small step, and any error in it would break the target."""
+    x = leads(1000)
+    with_step = x.copy()
+    with_step[:, 5] = np.arange(1000) > 400
+    blob = san.compress(with_step, fs=200, prdn=5, events=False)
+    assert np.array_equal(san.decompress(blob)[:, 5], with_step[:, 5])
+    assert len(blob) < 1.1 * len(san.compress(x, fs=200, prdn=5, events=False))
+
+
+@pytest.mark.parametrize("name", ["HR00007", "E00006", "E07513", "JS20000"])
+def test_bytes_of_real_leads_fall_as_the_target_rises(name, recordings):
+    """At a PRDN of 8 or 12, three of them had been coded without loss: ten times the bytes."""
+    raw = np.fromfile(recordings / "leads12" / f"{name}.mat", "<i2", offset=24)
+    x = raw.reshape(-1, 12)[:5000]
+    found = sizes(x, [5, 7.9, 8, 8.1, 12], fs=500, events=False)
+    assert found[0] > found[1] and found[3] > found[4]
+    assert max(found[1:4]) < 1.03 * min(found[1:4])
+    assert found[0] < 0.7 * len(san.compress(x, lossless=True))
