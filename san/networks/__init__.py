@@ -6,14 +6,24 @@ The public names of the networks beside `san.SAN` are loaded when they are first
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from san.networks.circuits import ProductLayer, grid_tensor, matricization_rank, modular_rank
     from san.routing import Candidates, EuclideanLSH, UniformHash
 
 _HOMES = {
+    "networks.circuits": ["ProductLayer", "grid_tensor", "matricization_rank", "modular_rank"],
     "routing": ["Candidates", "EuclideanLSH", "UniformHash"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["Candidates", "EuclideanLSH", "UniformHash"]
+__all__ = [
+    "Candidates",
+    "EuclideanLSH",
+    "ProductLayer",
+    "UniformHash",
+    "grid_tensor",
+    "matricization_rank",
+    "modular_rank",
+]
 
 
 if not TYPE_CHECKING:  # a checker would take any name for one of this module
