@@ -7,10 +7,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from san.networks.circuits import ProductLayer, grid_tensor, matricization_rank, modular_rank
+    from san.networks.closed_forms import (
+        coherence,
+        nodes_of,
+        optimal_loss,
+        population_loss,
+        relu_kernel,
+        welch_bound,
+    )
+    from san.networks.compression import compress, relative_error
+    from san.networks.frames import best_frames, simplex
     from san.routing import Candidates, EuclideanLSH, UniformHash
 
 _HOMES = {
     "networks.circuits": ["ProductLayer", "grid_tensor", "matricization_rank", "modular_rank"],
+    "networks.closed_forms": [
+        "coherence",
+        "nodes_of",
+        "optimal_loss",
+        "population_loss",
+        "relu_kernel",
+        "welch_bound",
+    ],
+    "networks.compression": ["compress", "relative_error"],
+    "networks.frames": ["best_frames", "simplex"],
     "routing": ["Candidates", "EuclideanLSH", "UniformHash"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -20,9 +40,19 @@ __all__ = [
     "EuclideanLSH",
     "ProductLayer",
     "UniformHash",
+    "best_frames",
+    "coherence",
+    "compress",
     "grid_tensor",
     "matricization_rank",
     "modular_rank",
+    "nodes_of",
+    "optimal_loss",
+    "population_loss",
+    "relative_error",
+    "relu_kernel",
+    "simplex",
+    "welch_bound",
 ]
 
 
