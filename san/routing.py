@@ -4,7 +4,7 @@ NumPy alone. The networks of experts and the archive's bank of dictionaries use 
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -26,7 +26,52 @@ class Router(Protocol):
         ...
 
 
-class EuclideanLSH:
+class Parametrised:
+    """What is made from named parameters, which can be read and set as scikit-learn does it.
+
+    A class names the parameters of its `__init__` in `_names`, and keeps each of them as it came.
+
+    Examples
+    --------
+    >>> router = EuclideanLSH(dimension=2, width=3.0)
+    >>> router.set_params(width=0.5).get_params()["width"]
+    0.5
+    """
+
+    _names: tuple[str, ...] = ()
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name; of a parameter with parameters also `name__its_name`."""
+        own = {name: getattr(self, name) for name in self._names}
+        for name, value in [*own.items()] if deep else []:
+            if isinstance(value, Parametrised):
+                own |= {f"{name}__{inner}": v for inner, v in value.get_params().items()}
+        return own
+
+    def set_params(self, **given: Any) -> Self:
+        """Set parameters by name, and begin anew with them.
+
+        Raises
+        ------
+        ValueError
+            If a name is not one of a parameter.
+        """
+        own = self.get_params(deep=False)
+        for name, value in given.items():
+            first, _, inner = name.partition("__")
+            if first not in own or (inner and not isinstance(own[first], Parametrised)):
+                raise ValueError(
+                    f"{type(self).__name__} has no parameter {name!r}: it has {', '.join(own)}"
+                )
+            if inner:
+                own[first].set_params(**{inner: value})
+            else:
+                own[first] = value
+        self.__init__(**own)  # type: ignore[misc]
+        return self
+
+
+class EuclideanLSH(Parametrised):
     """Hash points so that near points often meet in a bucket, and far points seldom.
 
     Each table projects a point x on a few random lines, and cuts each line into cells of one width.
@@ -82,6 +127,8 @@ class EuclideanLSH:
     [4, 4, 0]
     """
 
+    _names = ("dimension", "projections", "width", "tables", "seed")
+
     def __init__(
         self,
         dimension: int,
@@ -97,7 +144,7 @@ class EuclideanLSH:
         if not 0 < width < np.inf:
             raise ValueError(f"width must be a number above 0, got {width}")
         self.dimension, self.projections, self.tables = dimension, projections, tables
-        self.width, self.seed = float(width), seed
+        self.width, self.seed = width, seed
         chance = np.random.default_rng(seed)
         self.directions = chance.standard_normal((tables, projections, dimension))
         self.offsets = chance.uniform(0, self.width, (tables, projections))
@@ -177,7 +224,7 @@ class EuclideanLSH:
         return keys
 
 
-class UniformHash:
+class UniformHash(Parametrised):
     """Put each input into a bucket by chance: the control that knows nothing of distances.
 
     Equal inputs get equal buckets. Inputs that differ in one bit do not, but by chance.
@@ -199,6 +246,7 @@ class UniformHash:
     True
     """
 
+    _names = ("dimension", "count", "tables", "seed")
     multiply_adds = 0
 
     def __init__(self, dimension: int, count: int, tables: int = 1, seed: int = 0) -> None:

@@ -94,8 +94,8 @@ ORDER = {
     "hot_path": "operation cpu gpu",
     "hot_path.cpu": "extrema extrema_images pool top_k rounds maps places vectors",
     "hot_path.gpu": "launch extrema pool top_k candidates maps",
-    "networks": """circuits compression frames closed_forms bank san first_kernels refit convolution
-        convolution_cpu padding choices""",
+    "networks": """mixtures random_features experts work targets circuits compression frames
+        closed_forms bank san first_kernels refit convolution convolution_cpu padding choices""",
     "training": """runs outcomes provenance run_settings train scores distributed processes
         settings""",
     "archives": "verify workers record_to_stream walk manifest",

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
         welch_bound,
     )
     from san.networks.compression import compress, relative_error
+    from san.networks.experts import BucketedRegression
     from san.networks.frames import best_frames, simplex
+    from san.networks.mixtures import RoutedExperts
+    from san.networks.random_features import RandomFeatures
+    from san.networks.targets import HypercubeFunction, RandomPolynomial
     from san.routing import Candidates, EuclideanLSH, UniformHash
 
 _HOMES = {
@@ -31,14 +35,23 @@ _HOMES = {
     ],
     "networks.compression": ["compress", "relative_error"],
     "networks.frames": ["best_frames", "simplex"],
+    "networks.experts": ["BucketedRegression"],
+    "networks.mixtures": ["RoutedExperts"],
+    "networks.random_features": ["RandomFeatures"],
+    "networks.targets": ["HypercubeFunction", "RandomPolynomial"],
     "routing": ["Candidates", "EuclideanLSH", "UniformHash"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "BucketedRegression",
     "Candidates",
     "EuclideanLSH",
+    "HypercubeFunction",
     "ProductLayer",
+    "RandomFeatures",
+    "RandomPolynomial",
+    "RoutedExperts",
     "UniformHash",
     "best_frames",
     "coherence",
