@@ -114,10 +114,10 @@ def read_container(stream: bytes) -> tuple["Header", list[bytes], int, dict[str,
     version = source.byte()
     check(version in (1, 3, 4), "unknown version")
     flags = source.byte() if version == 4 else 0
-    check(flags <= ATTACHED, "flags")
+    check(flags <= ATTACHED + RULED, "flags")
     body = source.take(source.varint())
     check(source.uint32() == zlib.crc32(stream[: source.position - 4]), "CRC32 of the header")
-    header = read_header(Reader(body))
+    header = read_header(Reader(body), bool(flags & RULED))
     header.newer_modes = version == 4
     attachments = read_attachments(source) if version == 3 or flags & ATTACHED else {}
 
@@ -140,7 +140,7 @@ def read_container(stream: bytes) -> tuple["Header", list[bytes], int, dict[str,
 
 # Flags
 
-ATTACHED = 1
+ATTACHED, RULED = 1, 2
 
 
 # Attachments
@@ -190,6 +190,7 @@ class Header:
     channels: int
     chunk_samples: int = 0
     scales: list["Scale"] = field(default_factory=list)  # of float dtypes, one for each channel
+    rules: list["Rule | None"] = field(default_factory=list)  # of integer dtypes, likewise
     carried: bytes | None = None
     named: bytes | None = None
     newer_modes: bool = False  # whether chunks may have modes 3 and 4
@@ -201,7 +202,7 @@ class Header:
         return sum(len(widths) if scale.kind == BITS else 1 for scale in self.scales)
 
 
-def read_header(body: Reader) -> Header:
+def read_header(body: Reader, ruled: bool) -> Header:
     dtype = body.byte()
     check(dtype in (*range(7), *range(16, 23)), "unknown dtype")
     header = Header(DTYPES[dtype % 16], dtype >= 16, body.varint())
@@ -209,6 +210,9 @@ def read_header(body: Reader) -> Header:
     check(header.two_dimensions or header.channels == 1, "shape (n,) has one channel")
     rate = body.float64()
     check(math.isfinite(rate) and rate >= 0, "sampling rate")
+    check(not ruled or header.dtype in INTEGERS, "rules of floats")
+    if ruled:
+        header.rules = read_rules(body, header.dtype, header.channels)
     if header.dtype in FLOATS:
         header.scales = read_representation(body, header.dtype, header.channels)
     for _ in ("units", "channel names"):
@@ -287,8 +291,11 @@ def read_scale(body: Reader, dtype: str) -> Scale:
 def from_columns(header: Header, columns: list[list[int]]) -> list[list]:
     """The samples of each channel, from the integers of its columns."""
     if header.dtype in INTEGERS:
-        low, high = INTEGERS[header.dtype]
-        return [[min(high, max(low, k)) for k in column] for column in columns]
+        rules = header.rules or [None] * header.channels
+        return [
+            [from_rule(header.dtype, rule, k) for k in column]
+            for rule, column in zip(rules, columns, strict=True)
+        ]
     values = []
     rest = iter(columns)
     for scale in header.scales:
@@ -323,6 +330,80 @@ def from_bits(dtype: str, row: tuple[int, ...]) -> float:
     if i < 0:
         i ^= 2 ** (sum(widths) - 1) - 1
     return struct.unpack(floats, struct.pack(bits, i % 2 ** sum(widths)))[0]
+
+
+# Rules
+
+ROUND, TRUNC, LIST = range(3)
+
+
+@dataclass(frozen=True)
+class Rule:
+    kind: int
+    factor: float = 1
+    baseline: float = 0
+    values: tuple[int, ...] = ()
+
+
+def read_rules(body: Reader, dtype: str, channels: int) -> list[Rule | None]:
+    count = body.varint()
+    check(1 <= count <= channels, "number of rules")
+    rules: list[Rule] = []
+    for _ in range(count):
+        rules.append(read_rule(body, dtype))
+        check(sum(len(rule.values) for rule in rules) <= 2**17, "values of all lists")
+    check(len(set(rules)) == count, "two rules that are equal")
+    found: list[Rule | None] = []
+    used = 0
+    for _ in range(channels):
+        number = body.varint()
+        check(number <= used + 1 and number <= count, "number of a rule")
+        used = max(used, number)
+        found.append(rules[number - 1] if number > 0 else None)
+    check(used == count, "a rule that no channel has")
+    return found
+
+
+def read_rule(body: Reader, dtype: str) -> Rule:
+    head = body.byte()
+    check(head in (ROUND, TRUNC, LIST, ROUND + 4), "kind of a rule")
+    if head == LIST:
+        return Rule(LIST, values=read_list(body, dtype))
+    factor = body.float64()
+    check(1 <= factor <= 2**32, "factor of a rule")
+    baseline = body.float64() if head & 4 else 0.0
+    check(math.isfinite(baseline) and (baseline != 0) == bool(head & 4), "baseline of a rule")
+    return Rule(head & 3, factor, baseline)
+
+
+def read_list(body: Reader, dtype: str) -> tuple[int, ...]:
+    low, high = INTEGERS[dtype]
+    count, first = body.varint(), body.zigzag()
+    check(1 <= count <= 2**17 and low <= first <= high, "a list of values")
+    values = [first]
+    if count > 1:
+        inflater = zlib.decompressobj(-15)
+        try:
+            gaps = Reader(inflater.decompress(body.take(body.varint()), 5 * count))
+        except zlib.error as error:
+            raise Refused("a deflated list") from error
+        check(inflater.eof and inflater.unused_data == b"", "end of a deflated list")
+        for _ in range(count - 1):
+            values.append(values[-1] + 1 + gaps.varint())
+            check(values[-1] <= high, "a value of a list")
+        check(gaps.at_end(), "something follows a list")
+    return tuple(values)
+
+
+def from_rule(dtype: str, rule: Rule | None, k: int) -> int:
+    low, high = INTEGERS[dtype]
+    if rule is None:
+        return min(high, max(low, k))
+    if rule.kind == LIST:
+        return rule.values[min(len(rule.values) - 1, max(0, k))]
+    y = float(k) * rule.factor
+    y = float(math.trunc(y) if rule.kind == TRUNC else round(y + rule.baseline))
+    return int(min(high, max(low, y)))
 
 
 # Gaps

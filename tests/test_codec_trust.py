@@ -56,11 +56,12 @@ def streams():
         "bits": san.compress(np.random.default_rng(0).normal(size=40), lossless=True),
         "bits per sample": san.compress(signal(), bits_per_sample=4),
         "attachments": san.compress(signal(), max_error=4, attachments=FILES),
+        "rules": san.compress((signal(2) * 4.88).astype("i2"), lossless=True),
     }
 
 
 NAMES = ["prdn", "dictionary", "bounded", "lossless", "two channels", "chunks", "grid", "gaps"]
-NAMES += ["bits", "bits per sample", "attachments"]
+NAMES += ["bits", "bits per sample", "attachments", "rules"]
 
 
 def decoded_or_refused(stream):

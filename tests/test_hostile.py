@@ -103,6 +103,38 @@ def test_a_long_stream_may_carry_a_large_dictionary():
 
 
 ONE_KERNEL = quantize(np.ones((1, 1, 32))).data[:-1]
+
+
+def with_rules(rules, channels):
+    """A stream of version 4 that ends after a header with these rules."""
+    header = b"\x11" + varint(channels) + bytes(8) + rules + b"\0\0\0" + bytes(8) + b"\x40\0"
+    block = b"\x93SAN\4\2" + varint(len(header)) + header
+    return block + crc(block)
+
+
+def many_values(count):
+    """A list of so many neighbouring values, in few bytes."""
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
+    small = deflater.compress(bytes(count - 1)) + deflater.flush()
+    return b"\2" + varint(count) + b"\0" + varint(len(small)) + small
+
+
+RULES = {
+    "lists that are too long": varint(900) + many_values(2**15) * 900,
+    "a list that is a bomb": b"\1" + many_values(2**24),
+    "gaps that are a bomb": b"\1\2\2\0" + many_values(2**24)[6:],
+    "a million rules": varint(2**20) + bytes(2**10),
+}
+
+
+@pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
+def test_a_small_stream_cannot_have_many_values_in_lists(rules):
+    blob = with_rules(rules + bytes(1000), 1000)
+    assert isinstance(refused(blob), CorruptStream)
+    with pytest.raises(plain_decoder.Refused):
+        plain_decoder.decode(blob)
+
+
 CORRUPT = {
     "events without kernels": dictionary(samples=64, excerpt=bytes(8)),
     "events beyond the excerpt": ONE_KERNEL + varint(40) + bytes(8),

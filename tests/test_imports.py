@@ -89,7 +89,8 @@ ORDER = {
     "codec.search": "coding convergence trials excerpts steps learning pursuit",
     "codec.modes": "payload transform predictive experts dictionary wavelet bands events ranges",
     "codec.file_format": "stream attachments header source",
-    "codec.numbers": "integers narrowing representation steps gaps grids bits accuracy",
+    "codec.numbers": """ruled integers narrowing representation steps gaps grids rule_search rules
+        bits accuracy""",
     "codec.entropy": "mixing range_coder logistic loops varints",
     "hot_path": "operation cpu gpu",
     "hot_path.cpu": "extrema extrema_images pool top_k rounds maps places vectors",

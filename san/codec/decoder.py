@@ -335,6 +335,8 @@ def decode_chunk(
 
 def _units_of_one(representation: Representation) -> np.ndarray:
     """What a step of 1 of the coder's integers is in the signal's units: float64 (columns,)."""
+    if representation.rules:
+        return np.array([1.0 if rule is None else rule.step for rule in representation.rules])
     if representation.dtype.kind != "f" or BITS in {s.kind for s in representation.scales}:
         return np.ones(representation.columns)  # those of bits are without loss, and have no events
     steps = 1 << 20

@@ -4,6 +4,8 @@ import io
 import math
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,8 +15,10 @@ from san.codec.dictionaries import DictionaryLike
 from san.codec.file_format.header import Limits, check_header, checked_fs
 from san.codec.file_format.stream import StreamWriter
 from san.codec.modes.dictionary import Dictionary
-from san.codec.numbers.integers import represent
+from san.codec.numbers.integers import Integers, represent
 from san.codec.numbers.narrowing import narrowed
+from san.codec.numbers.representation import pack_representation
+from san.codec.numbers.ruled import by_rules
 from san.codec.options import (
     SHORTEST_CHUNK,
     HeaderPlan,
@@ -28,6 +32,7 @@ from san.codec.options import (
 )
 from san.codec.target import Target
 
+TRIED_VALUES = 1 << 15  # of a long signal, that decide whether its rules save bytes
 SIZE_TRIES = 6  # streams that are encoded to meet a size; each allows the payloads fewer bytes
 
 
@@ -116,6 +121,9 @@ def compress(
     `san.codec.numbers.integers.represent`). Floats whose magnitudes are too different for any step
     are coded without loss, also where `prdn` is the target.
 
+    Integers of which few occur, such as multiples of 4.88 or the values of a table, are coded as
+    consecutive numbers, without loss or within a `max_error`, if the stream is smaller that way.
+
     Before it is written, each chunk is decoded and compared with x.
 
     Examples
@@ -185,17 +193,48 @@ def encode(
     chunk = min(chunk, max(SHORTEST_CHUNK, n))
     request = Request(target, checked_fs(fs), chunk, events)
     given = fitting_dictionary(dictionary, representation, embed_dictionary, events)
-    samples = Samples(
-        array.reshape(n, representation.channels), found.k, found.gaps, found.bounds, representation
-    )
+    samples = _samples(array, found)
     texts = texts_of(units), texts_of(names)
     header = HeaderPlan(representation, request, *texts, embed_dictionary, attachments, limits)
     check_header(header.build(given), limits)  # what it refuses is refused before the work
     report = progress or silent
     if target.bits_per_sample is not None and n:
         return _within_size(samples, request, target.bits_per_sample, given, header, report)
-    block = code_block(samples, request, given, report)
-    return _stream(block, n, header)
+    ruled = by_rules(array, target)
+    ways = [samples] if ruled is None else _promising(samples, _samples(array, ruled), request)
+    parts = (partial(_part, report, number, len(ways)) for number in range(len(ways)))
+    blocks = [code_block(way, request, given, part) for way, part in zip(ways, parts, strict=True)]
+    streams = [
+        _stream(block, n, header.of(way.representation))
+        for way, block in zip(ways, blocks, strict=True)
+    ]
+    return min(streams, key=len)
+
+
+def _samples(array: np.ndarray, found: Integers) -> Samples:
+    shape = len(array), found.representation.channels
+    return Samples(array.reshape(shape), found.k, found.gaps, found.bounds, found.representation)
+
+
+def _promising(plain: Samples, ruled: Samples, request: Request) -> list[Samples]:
+    """The ways to code integers that are worth a whole try: one of a long signal, else both."""
+    n, channels = plain.x.shape
+    count = TRIED_VALUES // channels
+    if n <= 2 * count:
+        return [plain, ruled]
+    middle, tried = (n - count) // 2, replace(request, chunk_samples=count, events=False)
+
+    def size(way: Samples) -> float:
+        part = way._replace(x=way.x[middle : middle + count], k=way.k[middle : middle + count])
+        block = code_block(part, tried, None, silent)
+        return block.size * n / count + len(pack_representation(way.representation))
+
+    return [min(plain, ruled, key=size)]
+
+
+def _part(report: Progress, number: int, parts: int, share: float) -> None:
+    """Report the share of one of several parts."""
+    report((number + share) / parts)
 
 
 def _within_size(

@@ -55,6 +55,10 @@ class Info:
         Whether that dictionary is in the stream.
     attachments : dict of str to int
         Names and sizes of the files that travel with the samples.
+    rules : tuple of str
+        Of integers of which few occur: for each channel the rule that its values follow, in
+        words, or "" where it has none. Empty where no channel has one. Such streams are of version
+        4.
     """
 
     version: int
@@ -76,6 +80,7 @@ class Info:
     dictionary_sha256: str | None
     dictionary_carried: bool
     attachments: dict[str, int]
+    rules: tuple[str, ...] = ()
 
     @property
     def promise(self) -> Target:
@@ -167,6 +172,7 @@ def describe(reader: StreamReader) -> Info:
         dictionary_sha256=None if digest is None else digest.hex(),
         dictionary_carried=header.dictionary is not None,
         attachments={entry.name: entry.size for entry in reader.attachments},
+        rules=tuple(str(rule or "") for rule in representation.rules),
     )
 
 

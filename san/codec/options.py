@@ -1,5 +1,6 @@
 """What a user asks of an encoder: each option is checked here and passed on in one form."""
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -59,6 +60,12 @@ class HeaderPlan:
             units,
             names,
         )
+
+    def of(self, representation: Representation) -> "HeaderPlan":
+        """The same plan for another representation of the same array."""
+        other = copy.copy(self)
+        other._plain = replace(self._plain, representation=representation)
+        return other
 
     def build(self, dictionary: Dictionary | None, newer_modes: bool = False) -> Header:
         """The header of a stream whose chunks need this dictionary, and may have newer modes."""

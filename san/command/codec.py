@@ -239,6 +239,7 @@ def inspect(
         ("format", f"SAN stream, version {info.version}"),
         ("samples", f"{_shape(info.shape)}, {info.dtype}{_duration(info)}"),
         ("channels", ", ".join(_labels(info))),
+        ("values", "; ".join(dict.fromkeys(rule for rule in info.rules if rule))),
         ("target", str(info.promise)),
         ("largest error", f"{info.largest_error:.6g}"),
         ("PRDN", f"{info.prdn:.4g} %"),

@@ -79,6 +79,66 @@ def streams():
     yield "units", beats(50, 2), {"lossless": True, "units": ["mV", "µV"], "names": ["II", "V5"]}
 
 
+def newer_streams():
+    """(name, array, options of compress) of frozen streams of version 4 with rules."""
+    rounded = np.rint(beats(400, 3, "int32") * 4.88).astype(np.int16)
+    yield "rules-rounded", rounded, {"lossless": True, "fs": 100}
+    yield "rules-rounded-bound", rounded, {"max_error": 5, "fs": 100}
+    yield "rules-chunks", rounded, {"lossless": True, "fs": 100, "chunk_seconds": 1}
+    truncated = np.trunc((beats(400, 2, "int32") - 20) * 4.88).astype(np.int16)
+    yield "rules-truncated", truncated, {"lossless": True, "fs": 100}
+    yield "rules-truncated-bound", truncated, {"max_error": 1, "fs": 100}
+    thirds = np.rint(beats(400, dtype="int32") * 50 / 3 + 10000.4)
+    for dtype in ("int16", "int32", "uint16"):
+        yield f"rules-offset-{dtype}", thirds.astype(dtype), {"lossless": True}
+    for dtype in ("int8", "int16", "int32", "uint8", "uint16"):
+        k = np.clip(beats(900, dtype="int32", seed=3) // 2, -12, 24) + 12
+        apart = np.cumsum((np.arange(37) * 11) % 7 + (2 if dtype[-1] == "8" else 20))
+        values = apart + np.iinfo(dtype).min // 200
+        yield f"rules-list-{dtype}", values[k].astype(dtype), {"lossless": True}
+        yield f"rules-list-bound-{dtype}", values[k].astype(dtype), {"max_error": 1}
+    mixed = np.stack([rounded[:, 0], beats(400), np.full(400, 7, np.int16)], 1)
+    yield "rules-mixed", mixed, {"lossless": True}
+    files = {"note": b"at rest"}
+    yield "rules-attachments", rounded[:, 0], {"lossless": True, "attachments": files}
+
+
+def newer_faults():
+    """(name, bytes) of damaged streams of version 4."""
+    stream = (FOLDER / "rules-list-int16.san").read_bytes()
+    for flag in (8, 128):
+        yield f"flags-{flag}", stream[:5] + bytes([stream[5] ^ flag]) + stream[6:]
+    for size in (5, 6, 30, len(stream) // 2):
+        yield f"rules-cut-{size}", stream[:size]
+    yield "rules-of-floats", with_rules(b"\1\1" + struct.pack("<d", 4.88) + b"\1", 5)
+    factors = {"half": 0.5, "nan": np.nan, "infinite": np.inf, "negative": -4.88}
+    for name, factor in factors.items():
+        yield f"rules-factor-{name}", with_rules(b"\1\1" + struct.pack("<d", factor) + b"\1")
+    for name, rules in RULES.items():
+        yield f"rules-{name}", with_rules(rules)
+    for mode in (3, 4):
+        plain = (FOLDER / "no-events.san").read_bytes()
+        yield f"mode-{mode}-of-version-1", with_mode(plain, mode)
+
+
+RULES = {  # of one channel of int16
+    "none": b"\0\0",
+    "unused": b"\1\1" + struct.pack("<d", 4.88) + b"\0",
+    "unknown": b"\1\3\1",
+    "empty-list": b"\1\2\0\0\1",
+    "long-list": b"\1\2\xff\xff\x7f\0\1\0\1",
+    "list-outside": b"\1\2\1\xff\xff\xff\x7f\1",
+    "list-of-noise": b"\1\2\5\0\4\xff\xfe\xfd\xfc\1",
+}
+
+
+def with_rules(rules, code=1):
+    """A stream of version 4 that ends after a header with these rules, its checksum right."""
+    body = bytes([code, 1]) + bytes(8) + rules + bytes(2) + bytes(9) + b"\x10\0"
+    block = b"\x93SAN\4\2" + bytes([len(body)]) + body
+    return block + struct.pack("<I", zlib.crc32(block))
+
+
 def faults(stream, other):
     """(name, bytes) of damaged streams."""
     for size in (0, 1, 3, 4, 5, 9, 20, len(stream) // 2, len(stream) - 20, len(stream) - 1):
@@ -169,7 +229,7 @@ def main():
         )
     shared = san.Dictionary.load(shared_path)
     named = {"dictionary": shared, "embed_dictionary": False, "fs": 100, "prdn": 9}
-    for name, x, options in [*streams(), ("shared", beats(500, seed=9), named)]:
+    for name, x, options in [*streams(), *newer_streams(), ("shared", beats(500, seed=9), named)]:
         if f"{name}.san" in known["streams"]:
             continue
         stream = san.compress(x, **options)
@@ -186,7 +246,8 @@ def main():
         (FOLDER / f"{name}.san").write_bytes(stream)
         known["streams"][f"{name}.san"] = entry
     stream = (FOLDER / "events-two.san").read_bytes()
-    for name, damaged in faults(stream, (FOLDER / "shared.san").read_bytes()):
+    old = faults(stream, (FOLDER / "shared.san").read_bytes())
+    for name, damaged in [*old, *newer_faults()]:
         if f"faulty-{name}.san" in known["faulty"]:
             continue
         try:

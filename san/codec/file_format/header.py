@@ -272,8 +272,12 @@ def pack_header(header: Header) -> bytes:
     return b"".join(parts)
 
 
-def unpack_header(body: bytes, limits: Limits, newer_modes: bool = False) -> Header:
-    """A header from its body, and whether the stream's version allows newer modes.
+def unpack_header(
+    body: bytes, limits: Limits, newer_modes: bool = False, with_rules: bool = False
+) -> Header:
+    """A header from its body.
+
+    `newer_modes` and `with_rules` are what version and flags of the stream say.
 
     Raises
     ------
@@ -293,7 +297,7 @@ def unpack_header(body: bytes, limits: Limits, newer_modes: bool = False) -> Hea
         raise CorruptStream(f"an array of {dimensions} dimensions cannot have {channels} channels")
     fs = fields.float64()
     representation, fields.position = unpack_representation(
-        body, fields.position, DTYPES[number], dimensions, channels
+        body, fields.position, DTYPES[number], dimensions, channels, with_rules
     )
     units, names = _unpack_texts(fields, channels), _unpack_texts(fields, channels)
     target = fields.byte()

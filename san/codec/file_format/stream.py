@@ -53,7 +53,7 @@ __all__ = ["MAGIC", "VERSIONS", "Footer", "Header", "Limits", "StreamReader", "S
 MAGIC = b"\x93SAN"
 PLAIN, ATTACHED, FLAGGED = 1, 3, 4
 VERSIONS = (PLAIN, ATTACHED, FLAGGED)
-WITH_ATTACHMENTS = 1  # the only flag that version 4 has
+WITH_ATTACHMENTS, WITH_RULES = 1, 2  # flags of version 4
 WALKED = 1 << 16  # chunks that are followed to tell a cut stream from one with bytes after its end
 
 
@@ -112,8 +112,9 @@ class StreamWriter:
         self._limits.check("dictionary_bytes", len(header.dictionary or b""))
         self._limits.check("header_bytes", len(body) - len(header.dictionary or b""))
         version = bytes([ATTACHED if attachments else PLAIN])
-        if header.newer_modes:
-            version = bytes([FLAGGED, WITH_ATTACHMENTS * bool(attachments)])
+        flags = WITH_RULES * bool(header.representation.rules)
+        if flags or header.newer_modes:
+            version = bytes([FLAGGED, flags + WITH_ATTACHMENTS * bool(attachments)])
         block = MAGIC + version + write_varint(len(body)) + body
         self._write(block + _crc(block))
         self._write(attachments)
@@ -352,7 +353,7 @@ class StreamReader:
         if head[-1] not in VERSIONS:
             raise UnsupportedVersion(head[-1], VERSIONS)
         flags = self._source.exactly(1, "the flags")[0] if head[-1] == FLAGGED else 0
-        if flags & ~WITH_ATTACHMENTS:
+        if flags & ~(WITH_ATTACHMENTS + WITH_RULES):
             raise CorruptStream(f"no stream has the flags {flags:#04x}")
         return head[-1], flags
 
@@ -365,7 +366,7 @@ class StreamReader:
         body = self._source.exactly(length, "the header")
         if self._source.exactly(4, "a checksum") != _crc(head, write_varint(length), body):
             raise CorruptStream("the header does not agree with its checksum")
-        return unpack_header(body, self._limits, newer)
+        return unpack_header(body, self._limits, newer, bool(self._flags & WITH_RULES))
 
     def _read_directory(self) -> None:
         """Read the directory of attachments, and go to the first chunk."""

@@ -281,10 +281,22 @@ def restore(k: np.ndarray, representation: Representation, gaps: np.ndarray) -> 
             y[:, channel] = join_bits(part, dtype) if is_bits else scale.values(part[:, 0], dtype)
             first += width
         fill_gaps(y, gaps)
+    elif representation.rules:
+        y = np.empty((len(k), channels), dtype)
+        for channel, rule in enumerate(representation.rules):
+            y[:, channel] = (
+                _clipped(k[:, channel], dtype)
+                if rule is None
+                else rule.values(k[:, channel], dtype)
+            )
     else:
-        limits = np.iinfo(dtype)
-        y = np.clip(k, limits.min, limits.max).astype(dtype)
+        y = _clipped(k, dtype)
     return y.reshape(-1) if representation.dimensions == 1 else y
+
+
+def _clipped(k: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    limits = np.iinfo(dtype)
+    return np.clip(k, limits.min, limits.max).astype(dtype)
 
 
 def _checked(x: ArrayLike) -> np.ndarray:

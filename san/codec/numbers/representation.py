@@ -14,6 +14,7 @@ from san.codec.entropy.varints import Fields, write_signed, write_varint
 from san.codec.errors import CorruptStream
 from san.codec.numbers.bits import PARTS
 from san.codec.numbers.grids import BITS, EXPONENTS, LARGEST, POWER, Scale
+from san.codec.numbers.rules import Rule, pack_rules, unpack_rules
 
 DTYPES = tuple(
     np.dtype(name) for name in ("int8", "int16", "int32", "uint8", "uint16", "float32", "float64")
@@ -34,12 +35,15 @@ class Representation:
     channels : int
     scales : tuple of Scale
         One for each channel of floats; empty for integers, which need none.
+    rules : tuple of Rule or None
+        One for each channel of integers of which few occur; empty where no channel has one.
     """
 
     dtype: np.dtype
     dimensions: int
     channels: int
     scales: tuple[Scale, ...] = ()
+    rules: tuple[Rule | None, ...] = ()
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
@@ -58,10 +62,11 @@ class Representation:
 def pack_representation(representation: Representation) -> bytes:
     """The bytes of the scales. The header stores dtype, dimensions and channels itself.
 
-    Nothing for integers. For floats one byte, 1 if one scale stands for all channels, else 0; then
-    each scale: a byte (its kind, + 4 if it has a baseline, + 8 if its factor is whole), and for
-    POWER a zigzag varint, for GAIN and STEP the factor (a varint if whole and below 2**31, else
-    float64) and the baseline (float64) if it is not zero.
+    For integers nothing, or their rules as `pack_rules` writes them. For floats one byte, 1 if one
+    scale stands for all channels, else 0; then each scale: a byte (its kind, + 4 if it has a
+    baseline, + 8 if its factor is whole), and for POWER a zigzag varint, for GAIN and STEP the
+    factor (a varint if whole and below 2**31, else float64) and the baseline (float64) if it is
+    not zero.
 
     Examples
     --------
@@ -71,7 +76,7 @@ def pack_representation(representation: Representation) -> bytes:
     """
     scales = representation.scales
     if not scales:
-        return b""
+        return pack_rules(representation.rules) if representation.rules else b""
     shared = len(set(scales)) == 1
     return bytes([shared]) + b"".join(map(_pack_scale, scales[:1] if shared else scales))
 
@@ -89,7 +94,12 @@ def _pack_scale(scale: Scale) -> bytes:
 
 
 def unpack_representation(
-    data: bytes, position: int, dtype: np.dtype, dimensions: int, channels: int
+    data: bytes,
+    position: int,
+    dtype: np.dtype,
+    dimensions: int,
+    channels: int,
+    with_rules: bool = False,
 ) -> tuple[Representation, int]:
     """A representation from the bytes of `pack_representation`, and the position after them.
 
@@ -104,9 +114,12 @@ def unpack_representation(
     >>> unpack_representation(b"\\x01\\t\\x14", 0, np.dtype("float64"), 1, 1)[0].scales
     (Scale(kind=1, factor=20.0, baseline=0.0, exponent=0),)
     """
-    if dtype.kind != "f":
-        return Representation(dtype, dimensions, channels), position
     fields = Fields(data, position)
+    if dtype.kind != "f":
+        rules = unpack_rules(fields, dtype, channels) if with_rules else ()
+        return Representation(dtype, dimensions, channels, rules=rules), fields.position
+    if with_rules:
+        raise CorruptStream(f"samples of {dtype} have scales, not rules")
     shared = fields.byte()
     if shared > 1:
         raise CorruptStream(f"the flag of a shared scale must be 0 or 1, got {shared}")
