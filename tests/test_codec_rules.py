@@ -91,10 +91,10 @@ def test_a_bound_holds_with_a_rule(name, bound, monkeypatch):
 def test_inspect_says_which_values_a_stream_has(command, tmp_path):
     x = np.stack([SIGNALS["thirds"][0][:, 0], counts(size=300)[:, 0]], 1)
     (tmp_path / "a.san").write_bytes(san.compress(x, lossless=True))
-    rules = ("a whole number · 16.6667, rounded", "")
+    rules = ("a whole number · 16.67, rounded", "")
     assert san.inspect((tmp_path / "a.san").read_bytes()).rules == rules
     _, out, _ = command("inspect", "a.san")
-    assert "values        a whole number · 16.6667, rounded\n" in out
+    assert "values        a whole number · 16.67, rounded\n" in out
     assert str(Rule(LIST, listed=(1, 9))) == "one of 2 values"
     assert str(Rule(ROUND, 7.5, -0.25)) == "a whole number · 7.5 -0.25, rounded"
 
