@@ -7,8 +7,9 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from san import times
 from san.files import table_forms
@@ -61,6 +62,18 @@ class TableOptions:
             raise ValueError(f"--missing must have {LONGEST_MISSING} characters at most")
         object.__setattr__(self, "delimiter", delimiter)
         object.__setattr__(self, "decimal", decimal)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is said, as JSON holds it.
+
+        Examples
+        --------
+        >>> TableOptions(decimal="comma", missing=("x",)).given
+        {'decimal': ',', 'missing': ['x']}
+        """
+        said = {name: value for name, value in asdict(self).items() if value not in (None, ())}
+        return said | ({"missing": list(self.missing)} if self.missing else {})
 
 
 @dataclass(frozen=True)

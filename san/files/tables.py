@@ -8,7 +8,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -468,9 +468,7 @@ def _said_of(
     while len(written) > 1 and written[-1] == written[-2]:
         written.pop()
     said["columns"] = written
-    given = {k: v for k, v in asdict(options).items() if v not in (None, ())}
-    given |= {"fs": True} if fs else {}
-    return said | {"given": given}
+    return said | {"given": options.given | ({"fs": True} if fs else {})}
 
 
 def _is_line_of(line: str, layout: Layout) -> bool:
