@@ -96,12 +96,13 @@ ORDER = {
     "hot_path.cpu": "extrema extrema_images pool top_k rounds maps places vectors",
     "hot_path.gpu": "launch extrema pool top_k candidates maps",
     "networks": """mixtures random_features experts work targets circuits compression frames
-        closed_forms bank san first_kernels refit convolution convolution_cpu padding choices""",
+        closed_forms sparse_mlp certificates cube bank san first_kernels refit convolution
+        convolution_cpu padding choices""",
     "training": """runs outcomes provenance run_settings train scores distributed processes
         settings""",
     "archives": "verify workers record_to_stream walk manifest",
-    "files": """reading streams restoring arrays tables table_times table_rows table_layout
-        table_forms table_moments physical edf edf_header wfdb_files wfdb""",
+    "files": """reading streams restoring arrays tables table_layout table_forms physical edf
+        edf_header wfdb_files wfdb""",
     "wfdb_records": "segments record samples flac header formats",
     "data": "physionet images epilepsy fetch",
     "paper": "studies output study figures tables experiments store classifiers",

@@ -6,6 +6,7 @@ The public names of the networks beside `san.SAN` are loaded when they are first
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from san.networks.certificates import max_active
     from san.networks.circuits import ProductLayer, grid_tensor, matricization_rank, modular_rank
     from san.networks.closed_forms import (
         coherence,
@@ -16,14 +17,17 @@ if TYPE_CHECKING:
         welch_bound,
     )
     from san.networks.compression import compress, relative_error
+    from san.networks.cube import LowDegreeRegression, fourier_weight, influence
     from san.networks.experts import BucketedRegression
     from san.networks.frames import best_frames, simplex
     from san.networks.mixtures import RoutedExperts
     from san.networks.random_features import RandomFeatures
+    from san.networks.sparse_mlp import SparseMLP
     from san.networks.targets import HypercubeFunction, RandomPolynomial
     from san.routing import Candidates, EuclideanLSH, UniformHash
 
 _HOMES = {
+    "networks.certificates": ["max_active"],
     "networks.circuits": ["ProductLayer", "grid_tensor", "matricization_rank", "modular_rank"],
     "networks.closed_forms": [
         "coherence",
@@ -34,10 +38,12 @@ _HOMES = {
         "welch_bound",
     ],
     "networks.compression": ["compress", "relative_error"],
+    "networks.cube": ["LowDegreeRegression", "fourier_weight", "influence"],
     "networks.frames": ["best_frames", "simplex"],
     "networks.experts": ["BucketedRegression"],
     "networks.mixtures": ["RoutedExperts"],
     "networks.random_features": ["RandomFeatures"],
+    "networks.sparse_mlp": ["SparseMLP"],
     "networks.targets": ["HypercubeFunction", "RandomPolynomial"],
     "routing": ["Candidates", "EuclideanLSH", "UniformHash"],
 }
@@ -48,16 +54,21 @@ __all__ = [
     "Candidates",
     "EuclideanLSH",
     "HypercubeFunction",
+    "LowDegreeRegression",
     "ProductLayer",
     "RandomFeatures",
     "RandomPolynomial",
     "RoutedExperts",
+    "SparseMLP",
     "UniformHash",
     "best_frames",
     "coherence",
     "compress",
+    "fourier_weight",
     "grid_tensor",
+    "influence",
     "matricization_rank",
+    "max_active",
     "modular_rank",
     "nodes_of",
     "optimal_loss",
