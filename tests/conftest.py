@@ -24,6 +24,22 @@ EACH_ALONE = (  # long tests that share nothing with the rest of their file
     "tests/test_docs.py::test_readme_python_runs",
     "tests/test_site.py::test_what_a_page_shows_is_run",
 )
+LONG = (  # these begin first, so that no process works alone at the end; the longest come first
+    "tests/test_docs.py::test_notebooks_run[03",
+    "tests/test_archive.py",
+    "tests/test_site.py",
+    "tests/test_files.py",
+    "tests/test_runs.py",
+    "tests/test_reproduce.py",
+    "tests/test_distributed.py",
+    "tests/test_cli.py",
+    "tests/test_codec_core.py",
+    *EACH_ALONE,
+    "tests/test_imports.py",
+    "tests/test_activations.py",
+    "tests/test_format.py",
+    "tests/test_report_page.py",
+)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -31,12 +47,26 @@ def pytest_xdist_make_scheduler(config, log):
     """Give a file to one process: what its tests compile and prepare is done once, not in each."""
     from xdist.scheduler import LoadScopeScheduling
 
+    config.option.loadscopereorder = False  # by number of tests, which puts long single tests last
+
     class Files(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             file = nodeid.partition("::")[0]
             return nodeid if nodeid.startswith(EACH_ALONE) else file
 
     return Files(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Put the long ones first, if several processes share the tests."""
+    if config.getoption("numprocesses", None) or hasattr(config, "workerinput"):
+        items.sort(key=lambda item: place_of(item.nodeid))
+
+
+def place_of(nodeid):
+    """The place in `LONG` of what the test belongs to, or the place behind all of them."""
+    fits = (place for place, beginning in enumerate(LONG) if nodeid.startswith(beginning))
+    return next(fits, len(LONG))
 
 
 @pytest.fixture(autouse=True)

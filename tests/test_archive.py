@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -334,34 +333,18 @@ def test_a_killed_worker_loses_nothing(place, originals, reference, tmp_path):
     assert multiprocessing.active_children() == []
 
 
-@LINUX
-def test_a_record_that_kills_its_workers_is_given_up(records, reference, tmp_path):
-    large = records / "large.csv"
-    large.write_text("1.5,2.5,3.5\n" * 2_000_000)
-    killed, stop = [], threading.Event()
+def test_a_record_at_which_two_processes_died_is_a_failure(
+    originals, reference, tmp_path, monkeypatch
+):
+    def run(work, items, size, jobs, client=None):
+        for item in items:
+            yield item, workers.Killed() if item.path == "pair.npy" else work(item)
 
-    def kill_readers():
-        while not stop.wait(0.01):
-            for worker in multiprocessing.active_children():
-                try:
-                    opened = [
-                        os.readlink(link) for link in Path(f"/proc/{worker.pid}/fd").iterdir()
-                    ]
-                except OSError:
-                    continue
-                if str(large) in opened and worker.pid not in killed:
-                    os.kill(worker.pid, signal.SIGKILL)
-                    killed.append(worker.pid)
-
-    thread = threading.Thread(target=kill_readers)
-    thread.start()
-    try:
-        summary = archive(records, tmp_path / "out", OPTIONS, jobs=2)
-    finally:
-        stop.set()
-        thread.join()
-    assert summary.failures == {"large.csv": "the process that worked on it died, twice"}
-    assert len(killed) == 2 and streams(tmp_path / "out") == streams(reference)
+    monkeypatch.setattr(workers, "run", run)
+    summary = archive(originals, tmp_path / "out", OPTIONS, jobs=2)
+    assert summary.failures == {"pair.npy": "the process that worked on it died, twice"}
+    written = streams(tmp_path / "out")
+    assert written == {k: v for k, v in streams(reference).items() if "pair" not in k}
 
 
 def started(records, out, *options):
@@ -687,12 +670,24 @@ def ends_its_process(item):
     return item.upper()
 
 
+ITEMS = ["poison", *(f"item {n}" for n in range(9))]
+
+
+def check_that_poison_is_given_up(answers):
+    assert str(answers.pop("poison")) == "the process that worked on it died, twice"
+    assert answers == {item: item.upper() for item in ITEMS[1:]}
+
+
+def test_only_the_item_that_ends_its_processes_is_given_up():
+    check_that_poison_is_given_up(dict(workers.run(ends_its_process, ITEMS, len, 2)))
+    assert multiprocessing.active_children() == []
+
+
 @pytest.mark.slow
 def test_a_cluster_gives_up_only_the_item_that_ends_its_workers():
     distributed = pytest.importorskip("distributed")
     import dask
 
-    items = ["poison", *(f"item {n}" for n in range(9))]
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         distributed.LocalCluster(
@@ -700,6 +695,4 @@ def test_a_cluster_gives_up_only_the_item_that_ends_its_workers():
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
-        answers = dict(workers.run(ends_its_process, items, len, 2, client))
-    assert str(answers.pop("poison")) == "the process that worked on it died, twice"
-    assert answers == {item: item.upper() for item in items[1:]}
+        check_that_poison_is_given_up(dict(workers.run(ends_its_process, ITEMS, len, 2, client)))

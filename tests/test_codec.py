@@ -735,11 +735,11 @@ def test_accuracy_adds_up(blocks, exponent):
         "dictionaries",
         "encoder",
         "errors",
+        "incremental",
         "info",
         "modes.dictionary",
         "ndarray",
         "numbers.accuracy",
-        "recording",
         "target",
     ],
 )
