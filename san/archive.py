@@ -7,6 +7,7 @@ has changed, and no others.
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -46,6 +47,14 @@ class Summary:
     passed_over : dict of str to str
         Other files below the folder, such as notes and hidden ones, and why they have no stream.
         Files that hold no signal, such as annotations alone or a table of patients, are here too.
+    comes_back_as : dict of str to int
+        Outcomes of restoring, such as "same files", and how many records have each: every record
+        that is coded is written again and compared. Records in
+        physical units are not among them.
+    other_bytes : dict of str to list of str
+        The records of which a file comes back with other bytes: each of these files, and why.
+    notes : dict of str to list of str
+        How each table was read, and what is doubtful about it.
     bytes_before, bytes_after : int
         Bytes of the files of all records that have a stream (for a WFDB record: all files of its
         name), and bytes of the streams.
@@ -59,6 +68,9 @@ class Summary:
     failures: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, list[str]] = field(default_factory=dict)
     passed_over: dict[str, str] = field(default_factory=dict)
+    comes_back_as: dict[str, int] = field(default_factory=dict)
+    other_bytes: dict[str, list[str]] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
     bytes_before: int = 0
     bytes_after: int = 0
     seconds: float = 0.0
@@ -198,8 +210,8 @@ def _begun(out: Path, source: Path, settings: dict[str, Any], force: bool) -> tu
         return Manifest(str(source), settings), True
     before, same = manifest.settings, manifest.settings == settings
     if not same and not force:
-        names = [name for name in settings if before.get(name) != settings[name]]
-        differences = ", ".join(f"{n} {before.get(n)} (now {settings[n]})" for n in names)
+        names = [n for n in (settings | before) if before.get(n) != settings.get(n)]
+        differences = ", ".join(f"{n} {before.get(n)} (now {settings.get(n)})" for n in names)
         raise ValueError(
             f"{out} was written with other settings: {differences}; take another folder, or "
             "use force to code all records again"
@@ -303,6 +315,7 @@ def _summed_up(
 ) -> Summary:
     rows = [manifest.rows[name] for name in sorted(manifest.rows)]
     held = [row for row in rows if "failure" not in row]
+    tried = {row["source"]: row["comes_back_as"] for row in held if row.get("comes_back_as")}
     return Summary(
         records=len(held),
         coded=len(held) - kept,
@@ -315,6 +328,9 @@ def _summed_up(
         passed_over=passed_over
         | {row["source"]: row["failure"] for row in rows if row.get("no_signal")},
         left_out={row["source"]: row["left_out"] for row in held if row.get("left_out")},
+        comes_back_as=dict(Counter(found["outcome"] for found in tried.values())),
+        other_bytes={n: each["differences"] for n, each in tried.items() if each["differences"]},
+        notes={row["source"]: row["notes"] for row in held if row.get("notes")},
         bytes_before=sum(known[0] for row in held for known in row["files"].values() if known),
         bytes_after=sum(row["bytes"] for row in held),
         seconds=seconds,

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -60,8 +60,9 @@ class Recording:
     fs: float | None  #: sampling rate in Hz; None where it is not known
     units: tuple[str, ...]  #: of each channel, empty where it is not known
     names: tuple[str, ...]  #: of each channel
-    #: date and time of the first sample, or the time alone where the file gives no date
-    start: datetime | time | None = None
+    #: date and time of the first sample, or the time alone where the file gives no date; of a table
+    #: with elapsed times the first of them, a timedelta. A date has a zone where the file gives it
+    start: datetime | time | timedelta | None = None
     #: by the ending of their file ("atr"), or "edf"; those of a segment by "segment/ending"
     annotations: Mapping[str, Annotations] = field(default_factory=dict)
     events: EventsOfSignal | None = None  #: of a stream
@@ -104,7 +105,8 @@ class Recording:
 
         The coordinate `time` is in seconds, or the sample's number where no rate is known.
         `units` is a coordinate along `channel`. `attrs` has `fs` and `start` where the file gives
-        them; `start` is a text of ISO 8601, so that the array can be written to netCDF and zarr.
+        them; `start` is a text of ISO 8601, or a number of seconds where the file gives elapsed
+        times, so that the array can be written to netCDF and zarr.
 
         Raises
         ------
@@ -120,7 +122,11 @@ class Recording:
         need("xarray")
         import xarray
 
-        attrs = {"fs": self.fs, "start": self.start.isoformat() if self.start else None}
+        start = self.start
+        told = (
+            start.total_seconds() if isinstance(start, timedelta) else start and start.isoformat()
+        )
+        attrs = {"fs": self.fs, "start": told}
         return xarray.DataArray(
             self.x,
             {
@@ -145,8 +151,9 @@ class Recording:
         -------
         mne.io.RawArray
             Channels in V, mV, µV and nV are in V, as mne expects; others keep their units. Equal
-            names get numbers. The date of the measurement is `start` taken as UTC, which mne asks
-            for. An annotation has its text, or "text note" where there is a note.
+            names get numbers. The date of the measurement is `start`, taken as UTC where it has no
+            zone, which mne asks for. An annotation has its text, or "text note" where there is a
+            note.
 
         Raises
         ------
@@ -173,7 +180,8 @@ class Recording:
         info = mne.create_info(_unequal(self.names), self.fs, types, verbose="error")
         raw = mne.io.RawArray((self.x * in_volts).T, info, verbose="error")
         if isinstance(self.start, datetime):
-            raw.set_meas_date(self.start.replace(tzinfo=UTC))
+            zoned = self.start if self.start.tzinfo else self.start.replace(tzinfo=UTC)
+            raw.set_meas_date(zoned.astimezone(UTC))
         if self.annotations:
             found = list(self.annotations.values())
             raw.set_annotations(

@@ -133,14 +133,17 @@ def find_ruler(times: np.ndarray, fs: float | None = None) -> Ruler | None:
 
 
 def nearest_ruler(times: np.ndarray, fs: float | None = None) -> Ruler | None:
-    """Find a ruler that `agree` accepts, with the mean rate of the times unless a rate is given.
+    """Find a ruler that `agree` accepts, unless a rate is given with a rate of the times.
 
-    It has as many digits as the times have. None where there is none.
+    It is the roundest rate whose times are these with further digits cut off, or else their mean
+    rate. It has as many digits as the times have. None where there is none.
 
     Examples
     --------
     >>> nearest_ruler(np.array([0.0, 0.011, 0.019, 0.03])).fs
     100.0
+    >>> nearest_ruler(np.floor(np.arange(100) / 0.36) / 1000).fs
+    360.0
     """
     if len(times) < (1 if fs else 2) or not _are_finite(times):
         return None
@@ -151,8 +154,9 @@ def nearest_ruler(times: np.ndarray, fs: float | None = None) -> Ruler | None:
     hidden = min(_hidden(times, decimals, None).max(), _hidden(times, None, digits).max())
     if fs is None and hidden > passed / (len(times) - 1):  # as in _rates
         return None
-    rates = [fs] if fs else [float(f"{(len(times) - 1) / passed:.{n}g}") for n in (6, ALL_DIGITS)]
     rounding = (decimals, None) if decimals <= DECIMALS else (None, digits)
+    mean = [float(f"{(len(times) - 1) / passed:.{n}g}") for n in (6, ALL_DIGITS)] if passed else []
+    rates = [fs] if fs else [*_rates(times, 2 * _hidden(times, *rounding)), *mean]
     rulers = (Ruler(float(times[0]), rate, *rounding) for rate in rates if agree(times, rate))
     return next(rulers, None)
 

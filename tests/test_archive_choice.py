@@ -145,3 +145,87 @@ def test_an_archive_below_the_records_is_not_looked_at(data):
         assert summary.records == 2
     assert summary.passed_over == {"streams/": "the folder of the archive"}
     assert [record.path for record in survey(data, data / "streams")[0]] == ["a.npy", "night/b.npy"]
+
+
+def test_what_comes_back_is_in_the_manifest_and_in_the_summary(data, tmp_path, command):
+    (data / "same.csv").write_text("1.50\n2.25\n")
+    (data / "other.csv").write_text("".join(f"{n}.50 \n{n}.250\n" for n in range(99)))
+    given = ("archive", data, tmp_path / "out", "--lossless", "--no-events")
+    code, stdout, err = command(*given)
+    assert code == 0 and "come back as same files: 3\n" in stdout
+    assert "come back as same samples, other bytes: 1\n" in stdout
+    assert "san: other.csv: other.csv has its numbers or names in another spelling\n" in err
+    rows = list(map(json.loads, (tmp_path / "out/manifest.jsonl").read_text().splitlines()))[1:]
+    found = {row["source"]: row["comes_back_as"] for row in rows}
+    assert found["same.csv"] == {"outcome": "same files", "differences": []}
+    assert found["other.csv"]["outcome"] == "same samples, other bytes"
+    said = json.loads(command(*given, "--json")[1])
+    assert said["comes_back_as"] == {"same files": 3, "same samples, other bytes": 1}
+    assert said["other_bytes"] == {"other.csv": found["other.csv"]["differences"]}
+    assert verify(tmp_path / "out", jobs=1).problems == {}
+
+
+def test_within_an_error_everything_but_the_samples_comes_back(data, tmp_path):
+    for ending in (".hea", ".dat"):
+        shutil.copy(BUNDLED.with_suffix(ending), data / f"mitdb_208{ending}")
+    summary = archive(data, tmp_path / "out", Options(max_error=5, events=False), jobs=1)
+    assert summary.comes_back_as == {"same files but for the samples": 3}
+
+
+def test_exact_lets_a_record_fail_that_comes_back_with_other_bytes(data, tmp_path, command):
+    (data / "other.csv").write_text("".join(f"{n}.50 \n{n}.250\n" for n in range(99)))
+    given = ("archive", data, tmp_path / "out", "--lossless", "--no-events", "--exact")
+    code, stdout, err = command(*given)
+    assert code == 1 and "2 records" in stdout
+    assert "other.csv would not come back as it is: same samples, other bytes: other.csv has" in err
+    code, _, err = command(*given[:-1])
+    assert code == 2 and "with other settings: exact True (now None)" in err
+    code, _, err = command(*given[:3], "--prdn", 8, "--exact")
+    assert code == 2 and "--exact needs --lossless: with PRDN of at most 8 %" in err
+    with pytest.raises(ValueError, match="exact=True needs lossless=True"):
+        archive(data, tmp_path / "new", Options(max_error=2, exact=True))
+
+
+def test_verify_names_what_comes_back_otherwise_than_the_manifest_says(data, tmp_path):
+    (data / "one.csv").write_text("1.5\n 2.50\n1.5\n" * 99)
+    archive(data, tmp_path / "out", OPTIONS, jobs=1)
+    file = tmp_path / "out/manifest.jsonl"
+    text = file.read_text()
+    assert '"same samples, other bytes", "differences": ["one.csv has' in text
+    file.write_text(text.replace("same samples, other bytes", "same files"))
+    found = verify(tmp_path / "out", jobs=1).problems
+    assert found.keys() == {"one.csv.san"}
+    assert "it comes back as same samples, other bytes: one.csv has" in found["one.csv.san"]
+    assert "and the manifest says same files" in found["one.csv.san"]
+
+
+def test_options_of_tables_and_notes(data, tmp_path, command):
+    (data / "t.csv").write_text("Zeit;EKG\n0;1,5\n4;x\n8;2,5\n")
+    given = ("archive", data, tmp_path / "out", "--lossless", "--no-events", "--include", "*.csv")
+    options = ("--missing", "x", "--time-column", "Zeit", "--time-unit", "ms")
+    code, _, err = command(*given, *options)
+    note = "3 rows, 1 channel, delimiter semicolon, decimal comma, names in the table"
+    assert code == 0 and f"san: t.csv: {note}, 1 missing value, times in 'Zeit', 250 Hz\n" in err
+    head, row = map(json.loads, (tmp_path / "out/manifest.jsonl").read_text().splitlines())
+    assert head["settings"]["table"] == {"missing": ["x"], "time_column": "Zeit", "time_unit": "ms"}
+    assert row["notes"][0].startswith(f"t.csv: {note}")
+    assert row["comes_back_as"]["outcome"] == "same files"
+    assert "0 now and 1 before" in command(*given, *options)[1]
+    code, _, err = command(*given)
+    assert code == 2 and "other settings: table {" in err and "(now None)" in err
+    assert command("archive", "verify", tmp_path / "out")[0] == 0
+    assert (
+        command(*given, "--decimal", "x")[2] == "san: --decimal must be point or comma, got 'x'\n"
+    )
+
+
+def test_an_archive_of_0_4_goes_on(data, tmp_path):
+    out = tmp_path / "out"
+    archive(data, out, OPTIONS, jobs=1)
+    file = out / "manifest.jsonl"
+    head, *rows = map(json.loads, file.read_text().splitlines())
+    old = [{k: v for k, v in row.items() if k != "comes_back_as"} for row in rows]
+    file.write_text("".join(json.dumps(row) + "\n" for row in (head, *old)))
+    summary = archive(data, out, OPTIONS, jobs=1)
+    assert summary.kept == 2 and summary.comes_back_as == {}
+    assert verify(out, jobs=1).problems == {}

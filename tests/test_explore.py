@@ -477,6 +477,8 @@ def test_a_model_is_what_the_page_begins_with(san, tmp_path, browser):
         ("empty.npy", "the recording has no samples"),
         ("x.npy --samples 1", "an excerpt has 2 to 20000 samples, got --samples 1"),
         ("x.npy --kernel-size 401", "a kernel must have 1 to 400 samples here, got 401"),
+        ("x.npy --decimal comma", "x.npy is no .csv: give no option of tables"),
+        ("--decimal comma", "the bundled recording is no .csv: give no option of tables"),
         ("x.npy --kernels 7", "the page has 1 to 6 kernels, got 7"),
         ("gap.npy", "sample 3 is not a number: choose another --start-sample"),
         ("cube.npy", "cube.npy has shape (2, 2, 2)"),
@@ -497,3 +499,11 @@ def test_wrong_use_is_one_line(arguments, words, san, tmp_path):
     code, out, err = san("explore", *arguments.split())
     assert code == 2 and words in err and out == "" and len(err.splitlines()) == 1
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_table_is_read_as_the_options_say(san, tmp_path):
+    (tmp_path / "x.csv").write_text("Zeit;EKG\n" + "".join(f"{4 * n};{n},5\n" for n in range(90)))
+    options = ("--time-column", "Zeit", "--time-unit", "ms", "--kernel-size", 9)
+    assert san("explore", "x.csv", *options)[0] == 0
+    page = (tmp_path / "explore.html").read_text()
+    assert "x.csv, EKG: 0.36 s, less its mean" in page

@@ -81,6 +81,10 @@ WRONG_FIELDS = {
     "a file has no time": {"files": {"a/001.hea": [50]}},
     "a file's size is a fraction": {"files": {"a/001.hea": [50.0, 1]}},
     "a file's time is a text": {"files": {"a/001.dat": None, "a/001.hea": [50, "now"]}},
+    "notes are a text": {"notes": "a table"},
+    "an outcome is a text": {"comes_back_as": "same files"},
+    "an outcome has no name": {"comes_back_as": {"outcome": None, "differences": []}},
+    "an outcome has no differences": {"comes_back_as": {"outcome": "same files"}},
     "failure is a number": {"failure": 5},
     "failure is nothing": {"failure": None},
 }

@@ -155,7 +155,10 @@ def _is_row(row: Any) -> bool:
         return False
     if "failure" in row:
         return isinstance(row["failure"], str)
-    if not _are_texts(row.get("left_out", [])):
+    if not _are_texts(row.get("left_out", [])) or not _are_texts(row.get("notes", [])):
+        return False
+    found = row.get("comes_back_as")  # 0.4 did not try it
+    if found is not None and not _is_outcome(found):
         return False
     return (
         _is_inside(row.get("stream"))
@@ -163,6 +166,15 @@ def _is_row(row: Any) -> bool:
         and isinstance(row.get("files"), dict)
         and all(known is None or _is_size_and_time(known) for known in row["files"].values())
         and all(isinstance(row.get(name), int) for name in ("bytes", "samples", "channels"))
+    )
+
+
+def _is_outcome(found: Any) -> bool:
+    """Whether this says what comes back of a record."""
+    return (
+        isinstance(found, dict)
+        and isinstance(found.get("outcome"), str)
+        and _are_texts(found.get("differences"))
     )
 
 

@@ -28,6 +28,8 @@ from san.signals import NoSignal
 if TYPE_CHECKING:
     from san.codec.dictionaries import DictionaryLike
     from san.codec.info import Info
+    from san.files.restoring import Restoration
+    from san.files.table_layout import TableOptions
 
 ENDINGS = (".hea", ".edf", ".bdf", ".npy", ".csv")
 STREAM = ".san"
@@ -64,6 +66,12 @@ class Options:
         Code WFDB records and EDF in physical units, as floats.
     annotations : bool
         Attach the annotation files of WFDB records.
+    exact : bool
+        Without loss only: a record whose files would not come back with the same bytes is a
+        failure.
+    table : TableOptions, optional
+        How the `.csv` tables are written: ``san.files.table_layout.TableOptions``. SAN finds out
+        what the options do not say.
 
     Examples
     --------
@@ -82,6 +90,8 @@ class Options:
     fs: float | None = None
     physical: bool = False
     annotations: bool = True
+    exact: bool = False
+    table: "TableOptions | None" = None
 
     @property
     def target(self) -> Target:
@@ -111,10 +121,12 @@ class Options:
         samples_of_chunks(self.chunk_seconds, self.fs or 1.0, 1)
         if self.dictionary is None and not self.embed_dictionary:
             raise ValueError("embed_dictionary=False needs a dictionary")
+        if self.exact and not target.exact:
+            raise ValueError("exact=True needs lossless=True: within an error samples change")
         if self.dictionary is not None and not self.events:
             raise ValueError("events=False uses no dictionary: leave out one of the two")
         sha256 = None if self.dictionary is None else find_dictionary(self.dictionary).sha256
-        return {
+        settings = {
             "target": target.kind,
             "value": target.value,
             "dictionary": sha256,
@@ -125,6 +137,8 @@ class Options:
             "physical": self.physical,
             "annotations": self.annotations,
         }
+        settings |= {"exact": True} if self.exact else {}  # 0.4 had neither of them
+        return settings | ({"table": self.table.given} if self.table else {})
 
 
 @dataclass(frozen=True)
@@ -142,8 +156,20 @@ class Record:
         return sum(known[0] for known in self.files.values() if known)
 
 
-def code_record(path: Path, options: Options) -> "tuple[bytes, Info, tuple[str, ...]]":
-    """The stream of one record, what it says of itself, and which files are not in it and why."""
+@dataclass(frozen=True)
+class Coded:
+    """The stream of a record, and what is to be known of it."""
+
+    blob: bytes
+    info: "Info"
+    comes_back_as: "Restoration | None"
+    left_out: tuple[str, ...]  # files that are not in it, and why
+    notes: tuple[str, ...]  # how a table was read
+
+
+def code_record(path: Path, options: Options) -> Coded:
+    """Code one record, and try whether its files come back."""
+    from san.codec.decoder import Decoder
     from san.codec.info import inspect
     from san.files import streams
 
@@ -154,6 +180,7 @@ def code_record(path: Path, options: Options) -> "tuple[bytes, Info, tuple[str, 
         fs=options.fs,
         physical=options.physical,
         annotations=options.annotations,
+        table=options.table,
     )
     blob = streams.encode_array(
         array,
@@ -163,7 +190,10 @@ def code_record(path: Path, options: Options) -> "tuple[bytes, Info, tuple[str, 
         chunk_seconds=options.chunk_seconds,
         embed_dictionary=options.embed_dictionary,
     )
-    return blob, inspect(blob), array.left_out
+    found = streams.restored(path, Decoder(blob, dictionary=options.dictionary), array)
+    if options.exact and found is not None:
+        found.refuse_other_bytes(path)
+    return Coded(blob, inspect(blob), found, array.left_out, array.notes)
 
 
 def store_record(source: Path, out: Path, options: Options, record: Record) -> dict[str, Any]:
@@ -183,10 +213,10 @@ def store_record(source: Path, out: Path, options: Options, record: Record) -> d
     try:
         if record.problem:
             raise ValueError(record.problem)
-        blob, info, left_out = code_record(source / record.path, options)
+        coded = code_record(source / record.path, options)
         path = out / record.stream
         path.parent.mkdir(parents=True, exist_ok=True)
-        storage.write(path, blob)
+        storage.write(path, coded.blob)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise
@@ -194,11 +224,12 @@ def store_record(source: Path, out: Path, options: Options, record: Record) -> d
         if without:
             return row | {"failure": without, "no_signal": True}
         return row | _failure_of(error)
-    if left_out:
-        row["left_out"] = list(left_out)
+    info = coded.info
+    row |= {"left_out": list(coded.left_out)} if coded.left_out else {}
+    row |= {"notes": list(coded.notes)} if coded.notes else {}
     return row | {
         "stream": record.stream,
-        "sha256": hashlib.sha256(blob).hexdigest(),
+        "sha256": hashlib.sha256(coded.blob).hexdigest(),
         "bytes": info.bytes,
         "samples": info.shape[0],
         "channels": info.shape[1] if len(info.shape) > 1 else 1,
@@ -208,6 +239,7 @@ def store_record(source: Path, out: Path, options: Options, record: Record) -> d
         "value": info.value,
         "largest_error": _finite(info.largest_error),
         "prdn": _finite(info.prdn),
+        "comes_back_as": coded.comes_back_as and coded.comes_back_as.as_json,
         "seconds": round(time.perf_counter() - begin, 4),
     }
 

@@ -52,7 +52,8 @@ def verify(
     """Check every stream of an archive.
 
     Each stream must be there, have its SHA-256, and decode. If its record is there too, the errors
-    are measured and compared with what the stream promises.
+    are measured and compared with what the stream promises, and the files are written again: what
+    comes back must be what the manifest says.
 
     Parameters
     ----------
@@ -150,8 +151,13 @@ def _problem_of(file: Any, out: Path, record: Path | None, row: Row) -> str:
     if record is None:
         samples = sum(len(part) for part in decoder)
         return "" if samples == row["samples"] else f"it has {samples} samples"
-    broken = streams.compare_file(record, decoder).broken
-    return f"it exceeds the error it promises: {'; '.join(broken)}" if broken else ""
+    found = streams.compare_file(record, decoder)
+    if found.broken:
+        return f"it exceeds the error it promises: {'; '.join(found.broken)}"
+    restored, said = streams.restored(record, decoder, found.array, True), row.get("comes_back_as")
+    if restored is None or said is None or restored.as_json == said:
+        return ""
+    return f"it comes back as {restored}, and the manifest says {said['outcome']}"
 
 
 def _problems_of_the_whole(manifest: Manifest, out: Path) -> dict[str, str]:

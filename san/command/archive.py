@@ -8,15 +8,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from san.codec.target import Target
-from san.command import codec as codec
-from san.command import parts, progress
+from san.command import codec, parts, progress, tables
 
 DIR = "Folder of records: WFDB, .edf, .bdf, .npy and .csv files, in any folders below it."
 OUT = "Folder of the streams and of manifest.jsonl. Streams of an earlier run are kept."
@@ -37,6 +36,8 @@ MOST_NAMED = 5  # files of one kind that are named on a terminal; --json names a
 WORK = "Work"
 DICTIONARY = """Kernels to use: a saved dictionary, a run folder, or a model.safetensors. By default
 they are learned from each record."""
+EXACT = """With --lossless, let a record fail whose files would not come back with the same bytes,
+such as FLAC files of another encoder."""
 NAME_ONLY = "Store that dictionary once, in OUT, instead of in every stream."
 
 
@@ -74,10 +75,18 @@ def archive(
     no_events: Annotated[bool, _option(codec.CODING, codec.NO_EVENTS, None, "--no-events")] = False,
     chunk_seconds: Annotated[float | None, _option(codec.CODING, codec.CHUNK, "SECONDS")] = None,
     fs: Annotated[float | None, _option(codec.CODING, codec.FS, "HZ")] = None,
+    delimiter: tables.Delimiter = None,
+    decimal: tables.Decimal = None,
+    skip_rows: tables.SkipRows = None,
+    header: tables.Header = None,
+    missing: tables.Missing = None,
+    time_column: tables.TimeColumn = None,
+    time_unit: tables.TimeUnit = None,
     physical: Annotated[bool, _option(codec.CODING, codec.PHYSICAL, None, "--physical")] = False,
     no_annotations: Annotated[
         bool, _option(codec.CODING, codec.NO_ANNOTATIONS, None, "--no-annotations")
     ] = False,
+    exact: Annotated[bool, _option(codec.CODING, EXACT, None, "--exact")] = False,
     jobs: Annotated[int | None, _option(WORK, JOBS, "N")] = None,
     scheduler: Annotated[str | None, _option(WORK, SCHEDULER, "ADDRESS")] = None,
     force: Annotated[bool, _option(WORK, FORCE, None, "--force")] = False,
@@ -99,6 +108,7 @@ def archive(
         bits_per_sample=bits_per_sample,
         spell=codec.spell_option,
     )
+    codec.check_exact(exact, target)
     from san.archive import Options
     from san.archive import archive as run
 
@@ -111,6 +121,10 @@ def archive(
         fs=fs,
         physical=physical,
         annotations=not no_annotations,
+        exact=exact,
+        table=tables.options(
+            delimiter, decimal, skip_rows, header, missing, time_column, time_unit
+        ),
     )
     with _client(scheduler) as client, _progress("archiving") as report:
         summary = run(
@@ -138,9 +152,11 @@ def archive(
             f"{summary.bytes_before} bytes → {summary.bytes_after}, {summary.ratio:.2f} times "
             f"smaller{rate}"
         )
-    for name, lines in summary.left_out.items():
-        for line in lines:
-            print(parts.printable(f"san: {name}: {line}"), file=sys.stderr)
+        for outcome, count in summary.comes_back_as.items():
+            print(f"come back as {outcome}: {count}")
+        _say(summary.notes, "tables; the manifest says how each was read")
+        _say(summary.other_bytes, "records with other bytes; the manifest names them")
+    _say(summary.left_out, "records", len(summary.left_out))
     _name_passed_over(summary.passed_over)
     _name(summary.failures, "failed; the same command tries them again")
 
@@ -165,6 +181,16 @@ def verify(
     else:
         print(f"{out}: {found.streams} streams, {found.compared} compared with their records")
     _name(found.problems, "wrong")
+
+
+def _say(said: dict[str, list[str]], what: str, most: int = MOST_NAMED) -> None:
+    """Print what is said of the first records, and how many others there are."""
+    for name in list(said)[:most]:
+        for line in said[name]:
+            words = line.removeprefix(f"{PurePosixPath(name).name}: ")
+            print(parts.printable(f"san: {name}: {words}"), file=sys.stderr)
+    if len(said) > most:
+        print(f"san: and {len(said) - most} more {what}", file=sys.stderr)
 
 
 def _name_passed_over(passed_over: dict[str, str]) -> None:

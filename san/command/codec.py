@@ -117,15 +117,12 @@ def compress(
         bits_per_sample=bits_per_sample,
         spell=spell_option,
     )
+    check_exact(exact, target)
     from san.codec.decoder import Decoder
     from san.codec.info import inspect as described
     from san.files import streams
-    from san.files.restoring import try_restoring
-    from san.files.table_layout import TableOptions
 
-    table = TableOptions(
-        delimiter, decimal, skip_rows, header, tuple(missing or ()), time_column, time_unit
-    )
+    table = tables.options(delimiter, decimal, skip_rows, header, missing, time_column, time_unit)
     array = streams.read_file(
         source,
         exact=target.exact,
@@ -147,12 +144,9 @@ def compress(
             embed_dictionary=not name_only,
             progress=report,
         )
-    found = None
-    if source != STANDARD:
-        held = streams.held_by(Decoder(blob, dictionary=dictionary), source)
-        found = try_restoring(source, held, target.exact)
-    if exact and target.exact and found is not None and not found.is_same:
-        raise ValueError(f"{source} would not come back as it is: {found}")
+    found = streams.restored(source, Decoder(blob, dictionary=dictionary), array)
+    if exact and found is not None:
+        found.refuse_other_bytes(source)
     _write_stream(out, blob)
     info = described(blob)
     if as_json:
@@ -270,7 +264,6 @@ def verify(
     """
     from san.codec.decoder import Decoder
     from san.files import streams
-    from san.files.restoring import try_restoring
 
     if original == STANDARD == stream:
         raise ValueError("only one of ORIGINAL and STREAM can be -, which is standard input")
@@ -280,9 +273,8 @@ def verify(
         with progress.shares("verifying", math.prod(info.shape)) as report:
             found = streams.compare_file(original, decoder, report)
         restored = None
-        if not found.broken and original != STANDARD:
-            held = streams.held_by(decoder, original)
-            restored = try_restoring(original, held, info.promise.exact)
+        if not found.broken:
+            restored = streams.restored(original, decoder, found.array, compared=True)
     if as_json:
         parts = [_compared(*part) for part in found.parts]
         said = {"parts": parts, "broken": found.broken} | _restores(restored)
@@ -307,7 +299,7 @@ def verify(
 
 
 def _restores(found: "Restoration | None") -> dict[str, Any]:
-    return {"comes_back_as": None if found is None else dataclasses.asdict(found)}
+    return {"comes_back_as": found and found.as_json}
 
 
 def spell_option(name: str) -> str:
@@ -323,6 +315,12 @@ def _opened(source: Path) -> Iterator[BinaryIO]:
     else:
         with open(source, "rb") as file:
             yield file
+
+
+def check_exact(exact: bool, target: Target) -> None:
+    """Refuse --exact where samples may change."""
+    if exact and not target.exact:
+        raise ValueError(f"--exact needs --lossless: with {target} the samples change")
 
 
 def _write_stream(out: Path, blob: bytes) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from san.command import progress
+from san.command import progress, tables
 from san.command.codec import JSON, NEEDED, check_free
 
 SIGNAL = """A WFDB record, .edf, .bdf, .npy, .csv or a stream. Default: the bundled recording."""
@@ -53,6 +53,13 @@ def explore(
     seconds: Annotated[float | None, typer.Option(help=SECONDS, show_default=False)] = None,
     samples: Annotated[int | None, typer.Option(help=SAMPLES, show_default=False)] = None,
     fs: Annotated[float | None, typer.Option(help=FS, metavar="HZ", show_default=False)] = None,
+    delimiter: tables.Delimiter = None,
+    decimal: tables.Decimal = None,
+    skip_rows: tables.SkipRows = None,
+    header: tables.Header = None,
+    missing: tables.Missing = None,
+    time_column: tables.TimeColumn = None,
+    time_unit: tables.TimeUnit = None,
     model: Annotated[
         Path | None, typer.Option(help=MODEL, metavar="RUN", show_default=False)
     ] = None,
@@ -74,7 +81,12 @@ def explore(
         raise ValueError("--model has kernels of its own: give no --kernel-size, no --kernels")
     from san.pages.explore import KERNEL_SIZE, excerpt, explore_page
 
-    part = excerpt(signal, channel, start, seconds, samples, fs, start_sample)
+    table = tables.options(delimiter, decimal, skip_rows, header, missing, time_column, time_unit)
+    if table is not None and (signal is None or signal.suffix.lower() != ".csv"):
+        raise ValueError(
+            f"{signal or 'the bundled recording'} is no .csv: give no option of tables"
+        )
+    part = excerpt(signal, channel, start, seconds, samples, fs, start_sample, table)
     size = min(KERNEL_SIZE, len(part.x)) if kernel_size is None else kernel_size
     _write(output, explore_page(part, model, size, 2 if kernels is None else kernels), as_json)
 

@@ -1,8 +1,12 @@
 """The options that say how a table is written, for commands that read one."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from san.files.table_layout import TableOptions
 
 PANEL = "Tables (.csv): by default all of it is found out"
 
@@ -29,3 +33,27 @@ TimeColumn = Annotated[
     str | None, _option("The column that holds times, or none if all are channels.", "NAME|none")
 ]
 TimeUnit = Annotated[str | None, _option("The unit of the times.", "s|ms|us|ns|date")]
+
+
+def options(
+    delimiter: str | None,
+    decimal: str | None,
+    skip_rows: int | None,
+    header: bool | None,
+    missing: Sequence[str] | None,
+    time_column: str | None,
+    time_unit: str | None,
+) -> "TableOptions | None":
+    """What these options say of a table; None where none is given.
+
+    Raises
+    ------
+    ValueError
+        If no table can be written in that way.
+    """
+    from san.files.table_layout import TableOptions
+
+    given = TableOptions(
+        delimiter, decimal, skip_rows, header, tuple(missing or ()), time_column, time_unit
+    )
+    return None if given == TableOptions() else given

@@ -8,7 +8,7 @@ import numpy as np
 from san.codec.decoder import Decoder
 from san.codec.dictionaries import DictionaryLike
 from san.codec.file_format.stream import MAGIC
-from san.files import arrays, streams
+from san.files import arrays, streams, tables
 from san.files.physical import annotations_of, physical_parts, start_of
 from san.files.table_layout import TableOptions
 from san.signals import Array, EventsOfSignal, Recording
@@ -130,7 +130,7 @@ def _recording(
                 f"{where} has shape {part.x.shape} and dtype {part.x.dtype}: a recording has "
                 "numbers of shape (n,) or (n, channels)"
             )
-    start = start_of(array.attachments)
+    start = start_of(array.attachments) or tables.start_of(tables.said_in(array.attachments))
     found = []
     for part, physical, of_part in zip(parts, physical_parts(array, exact), events, strict=True):
         own = np.array(part.x).reshape(physical.x.shape) if raw else None

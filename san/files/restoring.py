@@ -6,6 +6,7 @@ The files are written into a folder of their own and compared with the originals
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from san.files import arrays, edf, wfdb
 from san.signals import Array
@@ -36,6 +37,16 @@ class Restoration:
         """Whether nothing differs, but for samples within an error."""
         return not self.differences
 
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """The same as JSON holds it."""
+        return {"outcome": self.outcome, "differences": list(self.differences)}
+
+    def refuse_other_bytes(self, path: Path) -> None:
+        """Raise ValueError if anything differs; the error says what."""
+        if not self.is_same:
+            raise ValueError(f"{path} would not come back as it is: {self}")
+
     def __str__(self) -> str:
         return ": ".join(filter(None, [self.outcome, "; ".join(self.differences)]))
 
@@ -65,7 +76,7 @@ def try_restoring(path: Path, array: Array, exact: bool) -> Restoration | None:
     known = wfdb.is_record(array) or edf.HEADER in array.attachments
     if path == arrays.STANDARD or not (known or path.suffix.lower() in (".npy", ".csv")):
         return None
-    name = path.name if path.suffix not in (".hea", ".dat") else path.stem
+    name = path.name if path.suffix.lower() not in (".hea", ".dat") else path.stem
     with tempfile.TemporaryDirectory() as folder:
         arrays.write(Path(folder) / name, array, exact)
         files = sorted(Path(folder).iterdir(), key=lambda file: file.name)
@@ -73,10 +84,16 @@ def try_restoring(path: Path, array: Array, exact: bool) -> Restoration | None:
         differences = tuple(
             f"{file.name} {_why(file)}"
             for file in compared
-            if not _are_equal(file, path.parent / file.name)
+            if not _are_equal(file, _original_of(file, path))
         )
     same, other = (SAME, OTHER_BYTES) if exact else (SAME_BUT_SAMPLES, OTHER_FILES)
     return Restoration(other if differences else same, differences)
+
+
+def _original_of(file: Path, path: Path) -> Path:
+    """The file that one that was written again is compared with."""
+    in_capitals = path.suffix == ".HEA" and file.name == f"{path.stem}.hea"
+    return path if in_capitals else path.parent / file.name
 
 
 def _holds_samples(name: str, array: Array) -> bool:

@@ -19,6 +19,7 @@ from san.codec.info import Info
 from san.codec.options import silent
 from san.codec.target import TARGETS, Target
 from san.files import arrays, edf, tables, wfdb, wfdb_files
+from san.files.restoring import Restoration, try_restoring
 from san.files.table_layout import TableOptions
 from san.signals import Array
 
@@ -178,6 +179,7 @@ class FileComparison:
 
     parts: tuple[tuple[Info, Comparison], ...]  # the signals of each rate
     broken: tuple[str, ...]  # the promises that the stream does not keep, in words
+    array: Array  # what was read of the file
 
 
 def compare_file(
@@ -211,7 +213,7 @@ def compare_file(
     for name, data in array.attachments.items():
         if name in decoder.info.attachments and decoder.attachment(name) != data:
             broken.append(f"its {name} is not that of {path}")
-    return FileComparison(tuple(found), tuple(broken))
+    return FileComparison(tuple(found), tuple(broken), array)
 
 
 def original(path: Path, decoder: Decoder) -> Array:
@@ -228,15 +230,44 @@ def original(path: Path, decoder: Decoder) -> Array:
     return wfdb.as_before(array) if is_old and not physical else array
 
 
-def held_by(decoder: Decoder, path: Path) -> Array:
-    """What a stream holds; within an error, with the samples of the file it was made of.
+def restored(
+    path: Path, decoder: Decoder, array: Array, compared: bool = False
+) -> Restoration | None:
+    """What comes back of the files that a stream was made of, as `try_restoring` says it.
+
+    Parameters
+    ----------
+    path : Path
+        What was read. Standard input gives None.
+    decoder : Decoder
+        Of the stream, from a source that can seek.
+    array : Array
+        What was read of it.
+    compared : bool
+        Whether the samples were compared already, so that none is decoded again.
+
+    Raises
+    ------
+    ValueError
+        If the files cannot be written again.
+    """
+    if path == arrays.STANDARD:
+        return None
+    exact = is_exact(decoder.info)
+    held = decode(decoder) if exact and not compared else _with_samples_of(array, decoder)
+    return try_restoring(path, held, exact)
+
+
+def _with_samples_of(array: Array, decoder: Decoder) -> Array:
+    """What a stream holds, with the samples of the file that it was made of.
 
     The arrays are as a decoder gives them: in native byte order, one row after the other.
     """
-    if is_exact(decoder.info):
-        return decode(decoder)
-    array, info = original(path, decoder), decoder.info
-    attached = {n: decoder.attachment(n) for n in info.attachments if not n.startswith(OTHERS)}
+    attached = {
+        name: decoder.attachment(name)
+        for name in decoder.info.attachments
+        if not name.startswith(OTHERS)
+    }
     native = array.x.dtype.newbyteorder("=")
     return replace(array, x=np.ascontiguousarray(array.x, native), attachments=attached)
 

@@ -7,11 +7,12 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from san import times
-from san.files import table_forms
+from san.files import table_moments
 
 MISSING = ("", "na", "n/a", "nan", "-nan", "null", "none", "-", "--", "?", "#n/a")
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " ", "\\t": "\t"}
@@ -23,10 +24,12 @@ UNITS = frozenset(
     """v mv uv µv μv nv a ma ua pa na s sec ms us ns min h hz khz bpm mmhg kpa pa nu pm % g mg m mm
     cm m/s m/s2 m/s^2 rad deg °c c k f l ml l/min ml/min ohm kohm mohm n nm w db au a.u. adu counts
     count dimensionless units unit - date us/cm siemens t ut nt hh:mm:ss hh:mm:ss.mmm""".split()
-)
+) | {"hh:mm:ss.mmm dd/mm/yyyy"}
 LONGEST_MISSING = 60  # characters: a stream repeats the text for each missing value
 LOOKED_AT = 200  # lines from which the layout is found
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}([., '’\u00a0\u202f]\d{3})+([.,]\d*)?")
+_LIKE_A_TIME = re.compile(r"\d[:/.-]\d+[:/.-]\d|\d:\d\d")
 _COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
 
@@ -62,6 +65,18 @@ class TableOptions:
         object.__setattr__(self, "delimiter", delimiter)
         object.__setattr__(self, "decimal", decimal)
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is said, as JSON holds it.
+
+        Examples
+        --------
+        >>> TableOptions(decimal="comma", missing=("x",)).given
+        {'decimal': ',', 'missing': ['x']}
+        """
+        said = {name: value for name, value in asdict(self).items() if value not in (None, ())}
+        return said | ({"missing": list(self.missing)} if self.missing else {})
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -70,7 +85,7 @@ class Layout:
     encoding: str = "utf-8"  #: or latin-1, utf-16-le, utf-16-be
     mark: bool = False  #: whether a byte order mark begins the file
     newline: str = "\n"
-    separator: str = ","  #: the delimiter, with a blank after it if every line has one
+    separator: str = ","  #: the delimiter, with a blank after it if every line has one; "": blanks
     decimal: str = "."
     head: tuple[str, ...] = ()  #: lines before the first row, as they are
     names: tuple[str, ...] = ()
@@ -80,12 +95,16 @@ class Layout:
 
     @property
     def delimiter(self) -> str:
-        """The character between two columns."""
-        return self.separator if self.separator == " " else self.separator.rstrip(" ")
+        """The character between two columns; "" where each field has its own number of blanks."""
+        return self.separator.rstrip(" ") or self.separator
 
     def split(self, line: str) -> list[str]:
         """The fields of a line, without blanks and quotes around them."""
         return split(line, self.delimiter)
+
+    def name_of(self, column: int) -> str:
+        """The name of a column, or its number from 1."""
+        return self.names[column] if self.names else f"column {column + 1}"
 
     def is_missing(self, text: str) -> bool:
         """Whether a field stands for a missing value."""
@@ -133,11 +152,15 @@ def find_layout(path: Path, lines: Sequence[str], said: TableOptions) -> Layout:
     if not sample:
         raise ValueError(f"{path} has no row of numbers")
     missing = frozenset(MISSING) | frozenset(said.missing)
-    delimiter, decimal = _separators(sample, said)
+    delimiter, decimal = _separators(sample, said, missing)
     rows = [split(line, delimiter) for line in sample]
     columns = Counter(len(row) for row in rows[len(rows) // 2 :]).most_common(1)[0][0]
-    every = len(sample) > 1 and columns > 1 and delimiter != " "
-    blank = every and all(delimiter + " " in line for line in sample[len(sample) // 2 :])
+    every = len(sample) > 1 and columns > 1 and delimiter.strip(" ") != ""
+    blank = every and all(
+        re.match(" [^ ]", text)
+        for line in sample[len(sample) // 2 :]
+        for text in raw_fields(line, delimiter)[1:]
+    )
     layout = Layout(
         separator=delimiter + " " * blank, decimal=decimal, columns=columns, missing=missing
     )
@@ -157,7 +180,11 @@ def raw_fields(line: str, delimiter: str) -> list[str]:
     --------
     >>> raw_fields('"0,5","0,7",3', ",")
     ['"0,5"', '"0,7"', '3']
+    >>> raw_fields("  0.5   10", "")
+    ['  0.5', '   10']
     """
+    if not delimiter:
+        return re.findall(" *[^ ]+(?: +$)?", line)
     if '"' not in line or line.count('"') % 2:
         return line.split(delimiter)
     parts = line.split('"')
@@ -180,33 +207,75 @@ def is_number(text: str, decimal: str) -> bool:
     return _NUMBER.fullmatch(text) is not None
 
 
-def _separators(sample: Sequence[str], said: TableOptions) -> tuple[str, str]:
+def no_number(text: str, form: str = "r") -> str:
+    """What is wrong with a text that cannot be read as a number, or not as its column is written.
+
+    Examples
+    --------
+    >>> no_number("1,234.5")
+    "'1,234.5' is no number: write numbers without a separator of thousands"
+    """
+    shown = repr(text[:40])
+    if form.startswith(("clock", "date")):
+        return f"{shown} is not written as the first time of the column is"
+    if _THOUSANDS.fullmatch(text):
+        return f"{shown} is no number: write numbers without a separator of thousands"
+    if _LIKE_A_TIME.search(text):
+        return (
+            f"{shown} is no number, and no time that SAN reads, such as 2020-01-31 10:00:00.000, "
+            f"31.01.2020 10:00 or 10:00:00.5"
+        )
+    return f"{shown} is no number"
+
+
+def _separators(
+    sample: Sequence[str], said: TableOptions, missing: frozenset[str]
+) -> tuple[str, str]:
     """What separates columns, and decimals."""
     later = sample[len(sample) // 2 :] if len(sample) > 3 else sample[-1:]
     delimiter = said.delimiter
+    if delimiter == " " or (delimiter is None and _are_blanks(later)):
+        delimiter = "" if any("  " in line or line[:1] == " " for line in sample) else " "
     if delimiter is None:
-        found = [d for d in ("\t", ";") if all(d in line for line in later)]
+        found = [d for d in ("\t", ";", "|") if all(d in line for line in later)]
         delimiter = found[0] if found else ","
         if delimiter == "," and (said.decimal == "," or said.decimal is None):
             quoted = all('"' in line for line in later if "," in line)
-            if not quoted and (said.decimal == "," or _is_one_column(sample)):
+            if not quoted and (said.decimal == "," or _is_one_column(sample, missing)):
                 return ";", ","  # one column: no line has a semicolon
     if said.decimal is not None:
         return delimiter, said.decimal
     if delimiter == "," and not any('"' in line for line in later):
         return delimiter, "."
-    fields = [text for line in later for text in split(line, delimiter)]
-    commas = any(_COMMA_NUMBER.fullmatch(text) for text in fields)
-    points = any("." in text and _NUMBER.fullmatch(text) for text in fields)
+    for some in (later, sample):
+        fields = [text for line in some for text in split(line, delimiter)]
+        commas = any(_COMMA_NUMBER.fullmatch(text) for text in fields)
+        points = any("." in text and _NUMBER.fullmatch(text) for text in fields)
+        if commas or points:
+            break
     return delimiter, "," if commas and not points else "."
 
 
-def _is_one_column(sample: Sequence[str]) -> bool:
+def _are_blanks(lines: Sequence[str]) -> bool:
+    """Whether blanks separate columns: each line then has as many numbers, and nothing else."""
+    rows = [[text for text in line.split(" ") if text] for line in lines]
+    if len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
+        return False
+    if all(_THOUSANDS.fullmatch(line.strip()) for line in lines):
+        return False
+    return any(
+        all(is_number(text, decimal) for row in rows for text in row) for decimal in (".", ",")
+    )
+
+
+def _is_one_column(sample: Sequence[str], missing: frozenset[str]) -> bool:
     """Whether commas stand for decimals of one column, as in 0,003.
 
-    A whole number does not begin with zeros, and is not -0; and one name stands above one column.
+    A whole number does not begin with zeros, and is not -0; one name stands above one column, a
+    missing value is one column, and blanks fill each column and not the two of them together.
     """
-    rows = [line.strip().split(",") for line in sample]
+    lines = [line for line in sample if line.strip().lower() not in missing]
+    rows = [line.strip().split(",") for line in lines]
     names = [r for r in rows[:3] if not all(_NUMBER.fullmatch(t.strip()) for t in r)]
     numbers = [r for r in rows if all(re.fullmatch(r"[+-]?\d+", t.strip()) for t in r)]
     pairs = [r for r in numbers if len(r) == 2]
@@ -216,6 +285,9 @@ def _is_one_column(sample: Sequence[str]) -> bool:
         return False
     if names:
         return all(len(row) == 1 for row in names)
+    filled = len({len(line) for line in lines}) == 1 and any(line != line.strip() for line in lines)
+    if len(lines) < len(sample) or (filled and not any(" " in line.strip() for line in lines)):
+        return True
     zeros = any(len(b) > 1 and b.startswith("0") for _, b in pairs)
     return zeros or any(a.strip() == "-0" for a, _ in pairs) or len(pairs) < len(numbers)
 
@@ -255,7 +327,7 @@ def _is_all_missing(line: str, layout: Layout) -> bool:
 def _is_row(fields: Sequence[str], layout: Layout, said: TableOptions) -> bool:
     """Whether a line is a row: numbers and missing values, and times as clocks or dates."""
     known = [
-        is_number(text, layout.decimal) or table_forms.form_of_times(text) is not None
+        is_number(text, layout.decimal) or table_moments.form_of(text) is not None
         for text in fields
     ]
     rest = (layout.is_missing(t) for t, number in zip(fields, known, strict=True) if not number)
@@ -264,7 +336,7 @@ def _is_row(fields: Sequence[str], layout: Layout, said: TableOptions) -> bool:
 
 def _are_numbered(lines: Sequence[str], layout: Layout) -> bool:
     """Whether the first line numbers the columns: 0, 1, 2 or 1, 2, 3 above decimals."""
-    first = [t.strip() for t in lines[0].split(layout.delimiter)]
+    first = [t.strip() for t in raw_fields(lines[0], layout.delimiter)]
     below = [layout.split(line) for line in lines[1:20] if line.strip()]
     if len(first) < 2 or not below:
         return False
@@ -284,8 +356,8 @@ def _no_row(path: Path, lines: Sequence[str], first: int, layout: Layout) -> Val
             if not is_number(text, layout.decimal) and not layout.is_missing(text):
                 return ValueError(
                     f"{path} is not a table of numbers: in line {number + 1}, column {place}, "
-                    f"{text[:40]!r} is no number. --delimiter, --decimal, --skip-rows and "
-                    f"--missing say how the table is to be read"
+                    f"{no_number(text)}. --delimiter, --decimal, --skip-rows and --missing say how "
+                    f"the table is to be read"
                 )
     return ValueError(f"{path} has no row of numbers, only names")
 

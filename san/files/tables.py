@@ -4,58 +4,38 @@ Everything that the samples do not say is in the attachment `csv/columns`: names
 columns, how the numbers of each column are written, and a rule for the times.
 """
 
-import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from san import times
-from san.files import table_forms
+from san.files import table_forms, table_moments, table_times
 from san.files.table_layout import (
-    LONGEST_MISSING,
-    TIME_UNITS,
     Layout,
     TableOptions,
     find_layout,
     is_number,
+    no_number,
     raw_fields,
     text_of,
     unquoted,
 )
+from san.files.table_rows import BLOCK, COLUMNS, WIDEST, Column, lines_of, said_in, write
+from san.files.table_times import Times, start_of
 from san.signals import Array, columns_of
 
-COLUMNS = "csv/columns"
-BLOCK = 8192  # lines that are read at once
-LARGEST_SAID = 1 << 26  # characters of an attachment
+__all__ = ["COLUMNS", "as_before", "as_then", "read", "said_in", "start_of", "write"]
+
 SHARE_OF_ODD_ROWS = 16  # rows that no form gives are kept if they are no more than 1/16 of the text
 WHOLE = 1 << 53  # float64 holds every whole number up to here
 _WHOLE_TEXT = re.compile(r"-?\d{1,30}")
-INDEX_NAMES = ("", "index", "sample", "unnamed: 0")  # a column of times may come after it
 KEYS = ("line", "start", "decimals", "digits", "multiplied")  # what 0.4 wrote
-
-
-class Column(NamedTuple):
-    """How one column is written."""
-
-    form: str = "r"
-    offset: int = 0
-    quote: str = ""
-    missing: str = "nan"
-
-
-class Times(NamedTuple):
-    """What a column of times tells."""
-
-    column: int | None = None
-    fs: float | None = None
-    ruler: times.Ruler | None = None
-    notes: tuple[str, ...] = ()
 
 
 def read(
@@ -102,15 +82,24 @@ def read(
     text, encoding, mark = text_of(path)
     newline = "\r\n" if "\r\n" in text else "\n" if "\n" in text else "\r"
     lines = text.split(newline)
+    if newline == "\r\n" and any("\n" in line for line in lines):
+        raise ValueError(
+            f"{path} is not a table of numbers: some of its lines end with CR LF and others with "
+            f"LF. Save it with one kind of line ends"
+        )
     ended = lines[-1] == ""
     if ended:
         lines.pop()
     layout = find_layout(path, lines, options)
     layout = replace(layout, encoding=encoding, mark=mark, newline=newline)
     rows = _Rows(path, lines, layout)
-    place = _time_column(path, layout, rows, options)
-    columns, x = _numbers(rows, layout, place, options)
-    found = _times(path, layout, columns, x, place, fs, exact, options)
+    texts = rows.first_texts()
+    forms, doubts = _forms(rows, texts, layout)
+    place = table_times.time_column(path, layout, texts, forms, options)
+    if place is not None and forms[place] is None and re.fullmatch(r"\d{12,30}", texts[place]):
+        forms[place] = "int"
+    columns, x = _numbers(rows, layout, forms)
+    found = table_times.find_times(path, layout, columns, x, place, fs, exact, options)
     attached = _said_of(layout, columns, found, ended, options, fs)
     warnings = tuple(_warnings(layout, columns, found.column, x))
     names, units = layout.names, layout.units
@@ -126,46 +115,8 @@ def read(
         if odd:
             attached["rows"] = odd
             array = replace(array, attachments={COLUMNS: _json(attached)})
-    notes = (_found(path, layout, array, found), *found.notes, *warnings)
+    notes = (_found(path, layout, array, found), *found.notes, *doubts, *warnings)
     return replace(array, notes=notes)
-
-
-def write(file: io.BytesIO, array: Array) -> None:
-    """Write an array as the table that it came from, or as a plain one.
-
-    A text of a number is never that of another number: where the form of a column would round,
-    as many digits are written as tell the number from all others of its type.
-
-    Raises
-    ------
-    ValueError
-        If the attachment is corrupt.
-    """
-    said = said_in(array.attachments)
-    try:
-        file.write(b"".join(_content(array, said)))
-    except (ValueError, AttributeError, TypeError, KeyError, OverflowError, LookupError) as error:
-        raise ValueError(f"the attached line of names cannot be read: {error}") from error
-
-
-def said_in(attachments: Mapping[str, bytes]) -> dict[str, Any]:
-    """What the attachment says, {} if there is none.
-
-    Raises
-    ------
-    ValueError
-        If it is no JSON object.
-    """
-    content = attachments.get(COLUMNS, b"{}")
-    try:
-        if len(content) > LARGEST_SAID:
-            raise ValueError(f"it has {len(content)} bytes")
-        said = json.loads(content)
-        if not isinstance(said, dict):
-            raise ValueError("it is no JSON object")
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"the attached line of names cannot be read: {error}") from None
-    return said
 
 
 def as_then(attachments: Mapping[str, bytes]) -> tuple[TableOptions, bool]:
@@ -208,9 +159,8 @@ class _Rows:
                         numbers.append(number + 1)
                         rows.append([""])
                     continue
-                fields = line.split(delimiter)
-                if '"' in line:
-                    fields = raw_fields(line, delimiter)
+                is_plain = delimiter and '"' not in line
+                fields = line.split(delimiter) if is_plain else raw_fields(line, delimiter)
                 if len(fields) != width:
                     raise self._uneven(number, len(fields))
                 numbers.append(number + 1)
@@ -238,69 +188,60 @@ class _Rows:
         raise ValueError(f"{self.path} has no row of numbers, only names")
 
 
-def _time_column(
-    path: Path, layout: Layout, rows: _Rows, options: TableOptions
-) -> tuple[int | None, str | None]:
-    """The column of times, and its form if these are clock times, dates or large whole numbers."""
-    texts, names = rows.first_texts(), layout.names
-    place = None
-    if options.time_column is None:
-        after = bool(names) and len(names) > 2 and names[0].lower() in INDEX_NAMES
-        for c in range(1 + after):
-            if names and times.is_name(names[c]):
-                place = c
-        if place is None and table_forms.form_of_times(texts[0]):
-            place = 0
-        if layout.columns == 1 and not table_forms.form_of_times(texts[0]):
-            place = None
-    elif options.time_column != "none":
-        if options.time_column in names:
-            place = names.index(options.time_column)
-        else:
-            raise ValueError(
-                f"{path} has no column {options.time_column!r} but {', '.join(names) or 'no names'}"
+def _forms(rows: _Rows, texts: Sequence[str], layout: Layout) -> tuple[list[str | None], list[str]]:
+    """The form of each column of clock times or dates, else None; and what is doubtful."""
+    forms, doubts = [table_moments.form_of(text) for text in texts], []
+    for c, form in enumerate(forms):
+        if form is None:
+            continue
+        every = (unquoted(row[c]) for _, block in rows.blocks() for row in block)
+        forms[c], doubtful = table_moments.form_of_all(form, every)
+        if doubtful:
+            doubts.append(
+                f"dates such as {texts[c]} in {layout.name_of(c)!r} are taken as day/month/year: "
+                "write them as 2020-01-31 if the month comes first"
             )
-    elif table_forms.form_of_times(texts[0]):
-        return None, table_forms.form_of_times(texts[0])
-    if place is None:
-        if options.time_unit:
-            raise ValueError(f"--time-unit needs a column of times: give --time-column for {path}")
-        return None, None
-    form = table_forms.form_of_times(texts[place])
-    if form and form.startswith("clock:0"):
-        last = unquoted(layout.split(_last(rows.lines))[place])
-        form = form.replace("clock:0", "clock:2") if last.count(":") == 2 else form
-    if options.time_unit == "date" and not (form or "").startswith("date"):
-        raise ValueError(
-            f"{path} has no dates in its column of times, but {texts[place]!r}: dates are written "
-            f"as 2020-01-31 10:00:00.000"
-        )
-    if form is None and re.fullmatch(r"\d{12,30}", texts[place]):
-        form = "int"
-    return place, form
-
-
-def _last(lines: Sequence[str]) -> str:
-    return next(line for line in reversed(lines) if line.strip())
+    return forms, doubts
 
 
 def _numbers(
-    rows: _Rows, layout: Layout, place: tuple[int | None, str | None], options: TableOptions
+    rows: _Rows, layout: Layout, forms: Sequence[str | None]
 ) -> tuple[list[Column], np.ndarray]:
     """How each column is written, and all numbers."""
     columns: list[Column] = []
     blocks = []
-    times_at = place[0] if place[0] is not None else 0
     for numbers, block in rows.blocks():
-        fields = [[text.strip() for text in column] for column in zip(*block, strict=True)]
+        raw = list(zip(*block, strict=True))
+        fields = [[text.strip() for text in column] for column in raw]
         if not columns:
-            forms = [place[1] if c == times_at else None for c in range(layout.columns)]
             columns = [_column(texts, layout, f) for texts, f in zip(fields, forms, strict=True)]
+            blank = layout.separator.endswith(" ") and layout.delimiter != " "
+            columns = [
+                column._replace(width=_width([text[blank and c > 0 :] for text in raw[c]]))
+                for c, column in enumerate(columns)
+            ]
         values = np.empty((len(block), layout.columns))
         for c, texts in enumerate(fields):
             values[:, c], columns[c] = _converted(rows.path, layout, numbers, c, texts, columns[c])
         blocks.append(values)
     return columns, np.concatenate(blocks)
+
+
+def _width(fields: Sequence[str]) -> int:
+    """The width to which blanks fill fields: above 0 on the left, below 0 on the right.
+
+    Examples
+    --------
+    >>> _width(["   1", "  20", "12345"]), _width(["1 ", "20"]), _width(["1", "20"])
+    (4, -2, 0)
+    """
+    some = [text for text in fields if text.strip()] or fields
+    for blanks, sign in ((str.lstrip, 1), (str.rstrip, -1)):
+        filled = {len(text) for text in some if blanks(text) != text}
+        full = min((len(text) for text in some if blanks(text) == text), default=WIDEST)
+        if len(filled) == 1 and max(filled) <= min(full, WIDEST):
+            return sign * filled.pop()
+    return 0
 
 
 def _column(fields: Sequence[str], layout: Layout, form: str | None) -> Column:
@@ -309,8 +250,8 @@ def _column(fields: Sequence[str], layout: Layout, form: str | None) -> Column:
     quote = next((q for q in quotes if q in "'\""), "")
     texts = [unquoted(text) for text in fields]
     if form is not None:
-        first = next((text for text in texts if not layout.is_missing(text)), "0")
-        return Column(form, table_forms.ticks_of([first], form)[0], quote)
+        first = next((text for text in texts if not layout.is_missing(text)), None)
+        return Column(form, table_forms.tick_of(first, form) if first else 0, quote)
     numbers = [t for t in texts if not layout.is_missing(t) and is_number(t, layout.decimal)]
     if any(len(t) > 15 for t in numbers) and all(map(_WHOLE_TEXT.fullmatch, numbers)):
         if max(abs(int(t)) for t in numbers) > WHOLE:
@@ -324,7 +265,7 @@ def _converted(
     path: Path, layout: Layout, numbers: Sequence[int], c: int, texts: list[str], column: Column
 ) -> tuple[np.ndarray, Column]:
     """The numbers of a part of a column; its first missing value tells how these are written."""
-    if column.form.split(":")[0] == "r" or column.form[0] in ".spP":
+    if not table_forms.has_ticks(column.form):
         try:
             if not any("_" in text or text[-1:] in "nN" for text in texts):
                 plain = texts if layout.decimal == "." else [_plain(text) for text in texts]
@@ -345,8 +286,8 @@ def _converted(
             name = f" ({layout.names[c]})" if layout.names else ""
             raise ValueError(
                 f"{path} is not a table of numbers: in line {numbers[row]}, column {c + 1}{name}, "
-                f"{text[:40]!r} is no number. If it stands for a missing value, give --missing; "
-                f"--delimiter, --decimal and --skip-rows say how the table is to be read"
+                f"{no_number(text, column.form)}. If it stands for a missing value, give "
+                f"--missing; --delimiter, --decimal and --skip-rows say how the table is to be read"
             ) from None
     return out, column
 
@@ -359,82 +300,12 @@ def _plain(text: str) -> str:
 
 
 def _value(text: str, decimal: str, column: Column) -> float:
-    if column.form[:3] in ("int", "clo", "dat"):
-        tick = table_forms.ticks_of([text], column.form)[0] - column.offset
-        return tick / 10 ** table_forms.decimals_of(column.form)
+    if table_forms.has_ticks(column.form):
+        tick = table_forms.tick_of(text, column.form) - column.offset
+        return tick / table_forms.unit_of(column.form)
     if not is_number(text, decimal):
         raise ValueError(text)
     return float(_plain(text) if decimal == "," else text)
-
-
-def _times(
-    path: Path,
-    layout: Layout,
-    columns: Sequence[Column],
-    x: np.ndarray,
-    place: tuple[int | None, str | None],
-    fs: float | None,
-    exact: bool,
-    options: TableOptions,
-) -> Times:
-    """The rate of a table, and what stands for its times."""
-    column, form = place
-    if column is None:
-        return Times(fs=fs)
-    name = layout.names[column] if layout.names else f"column {column + 1}"
-    per_second, known = _per_second(layout, column, form, x, columns[column], options)
-    values = x[:, column]
-    own = fs / per_second if fs else None
-    exactly = (times.find_ruler(values, own) if own else None) or times.find_ruler(values)
-    near = exactly
-    if near is None:
-        near = (times.nearest_ruler(values, own) if own else None) or times.nearest_ruler(values)
-    ruler = exactly if exact else near
-    if x.shape[1] == 1:
-        ruler = None  # times alone are a channel
-    rate = near.fs * per_second if near else None
-    if rate is not None and per_second != 1 and abs(float(f"{rate:.12g}") / rate - 1) < 1e-12:
-        rate = float(f"{rate:.12g}")
-    notes = []
-    if near is None:
-        notes.append(
-            f"the times in {name!r} of {path} have no even rate: they are kept as a channel"
-            + ("" if fs else ", and --fs gives the rate")
-        )
-    elif rate is not None and rate < 1 and not known and not fs:
-        notes.append(
-            f"is {rate:g} Hz right? The times in {name!r} of {path} are taken as seconds: give "
-            f"--time-unit ms if they are milliseconds, or --fs"
-        )
-    elif fs and rate is not None and abs(rate / fs - 1) > 1e-3:
-        notes.append(f"the times in {name!r} of {path} say {rate:g} Hz; --fs {fs:g} is used")
-    return Times(column, fs or rate, ruler, tuple(notes))
-
-
-def _per_second(
-    layout: Layout,
-    column: int,
-    form: str | None,
-    x: np.ndarray,
-    written: Column,
-    options: TableOptions,
-) -> tuple[float, bool]:
-    """How many units of a column of times are a second, and whether anything says so."""
-    if form and form != "int":
-        return 1, True
-    if options.time_unit:
-        return 1000.0 ** TIME_UNITS.index(options.time_unit), True
-    units = layout.units[column].lower() if layout.units else ""
-    named = times.per_second_of(layout.names[column]) if layout.names else None
-    stated = named or times.PER_SECOND.get(units)
-    if stated:
-        return stated, True
-    first = written.offset + (x[0, column] if np.isfinite(x[0, column]) else 0)
-    early, late = times.UNIX_TIMES
-    for factor in (1000, 10**6, 10**9):
-        if early * factor <= first <= late * factor:
-            return factor, True
-    return 1, early <= first <= late
 
 
 def _said_of(
@@ -457,6 +328,7 @@ def _said_of(
         said |= {"multiplied": True} if ruler.multiplied else {}
         said |= {"rate": ruler.fs} if ruler.fs != found.fs else {}
         said |= {"place": found.column} if found.column else {}
+    said |= {} if found.began is None else {"began": found.began}
     said |= {"head": list(layout.head)} if list(layout.head) != [said["line"]] else {}
     usual = {"encoding": "utf-8", "mark": False, "newline": "\n", "separator": ",", "decimal": "."}
     said |= {k: getattr(layout, k) for k, v in usual.items() if getattr(layout, k) != v}
@@ -468,9 +340,7 @@ def _said_of(
     while len(written) > 1 and written[-1] == written[-2]:
         written.pop()
     said["columns"] = written
-    given = {k: v for k, v in asdict(options).items() if v not in (None, ())}
-    given |= {"fs": True} if fs else {}
-    return said | {"given": given}
+    return said | {"given": options.given | ({"fs": True} if fs else {})}
 
 
 def _is_line_of(line: str, layout: Layout) -> bool:
@@ -487,7 +357,7 @@ def _odd_rows(
     """Lines that the forms do not give, by their number after the head; {} if there are many."""
     odd: dict[str, str] = {}
     allowed = sum(map(len, lines)) // SHARE_OF_ODD_ROWS + 200
-    made = _lines(array, said)
+    made = lines_of(array, said)
     for number, (line, other) in enumerate(zip_longest(lines[first:], made)):
         if line is None:
             return {}
@@ -501,7 +371,7 @@ def _odd_rows(
 
 def _found(path: Path, layout: Layout, array: Array, found: Times) -> str:
     """One line that says how a table was read."""
-    words = {",": "comma", ";": "semicolon", "\t": "tab", " ": "space", ".": "point"}
+    words = {",": "comma", ";": "semicolon", "\t": "tab", " ": "space", "": "space", ".": "point"}
     rows, channels = columns_of(array.x).shape
     parts = [f"{path.name}: {rows} rows, {channels} channel{'s' if channels > 1 else ''}"]
     if layout.columns > 1:
@@ -514,8 +384,7 @@ def _found(path: Path, layout: Layout, array: Array, found: Times) -> str:
     if missing:
         parts.append(f"{missing} missing value{'s' if missing > 1 else ''}")
     if found.ruler is not None and found.column is not None:
-        name = layout.names[found.column] if layout.names else f"column {found.column + 1}"
-        parts.append(f"times in {name!r}")
+        parts.append(f"times in {layout.name_of(found.column)!r}")
     parts.append(f"{array.fs:.10g} Hz" if array.fs else "no sampling rate")
     return ", ".join(parts)
 
@@ -525,7 +394,9 @@ def _warnings(
 ) -> Iterator[str]:
     """What a reader of the samples must know: offsets, rounding, commas that may be decimals."""
     for c, column in enumerate(columns):
-        name = layout.names[c] if layout.names else f"column {c + 1}"
+        name = layout.name_of(c)
+        if column.form.startswith(("clock", "date")) and c != place:
+            yield f"{name!r} has times: its samples are seconds from the first of them"
         if column.form == "int" and c != place:
             yield (
                 f"{name!r} has whole numbers that float64 does not hold: its samples are "
@@ -537,111 +408,3 @@ def _warnings(
     if not layout.names and layout.separator == "," and whole == [True, True]:
         if (x[:, 1] >= 0).all():
             yield "the comma is taken as the delimiter: give --decimal comma if it is a decimal one"
-
-
-def _ruler_of(said: dict[str, Any], fs: float | None) -> times.Ruler | None:
-    """The times that an attachment tells of, None if it has none."""
-    rate = said.get("rate", fs)
-    if said.get("start") is None or not rate:
-        return None
-    digits = said.get("digits")
-    decimals = None if digits is not None else int(said.get("decimals", times.DECIMALS))
-    for number in (digits, decimals):
-        if number is not None and not 0 <= int(number) <= times.ALL_DIGITS:
-            raise ValueError(f"times cannot have {number} digits")
-    multiplied = bool(said.get("multiplied"))
-    return times.Ruler(float(said["start"]), float(rate), decimals, digits, multiplied)
-
-
-def _content(array: Array, said: dict[str, Any]) -> Iterator[bytes]:
-    """The bytes of a table, block after block."""
-    channels = columns_of(array.x).shape[1]
-    if "columns" not in said:
-        yield from _plain_content(array, said, channels)
-        return
-    encoding, newline = said.get("encoding", "utf-8"), said.get("newline", "\n")
-    if encoding not in ("utf-8", "latin-1", "utf-16-le", "utf-16-be"):
-        raise ValueError(f"{encoding!r} is no encoding of a table")
-    if newline not in ("\n", "\r\n", "\r"):
-        raise ValueError(f"{newline!r} ends no line")
-    head = said.get("head", [said["line"]] if said.get("line") else [])
-    if not isinstance(head, list) or not all(isinstance(line, str) for line in head):
-        raise ValueError("its head is no list of lines")
-    yield ("\ufeff" if said.get("mark") else "").encode(encoding)
-    odd = dict(said.get("rows", {}))
-    pending = "".join(line + newline for line in head)
-    number = 0
-    for number, line in enumerate(_lines(array, said), 1):
-        pending += odd.pop(str(number - 1), line) + newline
-        if number % 4096 == 0:
-            yield pending[: -len(newline)].encode(encoding)
-            pending = newline
-    while str(number) in odd:  # lines after the last row
-        pending += odd.pop(str(number)) + newline
-        number += 1
-    if said.get("ended", True) is False:
-        pending = pending.removesuffix(newline)
-    yield pending.encode(encoding)
-
-
-def _lines(array: Array, said: dict[str, Any]) -> Iterator[str]:
-    """The rows of a table as texts, as its attachment says."""
-    x = columns_of(array.x)
-    ruler, place = _ruler_of(said, array.fs), int(said.get("place", 0))
-    count = x.shape[1] + (ruler is not None)
-    columns = _columns_of(said["columns"], count)
-    separator, decimal = said.get("separator", ","), said.get("decimal", ".")
-    if len(separator) > 2:
-        raise ValueError("its separator is too long")
-    if (separator.strip(" ") == "" and separator != " ") or decimal not in (".", ","):
-        raise ValueError("its separators are none")
-    moments = None if ruler is None else ruler.times(len(x))
-    for begin in range(0, len(x), BLOCK):
-        block = [x[begin : begin + BLOCK, c] for c in range(x.shape[1])]
-        if moments is not None:
-            block.insert(place, moments[begin : begin + BLOCK])
-        texts = [_texts(v, column, decimal) for v, column in zip(block, columns, strict=True)]
-        yield from map(separator.join, zip(*texts, strict=True))
-
-
-def _columns_of(said: Any, count: int) -> list[Column]:
-    columns = [Column(**each) for each in said]
-    for column in columns:
-        if not table_forms.is_form(column.form):
-            raise ValueError(f"{column.form!r} is no form of numbers")
-        if abs(int(column.offset)) > table_forms.LARGEST_OFFSET:
-            raise ValueError("an offset is too large")
-        if not isinstance(column.missing, str) or len(column.missing) > LONGEST_MISSING + 2:
-            raise ValueError("a missing value is no short text")
-        if column.quote not in ("", "'", '"'):
-            raise ValueError(f"{column.quote!r} is no quote")
-    if not 0 < len(columns) <= count:
-        raise ValueError(f"it has {len(columns)} columns, and the samples {count}")
-    return columns + columns[-1:] * (count - len(columns))
-
-
-def _texts(values: np.ndarray, column: Column, decimal: str) -> list[str]:
-    missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
-    filled = np.where(missing, 0, values)
-    texts = table_forms.written(filled, column.form, int(column.offset), decimal)
-    if column.quote:
-        texts = [f"{column.quote}{text}{column.quote}" for text in texts]
-    for place in np.flatnonzero(missing):
-        texts[place] = column.missing
-    return texts
-
-
-def _plain_content(array: Array, said: dict[str, Any], channels: int) -> Iterator[bytes]:
-    """A table with commas and points, of samples that did not come from a table, or of 0.4."""
-    line, ruler = said.get("line", ""), _ruler_of(said, array.fs)
-    if not (line and "\n" not in line and line.count(",") + 1 == channels + (ruler is not None)):
-        names = array.names or tuple(f"channel_{c}" for c in range(channels))
-        line, ruler = ",".join(name.replace(",", " ") for name in names), None
-    lines = [line]
-    rows = (",".join([f"{v!s}" for v in row]) for row in columns_of(array.x))
-    if ruler is None:
-        lines += rows
-    else:
-        ticks = ruler.times(len(array.x)).tolist()
-        lines += [f"{t!s},{row}" for t, row in zip(ticks, rows, strict=True)]
-    yield ("\n".join(lines) + "\n").encode()

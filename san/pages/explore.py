@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from san.files.reading import read
+from san.files.table_layout import TableOptions
 from san.networks.choices import BORDER_TOLERANCE
 from san.pages import page
 from san.pages.span import check_begin, span_of
@@ -44,6 +45,7 @@ def excerpt(
     samples: int | None = None,
     fs: float | None = None,
     start_sample: int | None = None,
+    table: TableOptions | None = None,
 ) -> Excerpt:
     """Take a part of one channel of a recording and standardise it, as `san train` does.
 
@@ -63,6 +65,8 @@ def excerpt(
         Sampling rate in Hz where the file does not say.
     start_sample : int, optional
         Where it begins, in samples. Not together with `start`.
+    table : TableOptions, optional
+        How a `.csv` table is written; what is not said is found out.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def excerpt(
     """
     if start is None and start_sample is None and path is None:
         start = BUNDLED_START
-    part_of, column = _channel_of(_read(path, fs), channel)
+    part_of, column = _channel_of(_read(path, fs, table), channel)
     columns = part_of.x
     if not len(columns):
         raise ValueError("the recording has no samples")
@@ -168,12 +172,12 @@ def explore_page(
     return page.assemble(f"SAN: {part.source}", "explore.html", STYLES, SCRIPTS, data)
 
 
-def _read(path: Path | None, fs: float | None) -> Recording:
+def _read(path: Path | None, fs: float | None, table: TableOptions | None) -> Recording:
     if path is None:
         from san import datasets
 
         return datasets.load_recording()
-    return read(path, fs=fs, annotations=False)
+    return read(path, fs=fs, annotations=False, table=table)
 
 
 def _channel_of(recording: Recording, channel: int) -> tuple[Recording, int]:
