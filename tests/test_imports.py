@@ -101,7 +101,7 @@ ORDER = {
     "training": """runs outcomes provenance run_settings train scores distributed processes
         settings""",
     "archives": "verify workers record_to_stream walk manifest",
-    "files": """reading streams restoring arrays tables table_times table_rows table_layout
+    "files": """reading streams restoring arrays npy tables table_times table_rows table_layout
         table_forms table_moments physical edf edf_header wfdb_files wfdb""",
     "wfdb_records": "segments record samples flac header formats",
     "data": "physionet images epilepsy fetch",

@@ -1,6 +1,5 @@
 """Tables as programs and spreadsheets write them: they are read and come back to the byte."""
 
-import io
 import json
 from datetime import UTC, datetime, time, timedelta, timezone
 
@@ -180,9 +179,7 @@ def read(folder, text, encoding="utf-8", **options):
 
 
 def written(array):
-    file = io.BytesIO()
-    tables.write(file, array)
-    return file.getvalue()
+    return tables.content_of(array)
 
 
 @pytest.mark.parametrize("kind", READ)

@@ -1,12 +1,10 @@
 """How an array is read from a file and written into one: the ending of the file decides.
 
-WFDB records, EDF, BDF and tables have modules of their own; NumPy's .npy is here.
+WFDB records, EDF, BDF, tables and NumPy's .npy have modules of their own.
 """
 
-import io
 import sys
 import tempfile
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from san import storage
-from san.codec.encoder import unlikely
-from san.codec.numbers.narrowing import narrowed
-from san.files import edf, tables, wfdb, wfdb_files
+from san.files import edf, npy, tables, wfdb, wfdb_files
 from san.files.table_layout import TableOptions
 from san.signals import Array
 from san.wfdb_records.record import header_path
@@ -24,7 +20,6 @@ from san.wfdb_records.record import header_path
 __all__ = ["STANDARD", "Array", "read", "write"]
 
 STANDARD = Path("-")  # standard input or output
-NPY = b"\x93NUMPY"  # how such a file begins
 
 
 def read(
@@ -87,7 +82,7 @@ def read(
         return _read_standard_input(fs, physical, exact, table)
     ending = path.suffix.lower()
     if ending == ".npy":
-        return Array(_read_npy(path), fs)
+        return npy.read(path, fs, exact)
     if ending == ".csv":
         return tables.read(path, fs, exact, table)
     if ending in edf.ENDINGS:
@@ -118,7 +113,6 @@ def write(path: Path, array: Array, exact: bool = False) -> None:
     ValueError
         If the name has another ending, or standard output cannot hold samples of several rates.
     """
-    content = io.BytesIO()
     if path.suffix.lower() in edf.ENDINGS and edf.HEADER in array.attachments:
         return edf.write_edf(path, array)
     ending = path.suffix.lower()
@@ -133,16 +127,16 @@ def write(path: Path, array: Array, exact: bool = False) -> None:
             write(own, replace(part, others=(), attachments={}), exact)
         return None
     if ending == ".npy" or path == STANDARD:
-        np.save(content, array.x, allow_pickle=False)
+        content = npy.content_of(array)
     elif ending == ".csv":
-        tables.write(content, array)
+        content = tables.content_of(array)
     else:
         raise ValueError(f"{path} must end with .npy or .csv, or the ending of what was compressed")
     if path == STANDARD:
-        sys.stdout.buffer.write(content.getvalue())
+        sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     else:
-        storage.write(path, content.getvalue())
+        storage.write(path, content)
     return None
 
 
@@ -180,7 +174,7 @@ def _read_standard_input(
 ) -> Array:
     content = sys.stdin.buffer.read()
     ending = ".csv"
-    if content.startswith(b"\x93NUMPY"):
+    if content.startswith(npy.MAGIC):
         ending = ".npy"
     elif content.startswith((b"0       ", b"\xffBIOSEMI")):
         ending = edf.ENDINGS[content[:1] == b"\xff"]
@@ -193,33 +187,3 @@ def _read_standard_input(
             raise ValueError(str(error).replace(str(path), "standard input")) from error
         notes = tuple(note.replace(path.name, "standard input") for note in found.notes)
         return replace(found, x=np.array(found.x), notes=notes)
-
-
-def load_npy(path: Path) -> np.ndarray:
-    """The array in a file, in the dtype that it has."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(NPY))
-        if head != NPY:
-            found = "an archive of arrays (.npz)" if head[:2] == b"PK" else "no such file"
-            raise ValueError(f"it is {found}" if head else "it is empty, it has 0 bytes")
-        x: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is not there") from None
-    except OSError:
-        raise
-    except Exception as error:  # NumPy's reader also raises what tokenize and ast raise
-        raise ValueError(f"{path} is not readable as .npy: {error}") from error
-    return x
-
-
-def _read_npy(path: Path) -> np.ndarray:
-    """The array in a file, in a dtype that streams have; a shape that is unlikely is questioned."""
-    x = load_npy(path)
-    try:
-        found = narrowed(x)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} cannot be compressed: {error}") from error
-    if found.ndim == 2 and found.shape[1] > len(found) > 0:
-        warnings.warn(unlikely(found.shape, f"{path}: the array"), stacklevel=2)
-    return found

@@ -8,7 +8,7 @@ import numpy as np
 from san.codec.decoder import Decoder
 from san.codec.dictionaries import DictionaryLike
 from san.codec.file_format.stream import MAGIC
-from san.files import arrays, streams, tables
+from san.files import arrays, npy, streams, tables
 from san.files.physical import annotations_of, physical_parts, start_of
 from san.files.table_layout import TableOptions
 from san.signals import Array, EventsOfSignal, Recording
@@ -87,7 +87,7 @@ def read(
     if path.suffix.lower() == _STREAM or _is_stream(path):
         return _read_stream(path, fs, raw, annotations, dictionary)
     if path.suffix.lower() == _NUMPY:  # also of a dtype that streams do not have
-        array = Array(arrays.load_npy(path), fs)
+        array = Array(npy.load(path), fs)
     else:
         array = arrays.read(path, fs, annotations=annotations, exact=False, table=table)
     return _recording(array, str(path), True, raw, annotations, [None] * (1 + len(array.others)))

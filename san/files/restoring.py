@@ -112,7 +112,7 @@ def _why(file: Path) -> str:
     if file.suffix.lower() == ".csv":
         return "has its numbers or names in another spelling"
     if file.suffix.lower() == ".npy":
-        return "has another header or byte order"
+        return "has bytes after its samples, or a header that NumPy does not write"
     if file.suffix.lower() == ".hea":
         return "says another format, name or checksum"
     return "has other bytes"

@@ -4,7 +4,6 @@ The attachment `csv/columns` says what FORMAT.md lists under "Tables". A stream 
 that nothing of it makes a table large or slow.
 """
 
-import io
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -32,8 +31,8 @@ class Column(NamedTuple):
     width: int = 0  #: of a field with blanks before it; below 0: after it
 
 
-def write(file: io.BytesIO, array: Array) -> None:
-    """Write an array as the table that it came from, or as a plain one.
+def content_of(array: Array) -> bytes:
+    """The bytes of the table that an array came from, or of a plain one.
 
     A text of a number is never that of another number: where the form of a column would round,
     as many digits are written as tell the number from all others of its type.
@@ -45,7 +44,7 @@ def write(file: io.BytesIO, array: Array) -> None:
     """
     said = said_in(array.attachments)
     try:
-        file.write(b"".join(_content(array, said)))
+        return b"".join(_content(array, said))
     except (ValueError, AttributeError, TypeError, KeyError, OverflowError, LookupError) as error:
         raise ValueError(f"the attached line of names cannot be read: {error}") from error
 

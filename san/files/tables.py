@@ -26,11 +26,11 @@ from san.files.table_layout import (
     text_of,
     unquoted,
 )
-from san.files.table_rows import BLOCK, COLUMNS, WIDEST, Column, lines_of, said_in, write
+from san.files.table_rows import BLOCK, COLUMNS, WIDEST, Column, content_of, lines_of, said_in
 from san.files.table_times import Times, start_of
 from san.signals import Array, columns_of
 
-__all__ = ["COLUMNS", "as_before", "as_then", "read", "said_in", "start_of", "write"]
+__all__ = ["COLUMNS", "as_before", "as_then", "content_of", "read", "said_in", "start_of"]
 
 SHARE_OF_ODD_ROWS = 16  # rows that no form gives are kept if they are no more than 1/16 of the text
 WHOLE = 1 << 53  # float64 holds every whole number up to here

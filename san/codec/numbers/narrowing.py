@@ -19,6 +19,7 @@ _WAYS = {
     "c": "give the real and the imaginary part as channels: np.stack([x.real, x.imag], axis=-1)",
     "O": "x.astype(np.float64) converts it, if all of its values are numbers",
     "U": "x.astype(np.float64) converts it, if all of its values are numbers",
+    "V": "give each field as a channel: np.stack([x[name] for name in x.dtype.names], axis=-1)",
     "M": "x.astype(np.int64) converts it",
 }
 
