@@ -1,6 +1,7 @@
 """What is loaded when, and which room may know which."""
 
 import ast
+import functools
 import graphlib
 import pathlib
 import subprocess
@@ -145,9 +146,10 @@ def imports(path):
                 yield name.removeprefix("san.")
 
 
+@functools.cache
 def known_modules():
     """What each module imports, as modules: a name of a module counts as the module."""
-    names = dict(modules())
+    names, found_in = dict(modules()), {}
     for name, path in names.items():
         if name in FACES:
             continue  # a face loads whatever a name needs, when it is used
@@ -156,7 +158,8 @@ def known_modules():
             while found not in names:
                 found = found.rpartition(".")[0]
             known.add(found)
-        yield name, known - {""}
+        found_in[name] = known - {""}
+    return found_in
 
 
 def inside(folder, name):
@@ -169,7 +172,7 @@ def inside(folder, name):
 @pytest.mark.parametrize("folder", ORDER, ids=lambda folder: folder or "san")
 def test_imports_go_downward_only(folder):
     order = ORDER[folder].split()
-    for name, known in known_modules():
+    for name, known in known_modules().items():
         room = inside(folder, name)
         if room is None or name == folder:
             continue
@@ -184,7 +187,7 @@ def test_that_test_sees_every_kind_of_import(tmp_path):
 
 
 def test_there_is_no_circle():
-    graphlib.TopologicalSorter(dict(known_modules())).prepare()
+    graphlib.TopologicalSorter(known_modules()).prepare()
 
 
 def test_every_room_is_in_the_order_and_says_what_it_decides():
@@ -203,6 +206,6 @@ def test_every_room_is_in_the_order_and_says_what_it_decides():
 @pytest.mark.parametrize("room", WALLS)
 def test_walls(room):
     """The codec knows no network, data know no model, and a report computes nothing."""
-    for name, known in known_modules():
+    for name, known in known_modules().items():
         if name == room or name.startswith(f"{room}."):
             assert not {found.partition(".")[0] for found in known} & WALLS[room], name
