@@ -31,7 +31,7 @@ def main() -> None:
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     except (ValueError, TypeError, OSError) as error:
-        _fail(" ".join(str(error).split()), 2)
+        _fail(_words_of(error), 2)
     except MemoryError:
         _fail("there is not enough memory: take a part, or shorter chunks", 2)
     except ModuleNotFoundError as error:
@@ -43,6 +43,19 @@ def main() -> None:
             raise
         _fail(error.format_message(), 2)
     sys.exit(code or 0)
+
+
+def _words_of(error: Exception) -> str:
+    """An error in one line; what the system says of a file is said as in the rest of SAN."""
+    if not isinstance(error, OSError) or error.filename is None or error.strerror is None:
+        return " ".join(str(error).split())
+    if isinstance(error, FileNotFoundError):
+        return f"{error.filename} is not there"
+    if isinstance(error, IsADirectoryError):
+        return f"{error.filename} is a folder: a file is needed here"
+    if isinstance(error, PermissionError):
+        return f"{error.filename} cannot be used: the system does not permit it"
+    return f"{error.filename} cannot be used: {error.strerror}"
 
 
 def _fail(message: str, code: int) -> None:

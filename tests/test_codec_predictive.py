@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 
 from san.codec.entropy.varints import write_varint
 from san.codec.errors import CodecError, CorruptStream
-from san.codec.modes.predictive import decode, encode
+from san.codec.modes.predictive import FEW, Room, decode, encode
 
 MOST, LEAST = 2**31 - 1, -(2**31)
 
@@ -227,3 +227,18 @@ def test_the_bytes_stay_what_they_were():
     x = (i * i * [7, 11] // 50) % 301 + i % 7
     digests = [hashlib.sha256(encode(x, bound)).hexdigest()[:16] for bound in (0, 2)]
     assert digests == ["2e0b0f08c140d7ca", "232977870097fd27"]
+
+
+@given(
+    sizes=st.lists(
+        st.tuples(st.sampled_from([1, 2, 3, FEW, FEW + 1, 40]), st.integers(1, 6)),
+        min_size=2, max_size=8,
+    )
+)  # fmt: skip
+@settings(max_examples=40)
+def test_a_group_is_decoded_alike_whatever_was_decoded_before_it(sizes):
+    room = Room()
+    for n, channels in sizes:
+        x = heartbeat(n, channels) * channels
+        body = encode(x, 0)
+        assert np.array_equal(decode(body, n, channels, 0, room), x)

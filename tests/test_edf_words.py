@@ -44,6 +44,8 @@ FAULTS = {
     "no duration": (edf_file(duration=""), "the duration of a record is '', which is not a number"),
     "comma of a signal": (edf_file(low="-1,5"), "digital minimum of its signal 'EEG' is '-1,5'"),
     "equal digits": (edf_file(low=5, high=5), "is 5, which is not below its digital maximum, 5"),
+    "a fraction": (edf_file(high=2047.5), "'2047.5', which is not a whole number"),
+    "beyond all integers": (edf_file(low="-1e308"), "'-1e308', which is not a whole number"),
     "no samples": (edf_file(samples="x"), "number of samples in a record of its signal 'EEG'"),
     "cut": (edf_file()[:-7], "it was cut, or something was added"),
 }

@@ -156,6 +156,64 @@ def test_chunks_that_the_bytes_cannot_hold_are_refused_before_memory_is_taken():
     assert str(refused(blob)) == "the index has no room for 8192 chunks"
 
 
+@pytest.mark.parametrize("from_file", [False, True], ids=["bytes", "a file that cannot seek"])
+def test_chunks_beyond_those_of_the_footer_are_refused(from_file):
+    payload = b"\1\1\0\2\0\0"
+    blob = stream([payload] * 3, samples=2 * SAMPLES + 3, chunk=SAMPLES)
+    assert len(san.decompress(blob)) == 2 * SAMPLES + 3
+    blob = stream([payload] * 3, samples=SAMPLES + 3, chunk=SAMPLES)
+    with pytest.raises(
+        CorruptStream, match=r"the footer counts 2 chunks, (and more are there|found 3)"
+    ):
+        source = io.BytesIO(blob)
+        source.seekable = lambda: not from_file
+        list(san.Decoder(source))
+
+
+def test_many_chunks_of_many_groups_cost_little():
+    constant = varint(0) + varint(3) + bytes([0]) + b"\x55\x11"
+    group = varint(1) + varint(0) + varint(len(constant)) + constant
+    blob = stream([b"\1" + group * 1024] * 20, samples=40, chunk=2, channels=1024)
+    san.decompress(blob)  # compiled before
+    begin = time.process_time()
+    assert san.decompress(blob).shape == (40, 1024)
+    assert time.process_time() - begin < SECONDS
+
+
+MISSING = [
+    (["decompress", "nope.san", "y.npy"], "nope.san"),
+    (["inspect", "nope.san"], "nope.san"),
+    (["verify", "nope.csv", "nope.san"], "nope.san"),
+    (["report", "nope.san", "-o", "r.html"], "nope.san"),
+    (["compress", "nope.csv", "x.san", "--lossless"], "nope.csv"),
+    (["compress", "x.npy", "x.san", "--lossless", "--dictionary", "nope.dict"], "nope.dict"),
+    (["train", "--settings", "nope.toml"], "nope.toml"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "name"), MISSING, ids=lambda value: value[0])
+def test_a_missing_file_has_the_same_words_in_every_command(arguments, name, tmp_path, command):
+    np.save(tmp_path / "x.npy", np.zeros(9, np.int16))
+    code, _, error = command(*arguments)
+    assert (code, error) == (2, f"san: {name} is not there\n")
+
+
+def test_a_folder_is_no_file(tmp_path, command):
+    code, _, error = command("inspect", ".")
+    assert (code, error) == (2, "san: . is a folder: a file is needed here\n")
+    code, _, error = command("compress", ".", "x.san", "--lossless")
+    words = "san: . is a folder: name a recording in it; `san archive` takes folders\n"
+    assert (code, error) == (2, words)
+
+
+def test_a_table_of_very_many_columns_is_refused_at_once(tmp_path, command):
+    (tmp_path / "wide.csv").write_text(",".join(str(k % 97) for k in range(50_001)) + "\n")
+    begin = time.process_time()
+    code, _, error = command("compress", "wide.csv", "x.san", "--lossless")
+    assert code == 2 and "wide.csv has 50001 columns, and 4096 are the most" in error
+    assert time.process_time() - begin < SECONDS
+
+
 def test_memory_that_is_not_there_is_said_in_words(monkeypatch):
     blob = san.compress(np.arange(100, dtype="i2"), lossless=True)
 

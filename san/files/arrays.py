@@ -81,6 +81,8 @@ def read(
     if path == STANDARD:
         return _read_standard_input(fs, physical, exact, table)
     ending = path.suffix.lower()
+    if path.is_dir() and not (path.name and header_path(path).is_file()):
+        raise ValueError(f"{path} is a folder: name a recording in it; `san archive` takes folders")
     if ending == ".npy":
         return npy.read(path, fs, exact)
     if ending == ".csv":

@@ -1,5 +1,6 @@
 """What is wrong with the header of an EDF or BDF file, in the words of its fields."""
 
+import re
 from pathlib import Path
 
 FIRST = 256  # bytes of the header, and of each signal in it
@@ -13,6 +14,7 @@ _OF_SIGNALS = (
     ("digital maximum", 128, 8),
     ("number of samples in a record", 216, 8),
 )
+_WHOLE_NUMBER = re.compile(r"[-+]?\d+", re.ASCII)
 _ANNOTATIONS = ("EDF Annotations", "BDF Annotations")
 
 
@@ -70,6 +72,8 @@ def _problem_of_signals(content: bytes, count: int) -> str:
         for words, begin, length in _OF_SIGNALS:
             text = _text(content, FIRST + begin * count + length * c, length)
             value, problem = _number(text)
+            if not problem and words.startswith("digital") and not _WHOLE_NUMBER.fullmatch(text):
+                problem = "which is not a whole number"
             if problem:
                 return f"the {words} of its signal {label!r} is {text!r}, {problem}"
             values.append(value)

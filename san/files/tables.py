@@ -32,6 +32,7 @@ from san.signals import Array, columns_of
 
 __all__ = ["COLUMNS", "as_before", "as_then", "content_of", "read", "said_in", "start_of"]
 
+MOST_COLUMNS = 4096  # of a table, which take a second; a stream has 1,024 channels unless told
 SHARE_OF_ODD_ROWS = 16  # rows that no form gives are kept if they are no more than 1/16 of the text
 WHOLE = 1 << 53  # float64 holds every whole number up to here
 _WHOLE_TEXT = re.compile(r"-?\d{1,30}")
@@ -146,6 +147,11 @@ class _Rows:
     def __init__(self, path: Path, lines: Sequence[str], layout: Layout) -> None:
         self.path, self.lines, self.layout = path, lines, layout
         self.first = len(layout.head)
+        if layout.columns > MOST_COLUMNS:
+            raise ValueError(
+                f"{path} has {layout.columns} columns, and {MOST_COLUMNS} are the most: rows are "
+                "samples, and columns are channels"
+            )
 
     def blocks(self) -> Iterator[tuple[list[int], list[list[str]]]]:
         """Numbers of lines, counted from 1, and their fields with quotes but without blanks."""

@@ -51,7 +51,8 @@ def read_flac(data: bytes, signals: Sequence[SignalLine]) -> np.ndarray:
                 for block in sound.blocks(_BLOCK, dtype="int32", always_2d=True)
             ]
     except soundfile.SoundFileError as error:
-        raise ValueError(f"{file} cannot be read as FLAC: {error}") from error
+        words = str(error).rpartition("Error : ")[2]  # without the name of an open file
+        raise ValueError(f"{file} cannot be read as FLAC: {words}") from error
     return np.concatenate(blocks) if blocks else np.zeros((0, len(signals)), np.int32)
 
 

@@ -318,6 +318,8 @@ class StreamReader:
                 if payload is None:
                     break
                 position = self._source.position
+            if number == self.chunk_count:  # None where the footer comes after them
+                raise CorruptStream(f"the footer counts {number} chunks, and more are there")
             number += 1
             yield payload
         if number == 0 or number % INDEX_STEP:

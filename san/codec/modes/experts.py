@@ -73,9 +73,22 @@ def new_model(n: int, channels: int) -> Model:
         pivots=np.zeros(SIZE, np.int64),
         column=np.zeros(SIZE, np.int64),
         weights=np.zeros(channels * SIZE, np.int64),
-        filters=np.tile(np.array([FIRST_TAP] + [0] * TAPS, np.int64), channels * FILTERS),
+        filters=_first_filters(channels).copy(),
         state=np.zeros(channels * STATE, np.int64),
     )
+
+
+def begin_again(model: Model, channels: int) -> None:
+    """Give a model of so many channels the values that `new_model` gives it."""
+    for part in model:
+        part.fill(0)
+    np.copyto(model.filters, _first_filters(channels))
+
+
+@functools.cache
+def _first_filters(channels: int) -> np.ndarray:
+    """The adaptive filters before the first sample."""
+    return np.tile(np.array([FIRST_TAP] + [0] * TAPS, np.int64), channels * FILTERS)
 
 
 @functools.cache

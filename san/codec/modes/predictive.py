@@ -71,7 +71,9 @@ from san.codec.modes.experts import (
     STEP,
     STEP_BITS,
     WEIGHTS,
+    Model,
     adapt,
+    begin_again,
     clamp,
     expect,
     expert_tables,
@@ -99,6 +101,7 @@ AWAY = PLACES // 2  # places on each side of it
 KEPT = 4  # channels from the fourth on share their statistics
 INITIAL_WEIGHT, WEIGHT_SHIFT = 10000, 16  # of the mixing, in 1/65536; how slowly weights move
 COUNT_LIMIT = 255  # of a cell
+FEW = 8  # samples of a group: to note and forget the cells of more costs as much as all cells
 
 # The cells of a channel: those of the experts, then those of each context, NODES for each value.
 LOUDS, LOUD_PAIRS = SCALES // 4, SCALES // 2  # coarser scales of the recent errors
@@ -231,8 +234,11 @@ def _code_escape(m, data, beyond):
 
 
 @integer_loop
-def code_samples(mixer, model, samples, decoded, n, channels):
-    """Code every sample, channel by channel within a moment, in either direction."""
+def code_samples(mixer, model, samples, decoded, touched, n, channels):
+    """Code every sample, channel by channel within a moment, in either direction.
+
+    `touched` gets where the cells of the first samples start: INPUTS places for each of them.
+    """
     m, differences = mixer.m, model.differences
     solved, due, step = 0, FIRST, m[STEP]
     for t in range(n):
@@ -242,6 +248,9 @@ def code_samples(mixer, model, samples, decoded, n, channels):
             size = gather_features(differences, c, channels, here, n + PAD, model.features)
             expect(mixer, model, c, last, size, here)
             choose_contexts(mixer, model.state, c, channels)
+            if (t * channels + c) * INPUTS < len(touched):
+                for a in range(INPUTS):
+                    touched[(t * channels + c) * INPUTS + a] = m[CONTEXTS + a]
             residual = 0
             if m[range_coder.ENCODING] == 1:
                 residual = (samples[t * channels + c] - m[CENTRE] + (step >> 1)) // step
@@ -259,19 +268,54 @@ def code_samples(mixer, model, samples, decoded, n, channels):
 
 
 class Room:
-    """The cells of one group of columns after the other: memory that is taken once."""
+    """What one group of columns after the other is coded in: memory that is taken once.
+
+    A group of few samples reads and writes few cells. Then only these become what they were.
+    """
 
     def __init__(self) -> None:
-        self._cells = np.zeros(0, np.uint32)
+        self._cells, self._memory = np.zeros(0, np.uint32), np.zeros(0, np.int64)
+        self._model: Model | None = None
+        self._shape = (0, 0)
+        self._touched = np.zeros(FEW * INPUTS, np.int64)
+        self._samples = FEW + 1  # of the last group: the cells hold what it has left
 
-    def cells(self, channels: int) -> np.ndarray:
+    def memory(self) -> np.ndarray:
+        """The coding memory before the first sample of a group."""
+        if self._memory.size == 0:
+            self._memory = _first_memory().copy()
+        else:
+            np.copyto(self._memory, _first_memory())
+        return self._memory
+
+    def model(self, n: int, channels: int) -> Model:
+        """What the experts know before the first of n moments of a group."""
+        if self._model is None or self._shape != (n, channels):
+            self._model, self._shape = new_model(n, channels), (n, channels)
+        else:
+            begin_again(self._model, channels)
+        return self._model
+
+    def cells(self, n: int, channels: int) -> np.ndarray:
         """The cells of a group before its first sample; those of the last group are lost."""
         size = min(channels, KEPT) * OF_CHANNEL
+        if self._samples <= FEW:
+            self._forget_touched()
+        else:
+            self._cells.fill(UNSEEN)
         if self._cells.size < size:
-            self._cells = np.empty(size, np.uint32)
-        cells = self._cells[:size]
-        cells.fill(UNSEEN)
-        return cells
+            self._cells = np.full(size, UNSEEN, np.uint32)
+        self._samples = n * channels
+        return self._cells[:size]
+
+    def touched(self) -> np.ndarray:
+        """Where the group at hand notes its cells; it has no places where that would not pay."""
+        return self._touched if self._samples <= FEW else self._touched[:0]
+
+    def _forget_touched(self) -> None:
+        starts = self._touched[: self._samples * INPUTS].reshape(-1, INPUTS)
+        for first, last, size in ((0, EXPERTS, KINDS * PLACES), (EXPERTS, INPUTS, NODES)):
+            self._cells[starts[:, first:last, np.newaxis] + np.arange(size)] = UNSEEN
 
 
 @functools.cache
@@ -289,14 +333,14 @@ def _code(
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Run the coder over n moments; its state and the int64 (n, channels) that is decoded."""
     step = 2 * bound + 1
-    m = _first_memory().copy()
+    m = room.memory()
     m[: coder.size] = coder
-    m[[STEP, STEP_BITS, SHIFT]] = step, (2 * step // 3).bit_length(), shift
-    m[[LOWEST, HIGHEST, LARGEST]] = lowest, highest, (highest - lowest) // step + 1
+    m[STEP], m[STEP_BITS], m[SHIFT] = step, (2 * step // 3).bit_length(), shift
+    m[LOWEST], m[HIGHEST], m[LARGEST] = lowest, highest, (highest - lowest) // step + 1
     decoded = np.full(channels * (n + PAD), min(max(0, lowest), highest), np.int64)
-    mixer = Mixer(m, room.cells(channels), expert_tables(), data)
-    code_samples(mixer, new_model(n, channels), samples, decoded, n, channels)
-    return m[: coder.size], decoded.reshape(channels, n + PAD)[:, PAD:].T.copy()
+    mixer = Mixer(m, room.cells(n, channels), expert_tables(), data)
+    code_samples(mixer, room.model(n, channels), samples, decoded, room.touched(), n, channels)
+    return m[: coder.size].copy(), decoded.reshape(channels, n + PAD)[:, PAD:].T.copy()
 
 
 def encode(x: np.ndarray, bound: int) -> bytes:
