@@ -117,7 +117,7 @@ def read_container(stream: bytes) -> tuple["Header", list[bytes], int, dict[str,
     check(flags <= ATTACHED + RULED, "flags")
     body = source.take(source.varint())
     check(source.uint32() == zlib.crc32(stream[: source.position - 4]), "CRC32 of the header")
-    header = read_header(Reader(body), bool(flags & RULED))
+    header = read_header(Reader(body), version == 4, bool(flags & RULED))
     header.newer_modes = version == 4
     attachments = read_attachments(source) if version == 3 or flags & ATTACHED else {}
 
@@ -202,7 +202,7 @@ class Header:
         return sum(len(widths) if scale.kind == BITS else 1 for scale in self.scales)
 
 
-def read_header(body: Reader, ruled: bool) -> Header:
+def read_header(body: Reader, newer: bool, ruled: bool) -> Header:
     dtype = body.byte()
     check(dtype in (*range(7), *range(16, 23)), "unknown dtype")
     header = Header(DTYPES[dtype % 16], dtype >= 16, body.varint())
@@ -221,8 +221,12 @@ def read_header(body: Reader, ruled: bool) -> Header:
         for _ in range(count):
             body.text()
     target, value = body.byte(), body.float64()
-    check(target <= 3 and math.isfinite(value) and value >= 0, "target")
+    check(target <= 3 or (target == 4 and newer), "target")
+    check(math.isfinite(value) and value >= 0, "value of the target")
     check(target != 0 or value == 0, "a lossless target has no value")
+    if target == 4:
+        bound = body.float64()
+        check(math.isfinite(bound) and bound >= 0, "bound beside a PRDN")
     header.chunk_samples = body.varint()
     check(header.chunk_samples >= 1, "chunks without samples")
     kind = body.byte()

@@ -209,6 +209,26 @@ def test_a_stream_that_exceeds_the_promised_error_is_code_1(san):
     assert code == 1 and "it promises to be lossless, and not every bit is the same" in err
 
 
+def test_two_targets_are_shown_and_verified(san):
+    both = ["--prdn", 8, "--max-error", 30]
+    assert san("compress", "x.npy", "z.san", *both)[0] == 0
+    words = "PRDN of at most 8 % and largest error of at most 30"
+    assert f"target        {words}\n" in san("inspect", "z.san")[1]
+    assert f"kept: {words}\n" in san("verify", "x.npy", "z.san")[1]
+
+
+def test_verify_checks_what_is_named_too(san):
+    san("compress", "x.npy", "z.san", "--prdn", 8)
+    code, out, _ = san("verify", "x.npy", "z.san", "--prdn", 9, "--max-error", 500)
+    assert code == 0
+    assert "kept, as you ask: PRDN of at most 9 % and largest error of at most 500\n" in out
+    code, _, err = san("verify", "x.npy", "z.san", "--max-error", 1)
+    assert code == 1 and err.startswith("san: z.san exceeds an error that is allowed: the largest ")
+    assert "you allow 1" in err
+    code, _, err = san("verify", "x.npy", "z.san", "--prdn", 0)
+    assert code == 2 and "--prdn must be above 0" in err
+
+
 def test_nothing_is_replaced_unless_told(san, tmp_path):
     (tmp_path / "z.san").write_text("mine")
     for command in (["compress", "x.npy", "z.san", "--lossless"],):
@@ -235,7 +255,8 @@ def test_a_full_disk_leaves_nothing(san, tmp_path, monkeypatch):
     [
         (
             "compress x.npy z.san",
-            "give one of --max-error, --prdn, --lossless and --bits-per-sample, got",
+            "give one of --max-error, --prdn, --lossless and --bits-per-sample, or --max-error and "
+            "--prdn together, got none",
         ),
         ("compress x.npy z.san --prdn 8 --lossless", "got --prdn and --lossless"),
         ("compress x.npy z.san --prdn 0", "prdn must be above 0"),

@@ -316,7 +316,8 @@ def test_a_coder_that_misses_the_target_is_not_believed(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({}, ValueError, "give one of max_error, prdn, lossless and bits_per_sample, got none"),
+        ({}, ValueError, "or max_error and prdn together, got none"),
+        ({"max_error": 1, "bits_per_sample": 2}, ValueError, "got max_error and bits_per_sample"),
         ({"prdn": 8, "lossless": True}, ValueError, "got prdn and lossless"),
         ({"prdn": 0}, ValueError, "prdn must be above 0"),
         ({"prdn": np.nan}, ValueError, "prdn must be above 0 and finite, got nan"),

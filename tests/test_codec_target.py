@@ -33,6 +33,12 @@ def test_a_header_and_the_arguments_give_the_same_target(kind):
         ({"max_error": 0.25}, False, "largest error of at most 0.25"),
         ({"prdn": 8}, False, "PRDN of at most 8 %"),
         ({"bits_per_sample": 1.5}, False, "size of at most 1.5 bits per sample"),
+        (
+            {"prdn": 8, "max_error": 0.1},
+            False,
+            "PRDN of at most 8 % and largest error of at most 0.1",
+        ),
+        ({"prdn": 8, "max_error": 0}, True, "PRDN of at most 8 % and largest error of at most 0"),
     ],
     ids=str,
 )
@@ -44,9 +50,24 @@ def test_words_and_exactness(given, exact, words):
 @pytest.mark.parametrize(
     ("given", "error", "words"),
     [
-        ({}, ValueError, "give one of max_error, prdn, lossless and bits_per_sample, got none"),
+        (
+            {},
+            ValueError,
+            "give one of max_error, prdn, lossless and bits_per_sample, or max_error and "
+            "prdn together, got none",
+        ),
         ({"prdn": 8, "lossless": True}, ValueError, "got prdn and lossless"),
-        ({"max_error": 0, "prdn": 8}, ValueError, "got max_error and prdn"),
+        ({"max_error": 1, "bits_per_sample": 2}, ValueError, "got max_error and bits_per_sample"),
+        (
+            {"max_error": 1, "prdn": 8, "lossless": True},
+            ValueError,
+            "got max_error and prdn and loss",
+        ),
+        (
+            {"max_error": -1, "prdn": 8},
+            ValueError,
+            "max_error must be 0 or above and finite, got -1",
+        ),
         ({"lossless": False}, ValueError, "got none"),
         ({"max_error": -1}, ValueError, "max_error must be 0 or above and finite, got -1"),
         ({"max_error": np.nan}, ValueError, "max_error must be 0 or above and finite, got nan"),
@@ -69,6 +90,14 @@ def test_errors_spell_the_names_as_the_caller_does():
         Target.of(spell=str.upper)
     with pytest.raises(ValueError, match="PRDN must be above 0 and finite, got -3"):
         Target.of(prdn=-3, spell=str.upper)
+
+
+def test_a_bound_beside_a_prdn_is_stored_and_comes_back():
+    target = Target.of(prdn=8, max_error=0.1)
+    assert (target.kind, target.value, target.bound) == ("prdn", 8.0, 0.1)
+    assert Target.stored(target.kind, target.value, target.bound) == target
+    assert Target.of(**target.arguments) == target
+    assert Target.of(prdn=8).bound is Target.of(max_error=2).bound is None
 
 
 def test_lossless_is_the_target_without_a_number():

@@ -50,7 +50,7 @@ EXPECTED = (ValueError, OSError, MemoryError, MissingPackage)
 
 @dataclass(frozen=True)
 class Options:
-    """How the records of an archive are coded: exactly one target, as for `san.compress`.
+    """How the records of an archive are coded, with a target as for `san.compress`.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class Options:
         Raises
         ------
         ValueError
-            If not exactly one target is given, or a number is out of its range.
+            If no target or others together are given, or a number is out of its range.
         FileNotFoundError
             If the dictionary is not there.
         """
@@ -126,7 +126,8 @@ class Options:
         if self.dictionary is not None and not self.events:
             raise ValueError("events=False uses no dictionary: leave out one of the two")
         sha256 = None if self.dictionary is None else find_dictionary(self.dictionary).sha256
-        settings = {
+        bound = {} if target.bound is None else {"bound": target.bound}
+        settings = bound | {
             "target": target.kind,
             "value": target.value,
             "dictionary": sha256,
@@ -227,6 +228,7 @@ def store_record(source: Path, out: Path, options: Options, record: Record) -> d
     info = coded.info
     row |= {"left_out": list(coded.left_out)} if coded.left_out else {}
     row |= {"notes": list(coded.notes)} if coded.notes else {}
+    row |= {} if info.bound is None else {"bound": info.bound}
     return row | {
         "stream": record.stream,
         "sha256": hashlib.sha256(coded.blob).hexdigest(),

@@ -4,7 +4,7 @@ Nothing that breaks the target leaves this module: such payloads are encoded aga
 and at last without loss.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -99,30 +99,23 @@ def code_block(
         dictionary, request = None, request.without_learning(None)  # bits take several columns
     of_bits = any(scale.kind == BITS for scale in representation.scales)
     short = min(request.chunk_samples, len(samples.k)) < SHORTEST
-    if asked.exact or ((of_bits or short) and asked.max_error is None):
+    if samples.bounds.min(initial=0) < 0:
+        raise ValueError(f"steps are too coarse for a max_error of {asked.max_error}")
+    if asked.exact or ((of_bits or short) and asked.kind != "max_error"):
         block = _checked(samples, request, _encode(samples, request, LOSSLESS, progress))
         if asked.prdn is not None and block.accuracy.prdn > asked.prdn:
             raise TooCoarse(asked.prdn, block.accuracy.prdn)
         return block
-    if asked.max_error is not None:
-        return _within_bound(samples, request, dictionary, progress)
     if asked.prdn is not None:
         return _within_prdn(samples, request, asked.prdn, dictionary, progress)
-    if room is None:
-        room = asked.value * samples.x.size / 8
-    target = Target(bits_per_sample=max(1e-6, 8 * room / max(1, samples.k.size)))
+    target = asked
+    if asked.bits_per_sample is not None:
+        if room is None:
+            room = asked.value * samples.x.size / 8
+        target = Target(bits_per_sample=max(1e-6, 8 * room / max(1, samples.k.size)))
     return _checked(
         samples, request, _encode(samples, request, target, progress, dictionary, request.events)
     )
-
-
-def _within_bound(
-    samples: Samples, request: Request, dictionary: Dictionary | None, progress: Progress
-) -> Block:
-    if samples.bounds.min(initial=0) < 0:
-        raise ValueError(f"steps are too coarse for a max_error of {request.target.max_error}")
-    coded = _encode(samples, request, request.target, progress, dictionary, request.events)
-    return _checked(samples, request, coded)
 
 
 def _within_prdn(
@@ -138,7 +131,7 @@ def _within_prdn(
         raise TooCoarse(prdn, rounding)
     value, events = np.sqrt(asked**2 - rounding**2), request.events
     for _ in range(TRIES):
-        target = Target(prdn=float(value))
+        target = replace(request.target, prdn=float(value))
         coded = _encode(samples, request, target, progress, dictionary, events)
         block = _checked(samples, request, coded)
         reached = block.accuracy.prdn

@@ -8,6 +8,7 @@ from san.codec.decoder import Decoder
 from san.codec.info import Info
 from san.codec.numbers.accuracy import Accuracy
 from san.codec.options import Progress, silent
+from san.codec.target import Target
 
 ROUNDING = 1 + 1e-9  # sums that are added in another order may differ by this factor
 
@@ -35,7 +36,9 @@ def fits(x: np.ndarray, info: Info) -> bool:
     return x.shape == info.shape and x.dtype.newbyteorder("=") == info.dtype
 
 
-def compare(x: np.ndarray, decoder: Decoder, progress: Progress = silent) -> Comparison:
+def compare(
+    x: np.ndarray, decoder: Decoder, progress: Progress = silent, also: Target | None = None
+) -> Comparison:
     """Decode every chunk and compare it with the original.
 
     Parameters
@@ -46,6 +49,8 @@ def compare(x: np.ndarray, decoder: Decoder, progress: Progress = silent) -> Com
         Of a source that can seek.
     progress : callable
         Called with the share that is done, 0 ... 1.
+    also : Target, optional
+        Another PRDN or largest error that the stream must keep, although it does not promise it.
 
     Raises
     ------
@@ -81,21 +86,22 @@ def compare(x: np.ndarray, decoder: Decoder, progress: Progress = silent) -> Com
         accuracy.add(part.reshape(len(y), -1), y.reshape(len(y), -1))
         progress(place / len(x))
     error, prdn = accuracy.largest_error, accuracy.prdn
-    broken = _broken(info, error, prdn, same)
+    broken = _broken(info, error, prdn, same, also or Target())
     if not kept:
         broken.append("NaN and infinities are not where they were")
     return Comparison(error, prdn, accuracy.prd, tuple(broken))
 
 
-def _broken(info: Info, error: float, prdn: float, same: bool) -> list[str]:
+def _broken(info: Info, error: float, prdn: float, same: bool, also: Target) -> list[str]:
     """The promises that errors break, and errors that are larger than the footer states."""
-    broken, target = [], info.promise
-    if target.exact and not same:
+    broken = []
+    if info.promise.exact and not same:
         broken.append("it promises to be lossless, and not every bit is the same")
-    if target.max_error and error > target.max_error:
-        broken.append(f"the largest error is {error:.9g}, it promises {target.max_error:.9g}")
-    if target.prdn is not None and prdn > target.prdn:
-        broken.append(f"the PRDN is {prdn:.9g} %, it promises {target.prdn:.9g} %")
+    for target, says in ((info.promise, "it promises"), (also, "you allow")):
+        if target.max_error is not None and error > target.max_error:
+            broken.append(f"the largest error is {error:.9g}, {says} {target.max_error:.9g}")
+        if target.prdn is not None and prdn > target.prdn:
+            broken.append(f"the PRDN is {prdn:.9g} %, {says} {target.prdn:.9g} %")
     for name, found, stated in (
         ("largest error", error, info.largest_error),
         ("PRDN", prdn, info.prdn),

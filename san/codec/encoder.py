@@ -30,9 +30,12 @@ from san.codec.options import (
     silent,
     texts_of,
 )
-from san.codec.target import Target
+from san.codec.target import LOSSLESS, Target
 
 TRIED_VALUES = 1 << 15  # of a long signal, that decide whether its rules save bytes
+# A stream of fewer bits a sample at a PRDN is taken without a look at a lossless one by rules, which
+# seldom has so few. A smaller number costs time, a larger one may miss that lossless is smaller.
+RULED_BITS = 1.0
 SIZE_TRIES = 6  # streams that are encoded to meet a size; each allows the payloads fewer bytes
 
 
@@ -66,12 +69,12 @@ def compress(
     fs : float, optional
         Sampling rate in Hz. The stream keeps it, and the length of kernels depends on it.
     prdn, max_error, lossless, bits_per_sample
-        Exactly one. `prdn`: the largest error of a channel over the whole signal, in per cent of
-        its standard deviation; a constant channel comes back exactly. `max_error`: the largest
-        error of any sample, in the units of x, which are counts for integers of a converter; 0 is
-        lossless. `lossless`: every bit comes
-        back, of floats too. `bits_per_sample`: the largest size of the whole stream, in bits for
-        each sample of each channel.
+        One, or `prdn` with `max_error`: both hold then. `prdn`: the largest error of a channel
+        over the whole signal, in per cent of its standard deviation; a constant channel comes back
+        exactly. `max_error`: the largest error of any sample, in the units of x, which are counts
+        for integers of a converter; 0 is lossless. `lossless`: every bit comes back, of floats
+        too. `bits_per_sample`: the largest size of the whole stream, in bits for each sample of
+        each channel.
     dictionary : Dictionary or path, optional
         Kernels to use instead of those that the encoder learns on x: a `Dictionary`, the file of
         a saved one, the run folder of a trained model, or its `model.safetensors`.
@@ -105,9 +108,9 @@ def compress(
     LimitExceeded
         If x has more channels, or the attachments more bytes, than the limits allow.
     ValueError
-        If an integer does not fit int32, if x has another shape or no channel, if not exactly one
-        target is given, if a target or an option is out of its range, if the dictionary does not
-        fit x, or if the signal cannot be encoded in so few bits per sample.
+        If an integer does not fit int32, if x has another shape or no channel, if no target or
+        others together are given, if a target or an option is out of its range, if the dictionary
+        does not fit x, or if the signal cannot be encoded in so few bits per sample.
 
     Warns
     -----
@@ -200,6 +203,10 @@ def encode(
     report = progress or silent
     if target.bits_per_sample is not None and n:
         return _within_size(samples, request, target.bits_per_sample, given, header, report)
+    if target.prdn is not None and not target.exact:
+        blob = _stream(code_block(samples, request, given, report), n, header)
+        ruled_blob = _by_rules_alone(array, len(blob), request, given, header)
+        return min(blob, ruled_blob or blob, key=len)
     ruled = by_rules(array, target)
     ways = [samples] if ruled is None else _promising(samples, _samples(array, ruled), request)
     parts = (partial(_part, report, number, len(ways)) for number in range(len(ways)))
@@ -230,6 +237,26 @@ def _promising(plain: Samples, ruled: Samples, request: Request) -> list[Samples
         return block.size * n / count + len(pack_representation(way.representation))
 
     return [min(plain, ruled, key=size)]
+
+
+def _by_rules_alone(
+    x: np.ndarray, size: int, request: Request, given: Dictionary | None, header: HeaderPlan
+) -> bytes | None:
+    """A stream by rules that keeps the bound beside a PRDN, or has no error; None without rules.
+
+    A PRDN is not met in numbers of values, so this is only tried where `size` bytes are many.
+    """
+    if 8 * size <= RULED_BITS * x.size:
+        return None
+    bound = request.target.bound
+    alone = LOSSLESS if bound is None else Target(max_error=bound)
+    ruled = by_rules(x, alone)
+    if ruled is None:
+        return None
+    block = code_block(_samples(x, ruled), replace(request, target=alone), given, silent)
+    if block.accuracy.prdn > request.target.value:
+        return None
+    return _stream(block, len(x), header.of(ruled.representation))
 
 
 def _part(report: Progress, number: int, parts: int, share: float) -> None:

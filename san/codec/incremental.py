@@ -312,14 +312,16 @@ def _roomy(column: np.ndarray, scale: Scale, target: Target) -> Scale:
     largest = float(np.abs(values).max(initial=0))
     constant = not values.size or bool((values == values[0]).all())
     low, high = EXPONENTS[column.dtype.name]
-    if target.max_error is not None:
-        if scale.step <= target.max_error and not constant:
-            return scale
-        exponent = math.frexp(target.max_error)[1] - FINEST
-    else:
-        if scale.kind != POWER and not constant:
-            return scale
-        exponent = math.frexp(largest)[1] - HEADROOM if largest else UNKNOWN_STEP
+    bound, suits, exponent = target.max_error, not constant, high
+    if bound is not None:
+        suits &= scale.step <= bound
+        exponent = math.frexp(bound)[1] - FINEST
+    if target.kind != "max_error":
+        suits &= scale.kind != POWER
+        relative = math.frexp(largest)[1] - HEADROOM if largest else UNKNOWN_STEP
+        exponent = min(exponent, relative)
+    if suits:
+        return scale
     fine = Scale(POWER, exponent=min(max(exponent, low), high))
     return scale if fine.integers(values) is None else fine
 

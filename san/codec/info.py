@@ -33,6 +33,8 @@ class Info:
         lossless, max_error, prdn or bits_per_sample.
     value : float
         Number of the target: in the signal's units, per cent, or bits; 0 for lossless.
+    bound : float or None
+        The largest error of any sample that the stream promises beside a PRDN.
     largest_error : float
         Of any sample, in the signal's units; the encoder measured it on the decoded signal.
     prdn : float
@@ -81,11 +83,12 @@ class Info:
     dictionary_carried: bool
     attachments: dict[str, int]
     rules: tuple[str, ...] = ()
+    bound: float | None = None
 
     @property
     def promise(self) -> Target:
         """The target as one object."""
-        return Target.stored(self.target, self.value)
+        return Target.stored(self.target, self.value, self.bound)
 
 
 def inspect(blob: StreamLike, *, limits: Limits | None = None) -> Info:
@@ -173,6 +176,7 @@ def describe(reader: StreamReader) -> Info:
         dictionary_carried=header.dictionary is not None,
         attachments={entry.name: entry.size for entry in reader.attachments},
         rules=tuple(str(rule or "") for rule in representation.rules),
+        bound=header.bound,
     )
 
 

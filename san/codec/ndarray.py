@@ -31,7 +31,7 @@ class ChunkCoding:
     Parameters
     ----------
     max_error, prdn, bits_per_sample, lossless
-        Exactly one, as `san.compress` takes it. It holds for each chunk.
+        The target, as `san.compress` takes it. It holds for each chunk.
     fs : float, optional
         Sampling rate in Hz. The length of kernels depends on it.
     axis : int
@@ -45,7 +45,8 @@ class ChunkCoding:
     Raises
     ------
     TypeError, ValueError
-        If not exactly one target is given, or an option is of another type or out of its range.
+        If no target or others together are given, or an option is of another type or out of its
+        range.
 
     Examples
     --------

@@ -59,6 +59,7 @@ class HeaderPlan:
             request.target.value,
             units,
             names,
+            bound=request.target.bound,
         )
 
     def of(self, representation: Representation) -> "HeaderPlan":

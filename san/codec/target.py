@@ -1,4 +1,4 @@
-"""What an encoder promises: exactly one of four targets, how it is checked, and its words."""
+"""What an encoder promises: one of four targets, or two, how it is checked, and its words."""
 
 import math
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Any
 
 # A stream's header holds the index of its target: this order is part of the format.
 TARGETS = ("lossless", "max_error", "prdn", "bits_per_sample")
+TOGETHER = {"prdn", "max_error"}  # what one stream can promise both
 _MAY_BE_ZERO = {"max_error"}
 _WORDS = {
     "max_error": "largest error of at most {:g}",
@@ -19,7 +20,8 @@ _WORDS = {
 class Target:
     """What a stream is held to. One that has no number is lossless.
 
-    `Target.of` checks what a user gives; the constructor checks nothing.
+    With `prdn` and `max_error` both hold. `Target.of` checks what a user gives; the constructor
+    checks nothing.
 
     Attributes
     ----------
@@ -35,10 +37,13 @@ class Target:
     >>> target = Target.of(prdn=8)
     >>> target.kind, target.value, target.exact, str(target)
     ('prdn', 8.0, False, 'PRDN of at most 8 %')
+    >>> str(Target.of(prdn=8, max_error=0.1))
+    'PRDN of at most 8 % and largest error of at most 0.1'
     >>> Target.of(prdn=8, lossless=True)
     Traceback (most recent call last):
     ...
-    ValueError: give one of max_error, prdn, lossless and bits_per_sample, got prdn and lossless
+    ValueError: give one of max_error, prdn, lossless and bits_per_sample, or max_error and prdn \
+together, got prdn and lossless
     """
 
     max_error: float | None = None
@@ -60,7 +65,7 @@ class Target:
         Parameters
         ----------
         max_error, prdn, lossless, bits_per_sample
-            Exactly one.
+            One of them, or `max_error` and `prdn`.
         spell : callable
             How an error message spells a parameter's name.
 
@@ -69,8 +74,8 @@ class Target:
         TypeError
             If a value is not a number.
         ValueError
-            If none or several are given, or a number is negative, infinite or NaN; or 0, except
-            for `max_error`.
+            If none or others together are given, or a number is negative, infinite or NaN; or 0,
+            except for `max_error`.
         """
         given = {
             "max_error": max_error,
@@ -79,28 +84,38 @@ class Target:
             "bits_per_sample": bits_per_sample,
         }
         names = [name for name, value in given.items() if value is not None]
-        if len(names) != 1:
+        if len(names) != 1 and set(names) != TOGETHER:
             *most, last = map(spell, given)
             found = " and ".join(map(spell, names)) or "none"
-            raise ValueError(f"give one of {', '.join(most)} and {last}, got {found}")
+            both = " and ".join(map(spell, sorted(TOGETHER)))
+            raise ValueError(
+                f"give one of {', '.join(most)} and {last}, or {both} together, got {found}"
+            )
         if lossless:
             return LOSSLESS
         return cls(**{name: _number(name, given[name], spell(name)) for name in names})
 
     @classmethod
-    def stored(cls, kind: str, value: float) -> "Target":
-        """The target of a stream, from the name and the number that its header holds."""
-        return LOSSLESS if kind == "lossless" else cls(**{kind: value})
+    def stored(cls, kind: str, value: float, bound: float | None = None) -> "Target":
+        """The target of a stream, from the name and the numbers that its header holds."""
+        if kind == "lossless":
+            return LOSSLESS
+        return cls(**{kind: value}) if bound is None else cls(**{kind: value}, max_error=bound)
 
     @property
     def kind(self) -> str:
-        """Its name, one of `TARGETS`."""
+        """Its name, one of `TARGETS`; prdn, if max_error goes with it."""
         return next(iter(self._numbers), "lossless")
 
     @property
     def value(self) -> float:
-        """Its number; 0 where it is lossless."""
+        """The number of its kind; 0 where it is lossless."""
         return next(iter(self._numbers.values()), 0.0)
+
+    @property
+    def bound(self) -> float | None:
+        """The `max_error` that goes with a PRDN."""
+        return None if self.prdn is None else self.max_error
 
     @property
     def exact(self) -> bool:
@@ -118,7 +133,7 @@ class Target:
 
     @property
     def _numbers(self) -> dict[str, float]:
-        found = ((name, getattr(self, name)) for name in TARGETS if name != "lossless")
+        found = ((name, getattr(self, name)) for name in ("prdn", "max_error", "bits_per_sample"))
         return {name: value for name, value in found if value is not None}
 
 

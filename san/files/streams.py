@@ -183,9 +183,14 @@ class FileComparison:
 
 
 def compare_file(
-    path: Path, decoder: Decoder, progress: Callable[[float], None] = silent
+    path: Path,
+    decoder: Decoder,
+    progress: Callable[[float], None] = silent,
+    also: Target | None = None,
 ) -> FileComparison:
     """Read the file from which a stream was made, decode the stream, and compare them.
+
+    `also` is another PRDN or largest error that the signals of each rate must keep.
 
     Raises
     ------
@@ -207,7 +212,7 @@ def compare_file(
                 f"{path} has shape {part.x.shape} and dtype {part.x.dtype}, the stream has "
                 f"{info.shape} and {info.dtype}"
             )
-        comparison = compare(part.x, stream, progress if number == 0 else silent)
+        comparison = compare(part.x, stream, progress if number == 0 else silent, also)
         found.append((info, comparison))
         broken += comparison.broken
     for name, data in array.attachments.items():

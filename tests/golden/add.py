@@ -67,6 +67,8 @@ def streams():
     yield "fine", beats(600), {"prdn": 0.5, "fs": 100}
     yield "five-channels", beats(200, 5), {"prdn": 10, "fs": 100}
     yield "five-channels-lossless", beats(200, 5), {"lossless": True}
+    yield "prdn-and-bound", beats(900), {"prdn": 9, "max_error": 4, "fs": 100}
+    yield "prdn-and-bound-two", beats(500, 2, "float32"), {"prdn": 20, "max_error": 0.03, "fs": 100}
     yield "bits-per-sample", beats(2000), {"bits_per_sample": 1.5, "fs": 100}
     x = beats(300, dtype="float64")
     x[20:25], x[70], x[80] = np.nan, np.inf, -np.inf
@@ -164,6 +166,8 @@ def faults(stream, other):
         "rate-is-nan",
         with_header(b"\x01\x01" + struct.pack("<d", np.nan) + bytes(11) + b"\x01\0"),
     )
+    both = b"\x01\x01" + bytes(10) + b"\x04" + struct.pack("<dd", 8, 2) + b"\x01\0"
+    yield "prdn-and-bound-in-version-1", with_header(both)
     yield "no-dictionary", other
     attached = (FOLDER / "attachments.san").read_bytes()
     for size in (50, 70, 90):

@@ -23,6 +23,7 @@ MOST_CHUNKS = 2**32  # a chunk's number has four bytes
 LEAST_CHUNK = 5  # bytes of a chunk: a length of one byte, and the checksum
 SMALL_DICTIONARY = 2**16  # values that the shortest stream may carry: 0.2 s to decode, 9 MB
 _TWO_DIMENSIONS = 16
+_PRDN_AND_BOUND = 4  # the target's code, beyond those of TARGETS
 _NO_DICTIONARY, _CARRIED, _NAMED = range(3)
 
 
@@ -115,6 +116,8 @@ class Header:
         One of `san.codec.target.TARGETS`.
     value : float
         Of the target; 0 for lossless.
+    bound : float, optional
+        With prdn: the largest error of any sample. Only version 4 of the format has it.
     units, names : tuple of str
         Empty, one for all channels, or one for each; at most 64 bytes each in UTF-8.
     dictionary : bytes, optional
@@ -146,6 +149,7 @@ class Header:
     dictionary: bytes | None = field(default=None, repr=False)
     dictionary_sha256: bytes | None = None
     newer_modes: bool = False
+    bound: float | None = None
 
     sampling_rate = deprecated.attribute("sampling_rate", "fs")
 
@@ -163,6 +167,8 @@ class Header:
             raise ValueError(f"target must be one of {', '.join(TARGETS)}, got {self.target!r}")
         if not 0 <= self.value < math.inf or (self.target == "lossless" and self.value != 0):
             raise ValueError(f"{self.target} cannot have the value {self.value}")
+        if self.bound is not None and (self.target != "prdn" or not 0 <= self.bound < math.inf):
+            raise ValueError(f"{self.target} cannot have a bound of {self.bound}")
         for what, texts in (("units", self.units), ("names", self.names)):
             if len(texts) not in (0, 1, channels):
                 raise ValueError(f"{what} must be none, one or {channels}, got {len(texts)}")
@@ -261,7 +267,10 @@ def pack_header(header: Header) -> bytes:
         parts.append(write_varint(len(texts)))
         for text in texts:
             parts.append(write_text(text))
-    parts.append(struct.pack("<Bd", TARGETS.index(header.target), header.value))
+    if header.bound is None:
+        parts.append(struct.pack("<Bd", TARGETS.index(header.target), header.value))
+    else:
+        parts.append(struct.pack("<Bdd", _PRDN_AND_BOUND, header.value, header.bound))
     parts.append(write_varint(header.chunk_samples))
     if header.dictionary is not None:
         parts += [bytes([_CARRIED]), write_varint(len(header.dictionary)), header.dictionary]
@@ -301,9 +310,11 @@ def unpack_header(
     )
     units, names = _unpack_texts(fields, channels), _unpack_texts(fields, channels)
     target = fields.byte()
-    if target >= len(TARGETS):
+    with_bound = newer_modes and target == _PRDN_AND_BOUND
+    if target >= len(TARGETS) and not with_bound:
         raise CorruptStream(f"no target has the code {target}")
-    value, chunk_samples = fields.float64(), fields.varint()
+    value, bound = fields.float64(), fields.float64() if with_bound else None
+    chunk_samples = fields.varint()
     limits.check("chunk_values", chunk_samples * channels)
     dictionary, digest = _unpack_dictionary(fields, limits)
     fields.end()
@@ -313,13 +324,14 @@ def unpack_header(
             representation,
             chunk_samples,
             fs,
-            TARGETS[target],
+            "prdn" if with_bound else TARGETS[target],
             value,
             units,
             names,
             dictionary,
             digest,
             newer_modes,
+            bound,
         )
     except CodecError:
         raise

@@ -113,7 +113,7 @@ class StreamWriter:
         self._limits.check("header_bytes", len(body) - len(header.dictionary or b""))
         version = bytes([ATTACHED if attachments else PLAIN])
         flags = WITH_RULES * bool(header.representation.rules)
-        if flags or header.newer_modes:
+        if flags or header.newer_modes or header.bound is not None:
             version = bytes([FLAGGED, flags + WITH_ATTACHMENTS * bool(attachments)])
         block = MAGIC + version + write_varint(len(body)) + body
         self._write(block + _crc(block))

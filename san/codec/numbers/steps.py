@@ -50,16 +50,16 @@ def _is_kept(grid: Scale, step: Scale, values: np.ndarray) -> bool:
 def _power_for(values: np.ndarray, dtype: np.dtype, target: Target, limit: float) -> Scale | None:
     """A power of two fine enough for the target, if the integers stay below 2**31."""
     low, high = EXPONENTS[dtype.name]
-    coarser = FINEST - COARSEST
+    coarser, finest = FINEST - COARSEST, high
     if target.max_error is not None:
         finest = math.frexp(limit)[1] - FINEST
-    else:
+    if target.kind != "max_error":
         deviation = _deviation(values)
         if deviation == 0:
             return None
         if target.prdn is not None:
             deviation = max(deviation / 6400 * target.prdn, math.ldexp(1.0, low))
-            finest = math.frexp(deviation)[1] - 1
+            finest = min(finest, math.frexp(deviation)[1] - 1)
         else:
             coarser = 16
             finest = math.frexp(deviation)[1] - 17 - math.ceil(min(target.value, 64))

@@ -70,15 +70,18 @@ def encode_signal(
         return _predict(k, exact, chunk_samples, progress)
     signal = Signal(k, chunk_samples, fs, dictionary, events)
     found: Encoded | None
-    if target.max_error is not None:
-        if max(bounds) == 0:
-            return _predict(k, exact, chunk_samples, progress)
-        found = meet_bounds(signal, bounds, progress)
-        return _smaller(found, _predict(k, bounds, chunk_samples, progress))
+    if target.max_error is not None and max(bounds) == 0:
+        return _predict(k, exact, chunk_samples, progress)
     if target.prdn is not None:
         centred = k - k.mean(0)
         allowed = (target.prdn / 100) ** 2 * (centred**2).sum(0)
-        found = meet_error(signal, allowed, progress)
+        within = None if target.max_error is None else bounds
+        found = meet_error(signal, allowed, progress, within)
+        if within is not None:
+            return _within_both(k, found, allowed, within, chunk_samples, progress)
+    elif target.max_error is not None:
+        found = meet_bounds(signal, bounds, progress)
+        return _smaller(found, _predict(k, bounds, chunk_samples, progress))
     else:
         found = meet_size(signal, target.value * k.size / 8, progress)
     if found is None:
@@ -86,6 +89,22 @@ def encode_signal(
     if _may_be_smaller(k, exact, found.size / k.size):
         return _smaller(found, _predict(k, exact, chunk_samples, progress))
     return _coded(found)
+
+
+def _within_both(
+    k: np.ndarray, found: Encoded | None, allowed: np.ndarray, bounds: tuple[int, ...],
+    chunk_samples: int, progress: Progress,
+) -> Coded:  # fmt: skip
+    """What was found within a squared error and bounds, or the predictive mode, if that is smaller.
+
+    The bounds may keep the error of the predictive mode small enough, too; else it is lossless.
+    """
+    if found is not None and not _may_be_smaller(k, bounds, found.size / k.size):
+        return _coded(found)
+    predicted = _predict(k, bounds, chunk_samples, progress)
+    if (predicted.squared_error > allowed).any():
+        predicted = _predict(k, (0,) * k.shape[1], chunk_samples, progress)
+    return predicted if found is None else _smaller(found, predicted)
 
 
 def _coded(found: Encoded) -> Coded:
@@ -111,13 +130,13 @@ def _predict(
     return Coded(payloads, None, error, largest, {"predicted": sum(map(len, payloads))})
 
 
-def _may_be_smaller(k: np.ndarray, exact: tuple[int, ...], rate: float) -> bool:
-    """Whether k without loss may have fewer bytes a value than the rate, by an excerpt of it."""
+def _may_be_smaller(k: np.ndarray, bounds: tuple[int, ...], rate: float) -> bool:
+    """Whether the predictive mode may have fewer bytes a value than the rate, by an excerpt."""
     pieces = excerpts_of(
         k.T, max(1, EXCERPT_VALUES // (EXCERPT_PIECES * k.shape[1])), EXCERPT_PIECES
     )
     excerpt = np.ascontiguousarray(np.concatenate(pieces, axis=1).T)
-    return len(encode_predictive(excerpt, exact)) < LEARNED_LATER * rate * excerpt.size
+    return len(encode_predictive(excerpt, bounds)) < LEARNED_LATER * rate * excerpt.size
 
 
 def _smaller(found: Encoded, predicted: Coded) -> Coded:

@@ -7,6 +7,7 @@ are encoded again with other steps, until the error is just below what is allowe
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,13 +38,20 @@ FIRST_ERROR = 0.01
 Progress = Callable[[float], None]
 
 
+class Limits(NamedTuple):
+    """What an encoding is held to, channel by channel."""
+
+    allowed: np.ndarray  # the squared error
+    bounds: tuple[int, ...] | None  # of every sample
+    highest: tuple[int, ...]  # codes of steps beyond which no search goes
+
+
 def meet_bounds(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> Encoded:
     """Encode with corrections, so that no sample is off by more than its channel's bound."""
-    width = np.array([2 * bound + 1 for bound in bounds])
     tried: list[Encoded] = []
     choice: Choice | None = None
     for i, relative in enumerate(BOUND_STEPS):
-        codes = tuple(step_code(float(w)) for w in width * relative)
+        codes = _steps_under(bounds, relative)
         if choice is None:
             (choice, encoded), _ = choose(signal, codes, bounds)
         else:
@@ -53,12 +61,19 @@ def meet_bounds(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> 
     return min(tried, key=size_of)
 
 
-def meet_error(signal: Signal, allowed: np.ndarray, progress: Progress) -> Encoded | None:
-    """Encode so that the squared error of each channel is at most what is allowed, if possible."""
+def meet_error(
+    signal: Signal, allowed: np.ndarray, progress: Progress,
+    bounds: tuple[int, ...] | None = None,
+) -> Encoded | None:  # fmt: skip
+    """Encode so that the squared error of each channel is at most what is allowed, if possible.
+
+    With bounds, corrections keep every sample within them too.
+    """
+    limits = Limits(allowed, bounds, (HIGHEST_CODE,) * len(allowed))
     codes = _guess(signal, allowed)
     progress(0.1)
     chosen, plain = choose(signal, codes)
-    best = _converge(signal, codes, chosen, allowed, progress)
+    best = _meet(signal, codes, chosen, limits, progress)
     if signal.events_wanted and allowed.sum() > COARSE**2 * _energy(signal.x).sum():
         tried = [best]
         for finer in FINEST:
@@ -66,11 +81,11 @@ def meet_error(signal: Signal, allowed: np.ndarray, progress: Progress) -> Encod
             if found is not None:
                 every = signal.every(found)
                 trial = Trial(every, signal.encode(codes, every))
-                tried.append(_converge(signal, codes, trial, allowed, progress))
+                tried.append(_meet(signal, codes, trial, limits, progress))
         best = _smallest(tried)
     with_events = any(chosen.choice.with_events)
     if with_events and (best is None or best.size > CLEARLY * plain.encoded.size):
-        best = _smallest([best, _converge(signal, codes, plain, allowed, progress)])
+        best = _smallest([best, _meet(signal, codes, plain, limits, progress)])
     return best
 
 
@@ -111,22 +126,46 @@ def _smallest(tried: Sequence[Encoded | None]) -> Encoded | None:
     return min((each for each in tried if each), key=size_of, default=None)
 
 
-def _converge(
-    signal: Signal, codes: tuple[int, ...], first: Trial, allowed: np.ndarray, progress: Progress
+def _meet(
+    signal: Signal, codes: tuple[int, ...], first: Trial, limits: Limits, progress: Progress
 ) -> Encoded | None:
+    """Meet the limits of a choice's errors; where bounds are broken then, with corrections."""
+    found = _converge(signal, codes, first, limits, progress)
+    bounds = limits.bounds
+    if bounds is None or found is None or (found.largest <= bounds).all():
+        return found
+    tried: list[Encoded | None] = []
+    for relative in BOUND_STEPS:
+        highest = _steps_under(bounds, relative)
+        begin = tuple(map(min, found.codes, highest))
+        corrected = Trial(first.choice, signal.encode(begin, first.choice, bounds))
+        under = limits._replace(highest=highest)
+        tried.append(_converge(signal, begin, corrected, under, progress, bounds))
+    return _smallest(tried)
+
+
+def _steps_under(bounds: tuple[int, ...], relative: float) -> tuple[int, ...]:
+    """Codes of steps that are so many times the range of errors that bounds allow."""
+    return tuple(step_code((2 * bound + 1) * relative) for bound in bounds)
+
+
+def _converge(
+    signal: Signal, codes: tuple[int, ...], first: Trial, limits: Limits, progress: Progress,
+    bounds: tuple[int, ...] | None = None,
+) -> Encoded | None:  # fmt: skip
     """Move the steps until the error of each channel is just below what is allowed.
 
     None only where a channel has a larger error at the finest step.
     """
     choice, encoded = first
     best: Encoded | None = None
-    bracket = [Bracket(code) for code in codes]
+    bracket = [Bracket(*each) for each in zip(codes, limits.highest, strict=True)]
     for attempt in itertools.count():
         progress(0.4 + 0.6 * min(1, attempt / TRIES))
         if attempt:
             codes = tuple(one.code for one in bracket)
-            encoded = signal.encode(codes, choice)
-        ratio = np.sqrt(encoded.error / np.maximum(allowed, 1e-30))
+            encoded = signal.encode(codes, choice, bounds)
+        ratio = np.sqrt(encoded.error / np.maximum(limits.allowed, 1e-30))
         if (ratio <= 1).all() and (best is None or encoded.size < best.size):
             best = encoded
         for one, r in zip(bracket, ratio, strict=True):

@@ -53,8 +53,8 @@ class Bracket:
     fail later, and the other way round: what was seen last counts.
     """
 
-    def __init__(self, code: int) -> None:
-        self.code = code
+    def __init__(self, code: int, highest: int = HIGHEST_CODE) -> None:
+        self.code, self.highest = min(code, highest), highest
         self.fits: tuple[int, float] | None = None  # code, logarithm of error over allowed
         self.fails: tuple[int, float] | None = None
         self.last = 0.0  # the logarithm that was seen last
@@ -74,7 +74,7 @@ class Bracket:
             if self.fits is not None and self.fits[0] >= self.code:
                 self.fits = None
         low = self.fits[0] if self.fits else -1
-        high = self.fails[0] if self.fails else HIGHEST_CODE + 1
+        high = self.fails[0] if self.fails else self.highest + 1
         self.done = error <= 0 and (ratio > 1 - CLOSE or high - low <= 1)
         if self.done or self.finest:
             return

@@ -51,6 +51,7 @@ class Encoded:
     errors: list[np.ndarray]  # of each chunk: squared, of each channel
     largest: np.ndarray
     sections: dict[str, int]
+    codes: tuple[int, ...] = ()  # of the steps
 
     @property
     def error(self) -> np.ndarray:
@@ -140,7 +141,7 @@ class Signal:
             largest = np.maximum(largest, np.abs(piece - y).max(0))
             for name, size in sizes.items():
                 sections[name] = sections.get(name, 0) + size
-        return Encoded(payloads, dictionary, overhead, errors, largest, sections)
+        return Encoded(payloads, dictionary, overhead, errors, largest, sections, codes)
 
     def _dictionary_for(
         self, setting: Setting, choice: Choice, bounds: tuple[int, ...] | None
