@@ -49,8 +49,20 @@ def telegraph(n):
 
 @pytest.mark.parametrize(
     ("x", "prdn"),
-    [(telegraph(3000), 0.5), (telegraph(3000), 4), (telegraph(12_000), 2), (leads(400), 0.5)],
-    ids=["two levels", "two levels, coarser", "many samples", "leads, hardly an error"],
+    [
+        (leads(600)[:, :2] * np.int16(5), 0.3),
+        (telegraph(3000), 0.5),
+        (telegraph(3000), 4),
+        (telegraph(12_000), 2),
+        (leads(400), 0.5),
+    ],
+    ids=[
+        "one of five integers",
+        "two levels",
+        "two levels, coarser",
+        "many samples",
+        "leads, hardly an error",
+    ],
 )
 def test_no_stream_has_more_bytes_than_without_loss(x, prdn):
     assert len(san.compress(x, prdn=prdn, events=False)) <= len(san.compress(x, lossless=True))

@@ -33,8 +33,8 @@ from san.codec.options import (
 from san.codec.target import LOSSLESS, Target
 
 TRIED_VALUES = 1 << 15  # of a long signal, that decide whether its rules save bytes
-# A stream of fewer bits a sample at a PRDN is taken without a look at a lossless one by rules, which
-# seldom has so few. A smaller number costs time, a larger one may miss that lossless is smaller.
+# A stream of fewer bits a sample at a PRDN is taken without a look at one by rules, which seldom has
+# so few. A smaller number costs time, a larger one may miss that the other is smaller.
 RULED_BITS = 1.0
 SIZE_TRIES = 6  # streams that are encoded to meet a size; each allows the payloads fewer bytes
 
