@@ -30,12 +30,10 @@ from san.codec.options import (
     silent,
     texts_of,
 )
+from san.codec.search.coding import may_be_smaller
 from san.codec.target import LOSSLESS, Target
 
 TRIED_VALUES = 1 << 15  # of a long signal, that decide whether its rules save bytes
-# A stream of fewer bits a sample at a PRDN is taken without a look at one by rules, which seldom has
-# so few. A smaller number costs time, a larger one may miss that the other is smaller.
-RULED_BITS = 1.0
 SIZE_TRIES = 6  # streams that are encoded to meet a size; each allows the payloads fewer bytes
 
 
@@ -246,12 +244,10 @@ def _by_rules_alone(
 
     A PRDN is not met in numbers of values, so this is only tried where `size` bytes are many.
     """
-    if 8 * size <= RULED_BITS * x.size:
-        return None
     bound = request.target.bound
     alone = LOSSLESS if bound is None else Target(max_error=bound)
     ruled = by_rules(x, alone)
-    if ruled is None:
+    if ruled is None or not may_be_smaller(ruled.k, tuple(ruled.bounds.tolist()), size / x.size):
         return None
     block = code_block(_samples(x, ruled), replace(request, target=alone), given, silent)
     if block.accuracy.prdn > request.target.value:

@@ -86,7 +86,7 @@ def encode_signal(
         found = meet_size(signal, target.value * k.size / 8, progress)
     if found is None:
         return _predict(k, exact, chunk_samples, progress)
-    if _may_be_smaller(k, exact, found.size / k.size):
+    if may_be_smaller(k, exact, found.size / k.size):
         return _smaller(found, _predict(k, exact, chunk_samples, progress))
     return _coded(found)
 
@@ -99,7 +99,7 @@ def _within_both(
 
     The bounds may keep the error of the predictive mode small enough, too; else it is lossless.
     """
-    if found is not None and not _may_be_smaller(k, bounds, found.size / k.size):
+    if found is not None and not may_be_smaller(k, bounds, found.size / k.size):
         return _coded(found)
     predicted = _predict(k, bounds, chunk_samples, progress)
     if (predicted.squared_error > allowed).any():
@@ -130,7 +130,7 @@ def _predict(
     return Coded(payloads, None, error, largest, {"predicted": sum(map(len, payloads))})
 
 
-def _may_be_smaller(k: np.ndarray, bounds: tuple[int, ...], rate: float) -> bool:
+def may_be_smaller(k: np.ndarray, bounds: tuple[int, ...], rate: float) -> bool:
     """Whether the predictive mode may have fewer bytes a value than the rate, by an excerpt."""
     pieces = excerpts_of(
         k.T, max(1, EXCERPT_VALUES // (EXCERPT_PIECES * k.shape[1])), EXCERPT_PIECES
