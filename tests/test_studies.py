@@ -46,7 +46,9 @@ def figures(results):
 
 @pytest.fixture(autouse=True)
 def doubles(monkeypatch):
-    study = Study("Doubles", "A paper.", plan, make, tables, figures, lambda r: f"{len(r)} hold.")
+    study = Study(
+        "doubles", "Doubles", "A paper.", plan, make, tables, figures, lambda r: f"{len(r)} hold."
+    )
     monkeypatch.setattr(studies, "STUDIES", {"doubles": study})
     MADE.clear()
 

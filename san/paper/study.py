@@ -53,6 +53,7 @@ class Table(NamedTuple):
 class Study:
     """How a study is planned, made and told."""
 
+    name: str  # as the command takes it
     title: str
     paper: str
     plan: Callable[[int], list[Part]]  # from the number of seeds
