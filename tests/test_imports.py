@@ -106,8 +106,8 @@ ORDER = {
         table_forms table_moments physical edf edf_header wfdb_files wfdb""",
     "wfdb_records": "segments record samples flac header formats",
     "data": "physionet images epilepsy fetch",
-    "paper": """studies overlaps_told overlaps output study figures tables experiments store
-        classifiers""",
+    "paper": """studies overlaps_told overlaps sparse_experts_told sparse_experts_drawn
+        sparse_experts output study figures tables experiments store classifiers""",
     "pages": "explore report_page run run_signals stream span page",
     "command": "archive pages codec console parts progress tables",
 }

@@ -1,6 +1,7 @@
 """Studies of other networks: nothing is made twice, and what they leave in their folders."""
 
 import csv
+import gzip
 import re
 import sys
 
@@ -100,11 +101,11 @@ def test_the_command_writes_a_folder_for_each_study(tmp_path, monkeypatch, capsy
     folder = tmp_path / "reproduction"
     assert sorted(path.name for path in folder.iterdir()) == ["doubles", "units"]
     text = (folder / "doubles" / "tables.md").read_text()
-    assert text.startswith("# Doubles\n\nA paper.\n\n2 seeds, ")
+    assert text.startswith("# Doubles\n\nA paper.\n\n2 seeds.\n")
     assert "| 2 | 1 | 2.5 ± 0.7 |" in text and "The loss has no unit." in text
     assert "## What holds\n\n4 hold." in text
     assert r"2 & 1 & 2.5 $\pm$ 0.7 \\" in (folder / "doubles" / "tables.tex").read_text()
-    with open(folder / "doubles" / "rows.csv", newline="") as file:
+    with gzip.open(folder / "doubles" / "rows.csv.gz", "rt", newline="") as file:
         rows = [*csv.DictReader(file)]
     assert len(rows) == 8 and rows[0]["loss"] == "2" and "numpy=" in rows[0]["versions"]
     assert {row["data_sha256"] == "" for row in rows} == {True, False}

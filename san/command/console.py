@@ -113,7 +113,9 @@ def reproduce(
         print(f"{len(own)} results; tables.md, tables.tex, rows.csv.gz and figures are in {folder}")
     for name in dict.fromkeys(part.study for part in parts):
         if (folder / name).is_dir():
-            print(f"tables.md, tables.tex, rows.csv and figures of {name} are in {folder / name}")
+            print(
+                f"tables.md, tables.tex, rows.csv.gz and figures of {name} are in {folder / name}"
+            )
 
 
 def show_outcome(folder: Path, outcome: Outcome, as_json: bool = False) -> None:

@@ -191,8 +191,9 @@ def _draw_ranks(results: Sequence[Result]) -> Figure:
 
 
 def _draw_accuracies(results: Sequence[Result]) -> Figure:
-    figure = Figure(figsize=(6.4, 2.8), layout="constrained")
-    for ax, data in zip(figure.subplots(1, 2), DATA, strict=True):
+    here = [data for data in DATA if rows_of(results, kind="images", data=data)]
+    figure = Figure(figsize=(3.2 * len(here), 2.8), layout="constrained")
+    for ax, data in zip(figure.subplots(1, len(here), squeeze=False)[0], here, strict=True):
         for window in WIDTHS:
             found = rows_of(results, kind="images", data=data, window=window)
             if found:

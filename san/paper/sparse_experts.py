@@ -5,7 +5,7 @@ prediction, with and without routing.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,10 @@ from san.networks.random_features import Mask, RandomFeatures
 from san.networks.sparse_mlp import SparseMLP
 from san.networks.targets import HypercubeFunction, RandomPolynomial, cube, subspace
 from san.networks.work import Work, two_layers
-from san.paper.study import Done, Load, Part
+from san.paper.study import Done, Load, Part, Result, rows_of
 from san.routing import EuclideanLSH
+
+Row = dict[str, Any]
 
 NAME = "sparse-experts"
 TRAIN, VALIDATION, TEST = 20_000, 5_000, 10_000
@@ -101,7 +103,7 @@ def plan(seeds: int) -> list[Part]:
 def make(part: Part, load: Load, done: Done) -> dict[str, Any]:
     """Measure one part."""
     kind = part.name.partition(" n=")[0].partition(" k=")[0]
-    makers: dict[str, Callable[[], dict[str, Any]]] = {
+    makers: dict[str, Callable[[], Row]] = {
         "line": lambda: _line(part.seed),
         "buckets": lambda: {"rows": _buckets(part.settings["n"], part.seed, done)},
         "random features": lambda: {"rows": _random(part.settings["n"], part.seed, done)},
@@ -134,7 +136,7 @@ def _error(predicted: np.ndarray, y: np.ndarray) -> float:
     return float(((predicted - y) ** 2).mean() / y.var())
 
 
-def _buckets(n: int, seed: int, done: Done) -> list[dict[str, Any]]:
+def _buckets(n: int, seed: int, done: Done) -> list[Row]:
     """Experts in buckets: every ε with one table, and more tables at the ε that is best."""
     train, validation, test = inputs_of(n, seed)
     rows = []
@@ -189,7 +191,7 @@ def _measured(
     }
 
 
-def _random(n: int, seed: int, done: Done) -> list[dict[str, Any]]:
+def _random(n: int, seed: int, done: Done) -> list[Row]:
     """Networks with a random first layer; one fit gives the second layers of both targets."""
     train, _, test = inputs_of(n, seed)
     targets = [make_target(n, seed) for make_target in TARGETS.values()]
@@ -207,7 +209,7 @@ def _random(n: int, seed: int, done: Done) -> list[dict[str, Any]]:
     return rows
 
 
-def _trained(seed: int, done: Done) -> list[dict[str, Any]]:
+def _trained(seed: int, done: Done) -> list[Row]:
     """Networks with both layers trained, and mixtures with a learned router."""
     n = TRAINED_DIMENSION
     train, _, test = inputs_of(n, seed)
@@ -215,7 +217,7 @@ def _trained(seed: int, done: Done) -> list[dict[str, Any]]:
     y, y_test = target(train), target(test)
     data = [torch.from_numpy(v.astype(np.float32)) for v in (train, y[:, None] / y.std(), test)]
     makers: dict[str, Callable[[], nn.Module]] = {
-        name: lambda w=width, a=active: SparseMLP(n, w, 1, active=a)  # type: ignore[misc]
+        name: lambda w=width, a=active: SparseMLP(n, w, 1, active=a)
         for name, (width, active) in TRAINED.items()
     } | {
         name: lambda a=active: RoutedExperts(n, EXPERTS, a)  # type: ignore[misc]
@@ -266,7 +268,7 @@ def _learned(
     return model.eval()
 
 
-def _images(load: Load, seed: int, done: Done) -> list[dict[str, Any]]:
+def _images(load: Load, seed: int, done: Done) -> list[Row]:
     """MNIST with as many active units out of more and more units."""
     splits = load("mnist")
     x, test = (torch.from_numpy(s.x.reshape(len(s.x), -1)) for s in (splits.train, splits.test))
@@ -293,9 +295,9 @@ def _images(load: Load, seed: int, done: Done) -> list[dict[str, Any]]:
     return rows
 
 
-def _subspace(k: int, seed: int) -> list[dict[str, Any]]:
+def _subspace(k: int, seed: int) -> list[Row]:
     """Inputs on a subspace: how many buckets it meets, and the error there."""
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for of in AROUND if k in FITTED else ():
         x = subspace(NUMBER, k, of, seed)
         for width in FITTED[k]:
@@ -343,3 +345,18 @@ def _line(seed: int) -> dict[str, Any]:
         "model": np.round(model.predict(drawn), 6).tolist(),
         "bucket": own.tolist(),
     }
+
+
+def bucket_slopes(results: Sequence[Result], k: int, of: int) -> list[float]:
+    """How the number of buckets grows with 1/ε: the slope on log axes, for each seed."""
+    slopes = []
+    for seed in sorted({result["seed"] for result in results}):
+        found = [
+            row
+            for row in rows_of(results, kind="subspace", k=k, around=of, seed=seed)
+            if "target" not in row
+        ]
+        if found:
+            cells, counts = ([row[name] for row in found] for name in ("cell", "buckets"))
+            slopes.append(float(np.polyfit(-np.log(cells), np.log(counts), 1)[0]))
+    return slopes

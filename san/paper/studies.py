@@ -4,11 +4,12 @@ A study leaves a folder of its own name beside the units:
 
 tables.md           tables, and what holds of the paper
 tables.tex          the tables for LaTeX
-rows.csv            every row of every part, with settings, seed, data checksums and versions
+rows.csv.gz         every row of every part, with settings, seed, data checksums and versions
 figures/            PNG and SVG
 """
 
 import csv
+import gzip
 import io
 import json
 import time
@@ -17,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from san import datasets, storage
-from san.paper import output, overlaps_told, store, tables
+from san.paper import output, overlaps_told, sparse_experts_told, store, tables
 from san.paper.study import Load, Part, Result, Study, rows_of
 
-STUDIES: dict[str, Study] = {study.name: study for study in (overlaps_told.STUDY,)}
+STUDIES: dict[str, Study] = {
+    study.name: study for study in (sparse_experts_told.STUDY, overlaps_told.STUDY)
+}
 FORMAT = 1  # of a part's file; another number makes every part of every study anew
 
 
@@ -123,9 +126,9 @@ def write(results: Sequence[Result], skipped: Sequence[str], folder: Path) -> No
 def _write(study: Study, results: Sequence[Result], skipped: Sequence[str], folder: Path) -> None:
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     made = study.tables(results)
-    seconds, seeds = sum(r["seconds"] for r in results), len({r["seed"] for r in results})
+    seeds = len({result["seed"] for result in results})
     text = [f"# {study.title}\n", f"{study.paper}\n"]
-    text.append(f"{seeds} seed{'s' if seeds > 1 else ''}, {seconds:.0f} s in all.\n")
+    text.append(f"{seeds} seed{'s' if seeds > 1 else ''}.\n")
     for table in made:
         text.append(f"## {table.title}\n")
         text.append(tables.markdown(table.heads, table.rows))
@@ -136,7 +139,7 @@ def _write(study: Study, results: Sequence[Result], skipped: Sequence[str], fold
     storage.write(folder / "tables.md", "\n".join(text))
     latex = [f"% {table.title}\n{tables.latex(table.heads, table.rows)}" for table in made]
     storage.write(folder / "tables.tex", "\n".join(latex))
-    storage.write(folder / "rows.csv", _rows(results))
+    storage.write(folder / "rows.csv.gz", gzip.compress(_rows(results).encode(), mtime=0))
     for name, figure in study.figures(results).items():
         for ending in ("png", "svg"):
             storage.write(folder / "figures" / f"{name}.{ending}", output.drawn(figure, ending))
