@@ -21,6 +21,7 @@ from san.codec.entropy.varints import write_varint as varint
 from san.codec.file_format.stream import StreamReader
 
 GOLDEN = Path(__file__).parents[1] / "tests/golden"
+FLAGGED = 4  # the first version with a byte of flags
 SAMPLES = 40  # of the streams that are made here: each decodes in about half a millisecond
 LARGEST_GOLDEN = 300  # bytes; the others decode more slowly
 EDGES = (0, 1, 2, 3, 4, 15, 16, 31, 32, 63, 64, 127, 128, 129, 192, 254, 255)
@@ -33,6 +34,7 @@ class Parts:
     """A stream taken apart."""
 
     version: int
+    flags: bytes  #: one byte from version 4 on, else none
     header: bytes
     directory: bytes | None  #: None of a version without attachments
     files: tuple[bytes, ...]  #: as they are stored
@@ -46,7 +48,9 @@ class Parts:
 def parts_of(stream: bytes) -> Parts:
     """Take a correct stream apart."""
     fields = Fields(stream)
-    fields.position = 5
+    fields.position = 4
+    version = fields.byte()
+    flags = fields.take(1) if version >= FLAGGED else b""
     header = fields.take(fields.varint())
     fields.position += 4
     reader, directory, files = StreamReader(stream), None, []
@@ -60,14 +64,15 @@ def parts_of(stream: bytes) -> Parts:
     footer = reader.footer
     assert footer is not None
     return Parts(
-        stream[4], header, directory, tuple(files), payloads, footer.samples, len(payloads),
+        version, flags, header, directory, tuple(files), payloads, footer.samples, len(payloads),
         struct.pack("<dd", footer.largest_error, footer.prdn), footer.sections,
     )  # fmt: skip
 
 
 def together(parts: Parts) -> bytes:
     """The stream of these parts: lengths, checksums and index are right."""
-    head = b"\x93SAN" + bytes([parts.version]) + varint(len(parts.header)) + parts.header
+    head = b"\x93SAN" + bytes([parts.version]) + parts.flags
+    head += varint(len(parts.header)) + parts.header
     out = [head, _crc(head)]
     if parts.directory is not None:
         block = varint(len(parts.directory)) + parts.directory
@@ -135,7 +140,7 @@ def streams() -> list[bytes]:
             san.decompress(stream)
         except san.CodecError:
             continue
-        if len(stream) <= LARGEST_GOLDEN:
+        if len(stream) <= LARGEST_GOLDEN * (3 if stream[4] == FLAGGED else 1):
             correct.append(stream)
     return correct
 
@@ -181,7 +186,19 @@ def _written() -> Iterator[bytes]:
     names = ["a", "bö"]
     yield san.compress(_beats(2, "float32"), prdn=9, attachments=FILES, units="mV", names=names)
     yield san.compress(np.zeros(0, "f4"), lossless=True)
+    yield from _with_rules()
     yield san.compress(np.full((20, 3), 7, "i1"), lossless=True)
+
+
+def _with_rules() -> Iterator[bytes]:
+    """Streams of version 4 whose integers follow rules: scaled, cut, or few of all."""
+    k = np.cumsum(np.random.default_rng(5).integers(-3, 4, (200, 2)), axis=0)
+    scaled = np.rint(k * 4.88).astype("i2")
+    few = np.array([-900, -7, 0, 13, 14, 500, 777, 3000])[np.clip(k + 4, 0, 7)].astype("i2")
+    for x in (scaled, np.trunc(k * 4.88).astype("i4"), few[:, 0], scaled[:, 0]):
+        yield san.compress(x, fs=60, lossless=True)
+        yield san.compress(x, fs=60, max_error=5)
+    yield san.compress(scaled, lossless=True, attachments=FILES)
 
 
 class Mutations:
@@ -195,6 +212,7 @@ class Mutations:
     def __init__(self, seed: int) -> None:
         self._source = random.Random(seed)
         self._all = [parts_of(stream) for stream in streams()]
+        self._newest = [parts for parts in self._all if parts.version == FLAGGED]
         for parts, stream in zip(self._all, streams(), strict=True):
             assert together(parts) == stream
 
@@ -205,7 +223,7 @@ class Mutations:
     def next(self) -> bytes:
         """One more stream; its checksums and its index are right."""
         source = self._source
-        parts = source.choice(self._all)
+        parts = source.choice(self._newest if source.random() < 0.25 else self._all)
         for _ in range(source.choice((1, 1, 1, 2))):
             change = source.choices(_CHANGES, _WEIGHTS)[0]
             parts = change(parts, source, source.choice(self._all))
@@ -258,7 +276,10 @@ def _dictionary(parts: Parts, source: random.Random, _: Parts) -> Parts:
 
 def _attachments(parts: Parts, source: random.Random, other: Parts) -> Parts:
     if parts.directory is None:
-        return replace(parts, version=3, directory=other.directory or b"\1\1x\0\1", files=(b"y",))
+        added = other.directory or b"\1\1x\0\1"
+        flags = bytes([parts.flags[0] | 1]) if parts.flags else b""
+        version = parts.version if parts.flags else 3
+        return replace(parts, version=version, flags=flags, directory=added, files=(b"y",))
     if source.random() < 0.6:
         return replace(parts, directory=changed(parts.directory, source))
     return replace(parts, files=tuple(changed(file, source) for file in parts.files))
@@ -283,6 +304,13 @@ def _chunks(parts: Parts, source: random.Random, other: Parts) -> Parts:
     return replace(parts, payloads=tuple(payloads), chunks=chunks)
 
 
+def _version(parts: Parts, source: random.Random, _: Parts) -> Parts:
+    """Another version, or other flags."""
+    version = source.choice((1, 3, 4, 4, parts.version))
+    flags = bytes([source.choice((0, 1, 2, 3, 4, 128))]) if version >= FLAGGED else b""
+    return replace(parts, version=version, flags=flags)
+
+
 def _transplant(parts: Parts, source: random.Random, other: Parts) -> Parts:
     """The chunks of one stream below the header of another one."""
     if source.random() < 0.5:
@@ -291,6 +319,7 @@ def _transplant(parts: Parts, source: random.Random, other: Parts) -> Parts:
 
 
 _CHANGES = (
-    _payload, _header, _end_of_header, _dictionary, _attachments, _footer, _chunks, _transplant
+    _payload, _header, _end_of_header, _dictionary, _attachments, _footer, _chunks, _transplant,
+    _version,
 )  # fmt: skip
-_WEIGHTS = (50, 12, 10, 10, 6, 4, 3, 5)
+_WEIGHTS = (50, 12, 10, 10, 6, 4, 3, 5, 2)

@@ -5,6 +5,7 @@ unchanged, every byte of the file does.
 """
 
 import itertools
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -141,13 +142,14 @@ def write_edf(path: Path, array: Array) -> None:
 
 
 def _open(path: Path) -> Any:
-    """Open a file with edfio, which checks it."""
+    """Open a file with edfio, which checks it. Its warnings are of what `_layout` checked."""
     import edfio
 
+    read = edfio.read_bdf if path.suffix.lower() == ".bdf" else edfio.read_edf
     try:
-        if path.suffix.lower() == ".bdf":
-            return edfio.read_bdf(path, header_encoding="latin-1")
-        return edfio.read_edf(path, header_encoding="latin-1")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return read(path, header_encoding="latin-1")
     except Exception as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
