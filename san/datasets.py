@@ -66,6 +66,7 @@ class Dataset:
 
     sampling_rate = deprecated.attribute("sampling_rate", "fs")
     channels = deprecated.attribute("channels", "names")
+    __setstate__ = deprecated.state(sampling_rate="fs", channels="names")
 
     @property
     def sha256(self) -> str:

@@ -4,12 +4,14 @@ Modules, public names of `san`, names of a module, attributes and arguments. The
 works for one release, and warns. A new entry belongs in the list of `tests/test_deprecated.py`.
 """
 
+import dataclasses
 import functools
 import sys
 import warnings
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -82,8 +84,11 @@ def warn(old: str, new: str, stacklevel: int = 3) -> None:
     >>> print(caught[0].message)
     san.before is now san.after; 0.6 removes the old name
     """
-    message = f"{old} is now {new}; {REMOVED_IN} removes the old name"
-    warnings.warn(message, DeprecationWarning, stacklevel)
+    warnings.warn(_message(old, new), DeprecationWarning, stacklevel)
+
+
+def _message(old: str, new: str) -> str:
+    return f"{old} is now {new}; {REMOVED_IN} removes the old name"
 
 
 def attribute(old: str, new: str) -> Any:
@@ -108,6 +113,40 @@ def attribute(old: str, new: str) -> Any:
         return getattr(self, new)
 
     return property(get, doc=f"The old name of `{new}`.")
+
+
+def state(**new_of: str) -> Any:
+    """Return the `__setstate__` of a dataclass, which takes pickles with fields of old names.
+
+    Fields that the pickle does not have get their defaults.
+
+    Examples
+    --------
+    >>> @dataclasses.dataclass
+    ... class Recording:
+    ...     x: tuple
+    ...     events: tuple = ()
+    ...     __setstate__ = state(data="x")
+    >>> recording = Recording.__new__(Recording)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     recording.__setstate__({"data": (1, 2)})
+    >>> recording
+    Recording(x=(1, 2), events=())
+    >>> print(caught[0].message)
+    pickled Recording.data is now Recording.x; 0.6 removes the old name
+    """
+
+    def set_state(self: Any, found: dict[str, Any]) -> None:
+        kind = type(self).__name__
+        for old in [name for name in found if name in new_of]:
+            warn(f"pickled {kind}.{old}", f"{kind}.{new_of[old]}")
+        self.__dict__.update({new_of.get(name, name): value for name, value in found.items()})
+        for each in dataclasses.fields(self):
+            if each.name not in self.__dict__ and each.default_factory is not dataclasses.MISSING:
+                self.__dict__[each.name] = each.default_factory()
+
+    return set_state
 
 
 def arguments(**new_of: str) -> Callable[[_Decorated], _Decorated]:
@@ -145,7 +184,9 @@ def arguments(**new_of: str) -> Callable[[_Decorated], _Decorated]:
             for old in new_of.keys() & kwargs.keys():
                 new = new_of[old]
                 if new in kwargs:
-                    raise TypeError(f"{name}() got {new} and {old}, which is its old name")
+                    raise TypeError(
+                        f"{name}() got {new} and {old}, which is its old name: give {new} alone"
+                    )
                 warn(f"{name}({old}=)", f"{name}({new}=)")
                 kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
@@ -211,6 +252,16 @@ class Finder:
 
     def create_module(self, spec: ModuleSpec) -> None:
         """Leave it to Python; the module is put in its place when it is executed."""
+
+    def get_code(self, name: str) -> Any:
+        """Give `python -m` the code of the new name."""
+        new = f"san.{MODULES[name.removeprefix('san.')]}"
+        where = f"python -m {name}"  # no frame of the user's is there to point at
+        warnings.warn_explicit(
+            _message(where, f"python -m {new}"), DeprecationWarning, where, 1, "__main__"
+        )
+        loader: Any = find_spec(new).loader  # type: ignore[union-attr] # it is a module of san
+        return loader.get_code(new)
 
     def exec_module(self, module: ModuleType) -> None:
         """Put the module of the new name in the place of the old one."""

@@ -13,6 +13,7 @@ import numpy as np
 from san.codec.dictionaries import DictionaryLike
 from san.codec.errors import CorruptStream
 from san.codec.ndarray import ChunkCoding
+from san.codec.numbers.narrowing import widened
 from san.codec.padding import PADDED
 
 try:
@@ -23,7 +24,8 @@ except ImportError:
         "san.numcodecs needs numcodecs: pip install 'sparsely-activated-networks[zarr]'"
     ) from None
 
-_TIME_LAST, _SWAPPED = 1, 2  # bits of a chunk's first byte; that of a stream is 0x93
+_TIME_LAST, _SWAPPED, _NARROWED = 1, 2, 8  # bits of a chunk's first byte; 0x93 is a stream's
+_DTYPES = tuple(map(np.dtype, ("bool", "uint32", "int64", "uint64", "float16")))  # after bit 8
 
 
 class SAN(Codec):
@@ -99,11 +101,13 @@ class SAN(Codec):
         if swapped:
             memory = memory.astype(x.dtype.newbyteorder("="))
         coding = dataclasses.replace(self._coding, axis=-1 if last else 0)
-        flags = _TIME_LAST * last + _SWAPPED * swapped
+        flags, dtype = _TIME_LAST * last + _SWAPPED * swapped, b""
+        if memory.dtype in _DTYPES:
+            flags, dtype = flags | _NARROWED, bytes([_DTYPES.index(memory.dtype)])
         chunk = coding.encode_array(memory)
         if chunk[0] == PADDED:
-            return bytes([flags | PADDED]) + chunk[1:]
-        return bytes([flags]) * (flags > 0) + chunk
+            return bytes([flags | PADDED]) + dtype + chunk[1:]
+        return bytes([flags]) * (flags > 0) + dtype + chunk
 
     def decode(self, buf: Any, out: Any = None) -> Any:
         """The bytes of the array that was encoded, as they were in memory.
@@ -115,10 +119,19 @@ class SAN(Codec):
         """
         data = ensure_bytes(buf)
         flags = data[0] if data and data[0] < 128 else 0
-        if flags > (_TIME_LAST | _SWAPPED | PADDED):
+        if flags > (_TIME_LAST | _SWAPPED | PADDED | _NARROWED):
             raise CorruptStream(f"a chunk cannot begin with the byte {flags}")
+        number = data[1] if flags & _NARROWED and len(data) > 1 else 0
+        if number >= len(_DTYPES):
+            raise CorruptStream(f"a chunk cannot have dtype {number}")
         if flags:
-            data = bytes([PADDED]) * bool(flags & PADDED) + data[1:]
+            begin = 2 if flags & _NARROWED else 1
+            data = bytes([PADDED]) * bool(flags & PADDED) + data[begin:]
         y = self._coding.decode_stream(data)
+        if flags & _NARROWED:
+            whole = widened(y, _DTYPES[number])
+            if whole is None:
+                raise CorruptStream(f"the chunk is {y.dtype}, and must hold {_DTYPES[number]}")
+            y = whole
         y = np.ascontiguousarray(y.T) if flags & _TIME_LAST else y
         return ndarray_copy(y.byteswap() if flags & _SWAPPED else y, out)

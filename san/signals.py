@@ -72,6 +72,7 @@ class Recording:
     data = deprecated.attribute("data", "x")
     sampling_rate = deprecated.attribute("sampling_rate", "fs")
     channels = deprecated.attribute("channels", "names")
+    __setstate__ = deprecated.state(data="x", sampling_rate="fs", channels="names")
 
     def to_dataframe(self) -> Any:
         """Return a pandas DataFrame with a column for each channel.

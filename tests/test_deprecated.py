@@ -1,7 +1,10 @@
 """Every old name works until 0.6, warns at the user's line, and gives what the new one gives."""
 
+import dataclasses
 import importlib
 import pathlib
+import pickle
+import subprocess
 import sys
 import warnings
 from functools import partial
@@ -237,3 +240,37 @@ def test_events_of_a_stream_can_still_be_unpacked():
     assert caught[0].filename == __file__
     assert positions is EVENTS.start and kernels is EVENTS.kernel
     assert amplitudes is EVENTS.amplitude
+
+
+def test_the_error_of_dataclasses_replace_says_the_new_name():
+    with pytest.raises(TypeError, match="sampling_rate, which is its old name: give fs alone"):
+        dataclasses.replace(RECORDING, sampling_rate=100.0)
+    assert dataclasses.replace(RECORDING, fs=100.0).fs == 100.0
+
+
+@pytest.mark.parametrize("thing", [RECORDING, DATASET], ids=["Recording", "Dataset"])
+def test_pickles_of_0_4_are_read(thing):
+    renamed = {"fs": "sampling_rate", "names": "channels"}
+    if thing is RECORDING:
+        renamed["x"] = "data"
+    added = {"start", "annotations", "events", "raw", "others"}
+    old = object.__new__(type(thing))
+    old.__dict__.update({renamed.get(k, k): v for k, v in vars(thing).items() if k not in added})
+    with pytest.warns(DeprecationWarning) as caught:
+        again = pickle.loads(pickle.dumps(old))
+    kind = type(thing).__name__
+    assert {str(each.message) for each in caught} == {
+        f"pickled {kind}.{before} is now {kind}.{now}; 0.6 removes the old name"
+        for now, before in renamed.items()
+    }
+    assert repr(again) == repr(thing)
+    assert repr(pickle.loads(pickle.dumps(thing))) == repr(thing)  # without a warning
+
+
+def test_an_old_module_runs_as_a_program():
+    run = subprocess.run(
+        [sys.executable, "-m", "san.archive_manifest"], capture_output=True, text=True
+    )
+    assert (run.returncode, run.stdout) == (0, "")
+    new = "python -m san.archives.manifest"
+    assert f"python -m san.archive_manifest is now {new}; 0.6 removes the old name" in run.stderr

@@ -103,7 +103,7 @@ ORDER = {
         settings""",
     "archives": "verify workers record_to_stream walk manifest",
     "files": """reading streams restoring arrays npy tables table_times table_rows table_layout
-        table_forms table_moments physical edf edf_header wfdb_files wfdb""",
+        table_forms table_moments physical edf_gaps edf edf_header wfdb_files wfdb""",
     "wfdb_records": "segments record samples flac header formats",
     "data": "physionet images epilepsy fetch",
     "paper": """studies overlaps_told overlaps sparse_experts_told sparse_experts_drawn

@@ -98,6 +98,31 @@ def test_a_file_with_more_channels_than_samples_is_questioned(tmp_path, command)
         command("compress", tmp_path / "x.npy", tmp_path / "x.san", "--lossless")
 
 
-def test_an_encoder_wants_a_dtype_that_streams_have():
-    with pytest.raises(TypeError, match=r"got int64: convert it first; x\.astype\(np\.float64\)"):
-        san.Encoder(io.BytesIO(), np.int64, lossless=True)
+PARTS = {
+    "int64": [np.arange(500) - 250, np.arange(500) * 70_000],
+    "uint32": [np.arange(500, dtype=np.uint32), np.full(9, 2**31 - 1, np.uint32)],
+    "bool": [np.arange(500) % 7 == 0, np.zeros(9, bool)],
+    "float16": [np.arange(500, dtype=np.float16) / 8, np.full(9, np.nan, np.float16)],
+}
+
+
+@pytest.mark.parametrize("dtype", PARTS)
+def test_an_encoder_takes_them_part_by_part(dtype):
+    file = io.BytesIO()
+    with san.Encoder(file, dtype, lossless=True, fs=100, chunk_seconds=2) as encoder:
+        for part in PARTS[dtype]:
+            encoder.write(part)
+    whole = np.concatenate(PARTS[dtype])
+    found = san.decompress(file.getvalue())
+    assert found.dtype == {"bool": "uint8", "float16": "float32"}.get(dtype, "int32")
+    assert np.array_equal(found.astype(dtype), whole, equal_nan=dtype == "float16")
+
+
+def test_an_encoder_refuses_values_that_do_not_fit_and_other_dtypes():
+    encoder = san.Encoder(io.BytesIO(), np.int64, lossless=True)
+    with pytest.raises(ValueError, match=r"value 1099511627776, which does not fit int32: x\.ast"):
+        encoder.write(np.array([1, 2**40]))
+    with pytest.raises(TypeError, match="parts must be int64, got int16"):
+        encoder.write(np.zeros(3, np.int16))
+    with pytest.raises(TypeError, match="real and the imaginary part as channels"):
+        san.Encoder(io.BytesIO(), np.complex64, lossless=True)

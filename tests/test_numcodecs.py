@@ -29,6 +29,13 @@ ARRAYS = {
     "uint16": (BEATS + 30_000).astype("uint16"),
     "float32": (BEATS / 200).astype("float32"),
     "float64": BEATS / 200,
+    "int64": _shaped(1000, "int64"),
+    "int64, wide": _shaped((100, 10), "int64", "F") * 100_000,
+    "uint32": (BEATS + 100).astype(">u4"),
+    "uint64, padding": np.concatenate(
+        [np.zeros(9, "u8"), (BEATS + 100).astype("u8"), np.zeros(99, "u8")]
+    ),
+    "bool": (BEATS > 20).reshape(10, 100),
     "random bits": RNG.integers(0, 2**63, 100).view("float64"),
     "gaps": np.where(BEATS > 20, np.nan, BEATS),
     "big-endian": _shaped(1000, ">i2"),
@@ -131,7 +138,7 @@ def test_wrong_configuration(config, error, words):
 @pytest.mark.parametrize(
     "x",
     [
-        np.zeros(5, "int64"), np.zeros(5, "c8"), np.array(["a"]), np.array([{}], object),
+        np.full(5, 2**40), np.zeros(5, "c8"), np.array(["a"]), np.array([{}], object),
         np.zeros(5, "M8[s]"), np.zeros((), "i2"),
     ],
     ids=["int64", "complex", "text", "objects", "times", "no dimension"],
@@ -146,12 +153,27 @@ def test_what_cannot_be_coded_is_refused(x):
     [
         (b"", "ends after 0 bytes"),
         (b"\x01", "ends after 0 bytes"),
-        (b"\x08", "a chunk cannot begin with the byte 8"),
+        (b"\x10", "a chunk cannot begin with the byte 16"),
+        (b"\x08", "ends after 0 bytes"),
+        (b"\x08\x05", "a chunk cannot have dtype 5"),
+        (b"\x08\x01" + san.compress(np.array([-1], np.int16), lossless=True), "must hold uint32"),
+        (b"\x08\x02" + san.compress(np.zeros(9), lossless=True), "is float64, and must hold int64"),
         (b"\x04", "within the number at byte 1"),
         (b"nothing of the kind", "a chunk cannot begin with the byte 110"),
         (bytes(100), "is no SAN stream"),
     ],
-    ids=["nothing", "one byte", "no such kind", "no padding", "text", "zeros"],
+    ids=[
+        "nothing",
+        "one byte",
+        "no such kind",
+        "no dtype",
+        "no such dtype",
+        "below 0",
+        "floats",
+        "no padding",
+        "text",
+        "zeros",
+    ],
 )
 def test_what_is_no_chunk_is_refused(bad, words):
     with pytest.raises(CodecError, match=words):
@@ -180,3 +202,16 @@ def test_it_is_found_without_an_import():
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert found.stdout.split("\n")[0] == "SAN(lossless=True) []", found.stderr
+
+
+def test_float16_is_coded_without_loss_only():
+    x = (BEATS / 8).astype("float16")
+    codec = SAN(lossless=True)
+    assert codec.decode(codec.encode(x)).view("float16").tobytes() == x.tobytes()
+    with pytest.raises(TypeError, match=r"float16 is coded without loss only.*lossless=True"):
+        SAN(max_error=1).encode(x)
+
+
+def test_values_that_do_not_fit_are_refused_with_a_way():
+    with pytest.raises(ValueError, match=r"value 1099511627776.*x\.astype\(np\.float64\)"):
+        SAN(lossless=True).encode(np.full(5, 2**40))

@@ -1,5 +1,6 @@
 """`san.read`: every kind of file, and streams of them, in physical units."""
 
+import dataclasses
 import datetime
 import re
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from test_files import write_edf, write_record
 
 import san
-from san.files import streams
+from san.files import edf, streams
 from san.files.physical import start_of
 from san.files.table_layout import TableOptions
 from san.pages.explore import excerpt
@@ -308,13 +309,60 @@ def test_damaged_annotations_of_edf_are_named(tmp_path):
         assert san.read(tmp_path / "a.edf").annotations == {}
 
 
-def test_discontinuous_edf_is_said(tmp_path):
-    write_edf(tmp_path / "a.edf", rates=(250,))
-    data = (tmp_path / "a.edf").read_bytes()
-    data = data.replace(b"EDF+C", b"EDF+D").replace(b"+5\x14\x14", b"+8\x14\x14")
-    (tmp_path / "a.edf").write_bytes(data)
-    with pytest.warns(UserWarning, match="is discontinuous: its samples follow one another"):
-        san.read(tmp_path / "a.edf")
+def discontinuous(path, **times):
+    """An EDF+ file of several rates whose records 5 and later begin at other times."""
+    write_edf(path)
+    array = edf.read_edf(path)
+    layout, notes = edf.layout_of(array.attachments[edf.HEADER]), b""
+    data = array.attachments[edf.ANNOTATIONS]
+    size = len(data) // layout.records
+    for begin in range(0, len(data), size):
+        record = data[begin : begin + size].rstrip(b"\0")
+        old = record[1 : record.index(b"\x14")]
+        notes += (b"+" + times.get(f"s{old.decode()}", old) + record[len(old) + 1 :]).ljust(
+            size, b"\0"
+        )
+    header = array.attachments[edf.HEADER].replace(b"EDF+C", b"EDF+D")
+    attached = {edf.HEADER: header, edf.ANNOTATIONS: notes}
+    edf.write_edf(path, dataclasses.replace(array, attachments=attached))
+
+
+@pytest.mark.parametrize("as_stream", [False, True], ids=["file", "stream"])
+def test_gaps_of_discontinuous_edf_are_nan(as_stream, tmp_path):
+    write_edf(tmp_path / "whole.edf")
+    whole = san.read(tmp_path / "whole.edf")
+    seconds = round(len(whole.x) / whole.fs)
+    later = {f"s{second}": b"%d" % (second + 3) for second in range(seconds - 1, 4, -1)}
+    discontinuous(tmp_path / "a.edf", **later)
+    name = "a.edf"
+    if as_stream:
+        name = "a.san"
+        blob = streams.encode_file(tmp_path / "a.edf", lossless=True)
+        (tmp_path / name).write_bytes(blob)
+    found = san.read(tmp_path / name, raw=True)
+    for part, before in zip((found, *found.others), (whole, *whole.others), strict=True):
+        gap = slice(round(5 * part.fs), round(8 * part.fs))
+        assert len(part.x) == len(before.x) + 3 * part.fs
+        assert np.isnan(part.x[gap]).all() and np.isnan(part.raw[gap]).all()
+        assert np.array_equal(np.delete(part.x, np.r_[gap], axis=0), before.x)
+    onset = found.annotations["edf"].onset
+    assert np.array_equal(found.annotations["edf"].position, np.rint(onset * found.fs))
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        (b"9999999999", r"with them it would have 5e\+12 values"),
+        (b"1", "its records overlap"),
+        (b"x", "its records do not all say when they began"),
+    ],
+    ids=["far", "overlap", "no time"],
+)
+def test_discontinuous_edf_without_gaps_that_can_be_shown_is_said(record, words, tmp_path):
+    discontinuous(tmp_path / "a.edf", s4=record)
+    with pytest.warns(UserWarning, match=f"is discontinuous.*because {words}"):
+        found = san.read(tmp_path / "a.edf", annotations=False)
+    assert np.isfinite(found.x).all()
 
 
 @given(

@@ -125,18 +125,34 @@ def test_the_metadata_hold_everything_a_reader_needs(tmp_path):
 @pytest.mark.parametrize(
     ("codec", "dtype", "words"),
     [
-        (lambda: SAN(lossless=True), "int64", "the codec takes"),
+        (lambda: SAN(lossless=True), "complex64", "x must be one of int8.*real and the imaginary"),
+        (lambda: SAN(max_error=1), "float16", "float16 is coded without loss only"),
         (lambda: SAN(lossless=True, axis=1), "int16", "axis 1 does not exist in an array of 1"),
         (lambda: {"name": "san", "configuration": {"prdn": 8, "speed": 1}}, "int16", "speed"),
         (lambda: {"name": "san", "configuration": {}}, "int16", "give one of"),
     ],
-    ids=["dtype", "axis", "unknown", "nothing"],
+    ids=["dtype", "float16", "axis", "unknown", "nothing"],
 )
 def test_what_cannot_work_is_refused_when_the_array_is_created(codec, dtype, words, tmp_path):
     with pytest.raises((TypeError, ValueError), match=words):
         zarr.create_array(
             tmp_path / "a", shape=100, chunks=10, dtype=dtype, serializer=codec(), compressors=None
         )
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint32", "uint64", ">i8", "bool"])
+@pytest.mark.parametrize("target", [{"lossless": True}, {"max_error": 0.5}], ids=str)
+def test_integers_of_other_dtypes(dtype, target, tmp_path):
+    x = np.abs(X).astype(dtype)
+    stored(tmp_path / "a", x, SAN(**target, events=False), chunks=3000)
+    again = zarr.open_array(tmp_path / "a", mode="r")
+    assert again.dtype.newbyteorder("=") == x.dtype.newbyteorder("=")
+    assert np.array_equal(again[:], x)
+
+
+def test_integers_that_do_not_fit_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="the value 1099511627776, which does not fit int32"):
+        stored(tmp_path / "a", np.array([1, 2**40]), SAN(lossless=True))
 
 
 def test_xarray_over_a_store(tmp_path):

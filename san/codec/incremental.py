@@ -29,6 +29,7 @@ from san.codec.numbers.integers import (
     restore,
     to_integers,
 )
+from san.codec.numbers.narrowing import narrowed, stream_dtype
 from san.codec.numbers.steps import FINEST
 from san.codec.options import (
     HeaderPlan,
@@ -57,7 +58,8 @@ class Encoder:
     file : binary file object
         The encoder only calls `write`: it neither seeks nor flushes nor closes the file.
     dtype : dtype
-        One that `compress` takes. Each part must have it.
+        One that `compress` takes. Each part must have it. The samples of int64, uint32 and uint64
+        become int32, those of bool uint8, those of float16 float32.
     channels : int, optional
         Parts are (n, channels); without it they are (n,).
     fs, prdn, max_error, lossless, bits_per_sample, dictionary, events, chunk_seconds, \
@@ -70,7 +72,7 @@ embed_dictionary, units, names, attachments
     Raises
     ------
     TypeError, ValueError
-        As `compress` does, here or in `write`.
+        As `compress` does, here or in `write`, which refuses a value that does not fit int32.
 
     Notes
     -----
@@ -128,7 +130,9 @@ embed_dictionary, units, names, attachments
             max_error=max_error, prdn=prdn, lossless=lossless, bits_per_sample=bits_per_sample
         )
         self._shape = (0,) if channels is None else (0, channels)
-        empty = represent(np.zeros(self._shape, dtype), target).representation  # checks the dtype
+        self._given_dtype = np.dtype(dtype).newbyteorder("=")
+        kept = stream_dtype(np.dtype(dtype))
+        empty = represent(np.zeros(self._shape, kept), target).representation
         self._dtype, self._grid = empty.dtype, lossless_grid
         chunk = samples_of_chunks(chunk_seconds, fs, empty.channels, HELD_VALUES)
         self._request = Request(target, checked_fs(fs), chunk, events)
@@ -163,8 +167,10 @@ embed_dictionary, units, names, attachments
         if self._finished:
             raise RuntimeError("the stream is finished")
         part = np.asarray(x)
-        if part.dtype.newbyteorder("=") != self._dtype:
-            raise TypeError(f"parts must be {self._dtype}, got {part.dtype}")
+        if part.dtype.newbyteorder("=") != self._given_dtype:
+            raise TypeError(f"parts must be {self._given_dtype}, got {part.dtype}")
+        if self._given_dtype != self._dtype:
+            part = narrowed(part)
         if part.ndim != len(self._shape) or part.shape[1:] != self._shape[1:]:
             raise ValueError(f"parts must be (n, *{self._shape[1:]}), got shape {part.shape}")
         begin = 0

@@ -19,7 +19,7 @@ from san.codec.errors import CorruptStream
 from san.codec.file_format.header import checked_fs
 from san.codec.file_format.source import StreamLike
 from san.codec.modes.dictionary import Dictionary, read
-from san.codec.numbers.integers import DTYPES
+from san.codec.numbers.narrowing import narrowed, stream_dtype, widened
 from san.codec.padding import find_padding, split_padding
 from san.codec.target import Target
 
@@ -110,9 +110,12 @@ class ChunkCoding:
 
     def check(self, dtype: np.dtype, dimensions: int) -> None:
         """Raise TypeError or ValueError if arrays of this kind cannot be coded."""
-        if dtype.newbyteorder("=") not in DTYPES:
-            names = ", ".join(each.name for each in DTYPES)
-            raise TypeError(f"the codec takes {names}, got {dtype}")
+        stream_dtype(dtype)  # raises TypeError
+        if dtype.kind == "f" and dtype.itemsize == 2 and not self.target.exact:
+            raise TypeError(
+                "float16 is coded without loss only, because rounding adds to an error: take "
+                "lossless=True, or x.astype(np.float32)"
+            )
         if not -dimensions <= self.axis < dimensions:
             raise ValueError(
                 f"axis {self.axis} does not exist in an array of {dimensions} dimensions"
@@ -127,11 +130,19 @@ class ChunkCoding:
         Parameters
         ----------
         x : array
+            Of a dtype that `san.compress` takes. int64, uint32, uint64, bool and float16 are coded
+            in a dtype that holds their values.
         fill : scalar, optional
             The fill value of the array, if it is known.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If such arrays cannot be coded, or a value does not fit int32.
         """
         self.check(x.dtype, x.ndim)
-        moved = np.moveaxis(x, self.axis, 0).astype(x.dtype.newbyteorder("="), copy=False)
+        moved = narrowed(np.moveaxis(x, self.axis, 0))
+        moved = moved.astype(moved.dtype.newbyteorder("="), copy=False)
         target, head, kept = self.target, b"", moved
         padding = None if target.exact else find_padding(moved, fill)
         if padding is not None:
@@ -161,11 +172,12 @@ class ChunkCoding:
         moved = list(shape)
         first = moved.pop(self.axis)
         expected = (first,) if not moved else (first, math.prod(moved))
-        if y.shape != expected or y.dtype != dtype.newbyteorder("="):
+        whole = widened(y, dtype)
+        if y.shape != expected or whole is None:
             raise CorruptStream(
                 f"the chunk is {y.shape} {y.dtype}, and must be {expected} {dtype.name}"
             )
-        return np.moveaxis(y.reshape(first, *moved), 0, self.axis).astype(dtype, copy=False)
+        return np.moveaxis(whole.reshape(first, *moved), 0, self.axis)
 
     def decode_stream(self, chunk: StreamLike) -> np.ndarray:
         """The samples of a chunk with its padding, (n,) or (n, channels)."""

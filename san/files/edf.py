@@ -68,6 +68,7 @@ def read_edf(path: Path, *, physical: bool = False) -> Array:
     -----
     A discontinuous file (EDF+D) has gaps between its records. Its annotations say when each record
     began, and they are attached; the samples stand one after the other, without the gaps.
+    `san.read` puts NaN in the gaps.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there")

@@ -297,12 +297,6 @@ def _annotations_of_edf(array: Array, where: str) -> dict[str, Annotations]:
             stacklevel=4,
         )
         return {}
-    if b"+D" in layout.header[192:236] and not file.is_continuous:
-        warnings.warn(
-            f"{where} is discontinuous: its samples follow one another without the gaps, and "
-            "positions of annotations count the gaps",
-            stacklevel=4,
-        )
     onset = np.array([each.onset for each in found], np.float64)
     return {
         "edf": Annotations(

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from san.codec.decoder import Decoder
+from san.codec.decoder import Decoder, StreamEvents
 from san.codec.dictionaries import DictionaryLike
 from san.codec.file_format.stream import MAGIC
-from san.files import arrays, npy, streams, tables
+from san.files import arrays, edf_gaps, npy, streams, tables
 from san.files.physical import annotations_of, physical_parts, start_of
 from san.files.table_layout import TableOptions
-from san.signals import Array, EventsOfSignal, Recording
+from san.signals import Array, Recording
 
 _STREAM, _NUMPY = ".san", ".npy"
 
@@ -64,15 +64,15 @@ def read(
     Warns
     -----
     UserWarning
-        If annotations cannot be read, which are then left out; or if EDF+ is discontinuous: its
-        samples follow one another without the gaps.
+        If annotations cannot be read, which are then left out; or if EDF+ is discontinuous and
+        does not say where its gaps are: its samples then follow one another.
 
     Notes
     -----
     Physical units come from the header. A stream of a WFDB record or of EDF has that header as an
     attachment, each segment of a record its own, so the stream gives what the file gives, within
     the error that the stream promises. Signals with several samples per frame keep their rate;
-    `signals.read_wfdb` averages them.
+    `signals.read_wfdb` averages them. Gaps between the records of discontinuous EDF+ are NaN.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def _read_stream(
         array = streams.decode(decoder)
         if array.fs is None:
             array = replace(array, fs=fs)
-        events: list[EventsOfSignal | None] = [each.events() for each in streams.decoders(decoder)]
+        events: list[StreamEvents | None] = [each.events() for each in streams.decoders(decoder)]
         exact = streams.is_exact(decoder.info)
     return _recording(array, str(path), exact, raw, annotations, events)
 
@@ -121,7 +121,7 @@ def _recording(
     exact: bool,
     raw: bool,
     annotations: bool,
-    events: list[EventsOfSignal | None],
+    events: list[StreamEvents | None],
 ) -> Recording:
     parts = (array, *array.others)
     for part in parts:
@@ -131,6 +131,11 @@ def _recording(
                 "numbers of shape (n,) or (n, channels)"
             )
     start = start_of(array.attachments) or tables.start_of(tables.said_in(array.attachments))
+    places = edf_gaps.places_of(array, where)
+    if places is not None:
+        array = edf_gaps.with_gaps(array, places)
+        parts = (array, *array.others)
+        events = [_moved(each, place) for each, place in zip(events, places, strict=True)]
     found = []
     for part, physical, of_part in zip(parts, physical_parts(array, exact), events, strict=True):
         own = np.array(part.x).reshape(physical.x.shape) if raw else None
@@ -139,3 +144,10 @@ def _recording(
         )
     notes = annotations_of(array, where) if annotations else {}
     return replace(found[0], annotations=notes, others=tuple(found[1:]))
+
+
+def _moved(events: StreamEvents | None, places: np.ndarray) -> StreamEvents | None:
+    """Events at the places that the samples of a discontinuous file have."""
+    if events is None or not len(places):
+        return events
+    return replace(events, position=places[np.minimum(events.position, len(places) - 1)])

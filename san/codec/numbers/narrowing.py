@@ -76,6 +76,52 @@ converts it, exactly for integers up to 2**53
     raise ValueError(f"x has the value {value}, which does not fit {name}: {_WAYS['i']}")
 
 
+def stream_dtype(dtype: np.dtype) -> np.dtype:
+    """The dtype of streams that holds every part of a recording, as far as one of them does.
+
+    Raises
+    ------
+    TypeError
+        If streams have no dtype for it.
+
+    Examples
+    --------
+    >>> stream_dtype(np.dtype("int64")), stream_dtype(np.dtype(">u2")), stream_dtype(np.dtype("?"))
+    (dtype('int32'), dtype('uint16'), dtype('uint8'))
+    """
+    native = dtype.newbyteorder("=")
+    if native in DTYPES:
+        return native
+    if native.name not in NARROWER:
+        raise TypeError(refusal(dtype))
+    return np.dtype(NARROWER[native.name][-1])
+
+
+def widened(y: np.ndarray, dtype: np.dtype) -> np.ndarray | None:
+    """Samples of a stream in the dtype that they had before `narrowed`; None if it is another.
+
+    As bool, every number but 0 is true.
+
+    Examples
+    --------
+    >>> widened(np.array([1, 2], np.int16), np.dtype("int64")).dtype
+    dtype('int64')
+    >>> widened(np.array([-1], np.int16), np.dtype("uint32")) is None
+    True
+    """
+    if y.dtype == dtype.newbyteorder("="):
+        return y.astype(dtype, copy=False)
+    if y.dtype.name not in NARROWER.get(dtype.newbyteorder("=").name, ()):
+        return None
+    if dtype.kind == "b":
+        return y != 0
+    with np.errstate(all="ignore"):  # what does not fit is found here
+        x = y.astype(dtype)
+        same = np.array_equal(x.astype(y.dtype), y, equal_nan=dtype.kind == "f")
+    fits = same and not (dtype.kind == "u" and (y < 0).any())
+    return x if fits else None
+
+
 def refusal(dtype: np.dtype) -> str:
     """Say why arrays of a dtype are refused, and what converts them."""
     names = ", ".join(each.name for each in DTYPES)
