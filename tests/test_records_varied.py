@@ -104,7 +104,7 @@ def records(draw):
         file, body, of_file = draw(signal_files(number, frames))
         made[file] = body
         lines += of_file
-    fs = draw(st.sampled_from([" 250", " 360.5", " 1/60", " 0.25", " 250/10(3.5)", " 1e3"]))
+    fs = draw(st.sampled_from([" 250", " 360.5", " 1/60", " 0.25", " 250/10(3.5)"]))
     head = draw(st.sampled_from(["r", "r.mat", "r.dat"])) + f" {len(lines)}{fs} {frames}"
     head += draw(st.sampled_from(["", " 12:30:00", " 1:2:3.25 29/02/2020", " 1/1/2019 00:00:01"]))
     comments = [f"#{text}" for text in draw(st.lists(WORDS, max_size=2))]
