@@ -105,7 +105,7 @@ ORDER = {
     "files": """reading streams restoring arrays npy tables table_times table_rows table_layout
         table_forms table_moments physical edf_gaps edf edf_header wfdb_files wfdb""",
     "wfdb_records": "segments record samples flac header formats",
-    "data": "physionet images epilepsy fetch",
+    "data": "cifar physionet images epilepsy fetch",
     "paper": """studies overlaps_told overlaps sparse_experts_told sparse_experts_drawn
         sparse_experts output study figures tables experiments store classifiers""",
     "pages": "explore report_page run run_signals stream span page",

@@ -2,13 +2,18 @@
 
 import csv
 import gzip
+import hashlib
+import pickle
 import re
 import sys
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from san import cli, datasets
+from san.data import cifar
+from san.data.images import import_torchvision
 from san.paper import studies
 from san.paper.study import Part, Study, Table, digits, rows_of, spread_of
 from san.paper.tables import Spread
@@ -141,3 +146,51 @@ def test_options_of_other_experiments_are_refused(monkeypatch, capsys, arguments
 )
 def test_numbers_are_written_with_three_digits(spread, text):
     assert digits(spread) == text
+
+
+@pytest.fixture
+def small_cifar(tmp_path, monkeypatch):
+    """Two training files and a test file of a few images, whose MD5 sums torchvision knows."""
+    folder = tmp_path / cifar.FOLDER
+    folder.mkdir()
+    dataset = import_torchvision("torchvision.datasets").CIFAR10
+
+    def listed(name, content):
+        (folder / name).write_bytes(pickle.dumps(content))
+        return name, hashlib.md5((folder / name).read_bytes()).hexdigest()
+
+    def images(count, first):
+        data = np.arange(count * 3072).reshape(count, 3072) % 251 + first
+        return {"data": data.astype(np.uint8), "labels": [n % 10 for n in range(count)]}
+
+    train = [listed(f"data_batch_{n}", images(4, n)) for n in (1, 2)]
+    monkeypatch.setattr(dataset, "train_list", train)
+    monkeypatch.setattr(dataset, "test_list", [listed("test_batch", images(3, 0))])
+    name, md5 = listed("batches.meta", {"label_names": [*"abcdefghij"]})
+    monkeypatch.setattr(dataset, "meta", {"filename": name, "key": "label_names", "md5": md5})
+    monkeypatch.setattr(cifar, "VALIDATION", 2)
+    return tmp_path
+
+
+def test_cifar_is_read_where_it_is_at_hand(small_cifar):
+    train, validation, test = studies._loader(str(small_cifar))("cifar-10")
+    assert [s.x.shape for s in (train, validation, test)] == [(n, 3, 32, 32) for n in (6, 2, 3)]
+    assert (
+        train.x[0, 0, 0, 1] == np.float32(2) / 255 and train.x[0, 1, 0, 0] == np.float32(21) / 255
+    )
+    assert train.x.dtype == np.float32 and train.y.tolist() == [0, 1, 2, 3, 0, 1]
+
+
+def test_a_changed_file_of_cifar_is_never_opened(small_cifar, monkeypatch):
+    monkeypatch.setattr(pickle, "load", lambda *a, **k: pytest.fail("a pickle was opened"))
+    path = small_cifar / cifar.FOLDER / "data_batch_2"
+    path.write_bytes(path.read_bytes() + b".")
+    with pytest.raises(ValueError, match="cifar-10-batches-py is corrupt"):
+        studies._loader(str(small_cifar))("cifar-10")
+
+
+def test_cifar_that_is_not_here_is_skipped(tmp_path):
+    with pytest.raises(
+        datasets.MissingData, match="put the folder cifar-10-batches-py into FOLDER"
+    ):
+        cifar.load([tmp_path])

@@ -44,8 +44,6 @@ RANDOM: tuple[tuple[Mask, int, int], ...] = (
     ("dense", 256, 256),
     ("top_k", 128, 64),
     ("top_k", 256, 64),
-    ("top_k", 512, 256),
-    ("top_k", WIDTH, 256),
     ("top_k", WIDTH, 16),
     ("top_k", WIDTH, 64),
     ("hash", WIDTH, 16),
@@ -53,7 +51,7 @@ RANDOM: tuple[tuple[Mask, int, int], ...] = (
 )
 _RIDGE = 1e-7
 
-TRAINED_DIMENSION, EPOCHS, BATCH, RATE = 8, 15, 128, 0.005
+TRAINED_DIMENSION, EPOCHS, BATCH, RATE = 8, 10, 128, 0.005
 TRAINED = {
     "dense 16": (16, None),
     "dense 64": (64, None),
@@ -64,9 +62,10 @@ TRAINED = {
 ROUTED = {"router, top 1 of 64": 1, "router, top 2 of 64": 2}
 EXPERTS = 64
 
-IMAGES, IMAGE_EPOCHS, IMAGE_BATCH, IMAGE_RATE, CLASSES = 50_000, 2, 128, 0.002, 10
+IMAGES, IMAGE_EPOCHS, IMAGE_BATCH, IMAGE_RATE, CLASSES = 50_000, 1, 128, 0.002, 10
 SHARES = {"dense": 1, "DSM 50 %": 2, "DSM 25 %": 4}  # width over active units
 IMAGE_ACTIVE = (32, 64)
+IMAGE_DATA = ("mnist", "cifar-10")  # the second one only where it is at hand
 
 SUBSPACES = (1, 2, 3, 4)
 AROUND = (10, 40)  # dimensions of the space around
@@ -96,7 +95,7 @@ def plan(seeds: int) -> list[Part]:
         settings = {"n": TRAINED_DIMENSION, "epochs": EPOCHS, "batch": BATCH, **sizes}
         parts.append(Part(NAME, "trained", seed, settings, cost=25.0))
         settings = {"images": IMAGES, "epochs": IMAGE_EPOCHS}
-        parts.append(Part(NAME, "mnist", seed, settings, 25.0, ("mnist",)))
+        parts += [Part(NAME, data, seed, settings, 12.0, (data,)) for data in IMAGE_DATA]
     return parts
 
 
@@ -109,8 +108,7 @@ def make(part: Part, load: Load, done: Done) -> dict[str, Any]:
         "random features": lambda: {"rows": _random(part.settings["n"], part.seed, done)},
         "subspace": lambda: {"rows": _subspace(part.settings["k"], part.seed)},
         "trained": lambda: {"rows": _trained(part.seed, done)},
-        "mnist": lambda: {"rows": _images(load, part.seed, done)},
-    }
+    } | {name: lambda: {"rows": _images(load, part.name, part.seed, done)} for name in IMAGE_DATA}
     made = makers[kind]()
     return {**made, "rows": [{"kind": kind, **row} for row in made["rows"]]}
 
@@ -268,9 +266,9 @@ def _learned(
     return model.eval()
 
 
-def _images(load: Load, seed: int, done: Done) -> list[Row]:
-    """MNIST with as many active units out of more and more units."""
-    splits = load("mnist")
+def _images(load: Load, data: str, seed: int, done: Done) -> list[Row]:
+    """Classify images with as many active units out of more and more units."""
+    splits = load(data)
     x, test = (torch.from_numpy(s.x.reshape(len(s.x), -1)) for s in (splits.train, splits.test))
     y = torch.from_numpy(splits.train.y)
     rows = []

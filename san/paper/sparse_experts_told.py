@@ -10,6 +10,7 @@ from san.paper.sparse_experts import (
     DIMENSIONS,
     FITTED,
     IMAGE_ACTIVE,
+    IMAGE_DATA,
     MASKED_DIMENSIONS,
     NAME,
     RANDOM,
@@ -46,14 +47,15 @@ def tables(results: Sequence[Result]) -> list[Table]:
         "trained": (_trained_table,),
         "subspace": (_subspace_table,),
         "line": (_line_table,),
-        "mnist": (_image_table,),
     }
-    return [
+    made = [
         maker(results)
         for kind, each in makers.items()
         if rows_of(results, kind=kind)
         for maker in each
     ]
+    here = [data for data in IMAGE_DATA if rows_of(results, kind=data)]
+    return made + [_image_table(results, data) for data in here]
 
 
 def _work(row: Row) -> list[str]:
@@ -88,12 +90,10 @@ def _published_table(results: Sequence[Result]) -> Table:
         ["published", f"{work:,} FLOPs", f"{half / dense:.3f}", f"{quarter / dense:.3f}"]
         for work, (dense, half, quarter) in PUBLISHED_ERROR.items()
     ]
-    for target, active in itertools.product(TARGETS, (64, 256)):
-        cells = [f"ours, {target}, n = 8", f"{10 * active:,} multiply-adds"]
-        for times in (2, 4):
-            ratio = _ratio(results, target, 8, active, active * times)
-            cells.append(f"{ratio:.3f}" if ratio else "")
-        rows.append(cells)
+    for target, n in itertools.product(TARGETS, MASKED_DIMENSIONS):
+        ratios = (_ratio(results, target, n, 64, 64 * times) for times in (2, 4))
+        work = f"{64 * (n + 2):,} multiply-adds"
+        rows.append([f"ours, {target}, n = {n}", work, *(f"{ratio:.3f}" for ratio in ratios)])
     return Table(
         "Error of DSM over that of the dense network at equal work without routing",
         ["", "work", "50 % active", "25 % active"],
@@ -221,11 +221,11 @@ def _line_table(results: Sequence[Result]) -> Table:
     )
 
 
-def _image_table(results: Sequence[Result]) -> Table:
+def _image_table(results: Sequence[Result], data: str) -> Table:
     rows = []
     published = dict(zip(SHARES, zip(*PUBLISHED_ACCURACY.values(), strict=True), strict=True))
     for active, model in itertools.product(IMAGE_ACTIVE, SHARES):
-        found = rows_of(results, kind="mnist", model=model, active=active)
+        found = rows_of(results, kind=data, model=model, active=active)
         accuracy = spread_of(found, "accuracy")
         known = ", ".join(f"{value:.2f}" for value in published[model])
         rows.append(
@@ -238,7 +238,7 @@ def _image_table(results: Sequence[Result]) -> Table:
             ]
         )
     return Table(
-        "MNIST, with as many active units out of more units",
+        f"{data}, with as many active units out of more units",
         ["network", "width", *_WORK_HEADS, "test accuracy (%)", "published, CIFAR-10 (%)"],
         rows,
         "The published accuracies are those of a convolutional network on CIFAR-10 with 256 and "
@@ -329,11 +329,12 @@ def _told_of_training(results: Sequence[Result]) -> list[str]:
             f"learned router with 2 of 64 experts has {digits(error['router, top 2 of 64'])}, and "
             f"64 dense units have {digits(error['dense 64'])}, at about as many multiply-adds."
         )
-    images = {m: rows_of(results, kind="mnist", model=m, active=64) for m in SHARES}
-    if all(images.values()):
-        accuracy = {model: spread_of(rows, "accuracy") for model, rows in images.items()}
-        words = [f"{s.mean:.2f} ± {s.deviation:.2f} % ({model})" for model, s in accuracy.items()]
-        told.append(f"On MNIST, 64 active units reach {', '.join(words)}.")
+    for data in IMAGE_DATA:
+        images = {m: rows_of(results, kind=data, model=m, active=64) for m in SHARES}
+        if all(images.values()):
+            accuracy = {model: spread_of(rows, "accuracy") for model, rows in images.items()}
+            words = [f"{s.mean:.2f} ± {s.deviation:.2f} % ({m})" for m, s in accuracy.items()]
+            told.append(f"On {data}, 64 active units reach {', '.join(words)}.")
     return told
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from san import datasets, storage
+from san.data import cifar, fetch
 from san.paper import output, overlaps_told, sparse_experts_told, store, tables
 from san.paper.study import Load, Part, Result, Study, rows_of
 
@@ -96,10 +97,23 @@ def _loader(data_dir: str | None) -> Load:
             kept.clear()
             experiment, _, record = name.partition(" ")
             options: dict[str, Any] = {"record": record} if record else {}
-            kept[name] = datasets.load_splits(experiment, data_dir=data_dir, **options)
+            kept[name] = (
+                _cifar(data_dir)
+                if name == "cifar-10"
+                else datasets.load_splits(experiment, data_dir=data_dir, **options)
+            )
         return kept[name]
 
     return load
+
+
+def _cifar(data_dir: str | None) -> datasets.Splits:
+    described: dict[str, Any] = {"fs": None, "units": ("",) * 3, "names": ("red", "green", "blue")}
+    described |= {"name": "cifar-10", "scale": "scaled to [0, 1]", "licence": "none is stated"}
+    parts = zip(datasets.Splits._fields, cifar.load(fetch.folders(data_dir)), strict=True)
+    return datasets.Splits(
+        *(datasets.Dataset(split=s, x=x, y=y, **described) for s, (x, y) in parts)
+    )
 
 
 def _file_name(part: Part, checksums: Sequence[str]) -> str:
