@@ -94,8 +94,8 @@ COMPETE = "An extremum also suppresses extrema of the other kernels. Default: no
 ANNEAL = """Factor by which the minimum distance is multiplied at the start. It changes linearly to
 1 until two thirds of the epochs are trained. Default: 1."""
 GROW = "Add the kernels one at a time; each starts from what is left. Default: no."
-EXPERIMENT = """physionet, uci-epilepsy, mnist, fashion-mnist; of other networks sparse-experts and
-overlaps; several of them or all. Default: all."""
+EXPERIMENT = """physionet, uci-epilepsy, mnist, fashion-mnist; of other networks sparse-experts,
+compression, overlaps and sparse-activations; several of them or all. Default: all."""
 PROTOCOLS = "published, corrected, or both. Default: both."
 SEEDS = "Trainings of each model, with seeds 0, 1, ... Default: 1."
 VARIANT = """Also train this improvement beyond the paper with Extrema on PhysioNet; 'all' for each

@@ -12,6 +12,7 @@ from torch import nn
 
 from san.networks import closed_forms, compression, frames
 from san.networks.closed_forms import nodes_of
+from san.networks.node_choice import select
 
 
 def network(inputs=6, nodes=24, outputs=3, bias=True, seed=0):
@@ -200,7 +201,7 @@ def test_greedy_choice_is_the_one_of_a_plain_loop():
             fitted = part @ np.linalg.lstsq(part, outputs)[0]
             left.append(np.inf if node in chosen else np.sum((fitted - outputs) ** 2))
         chosen.append(int(np.argmin(left)))
-    assert compression.select(compression.mean_products(large, x), 6) == chosen
+    assert select(compression.mean_products(large, x), 6) == chosen
 
 
 def test_of_equal_nodes_the_lowest_is_chosen_and_none_twice():
@@ -208,7 +209,7 @@ def test_of_equal_nodes_the_lowest_is_chosen_and_none_twice():
     with torch.no_grad():
         large[0].weight[7:] = large[0].weight[3]
         large[2].weight[:, 3:] = 1.0
-    chosen = compression.select(compression.mean_products(large, some_inputs()), 20)
+    chosen = select(compression.mean_products(large, some_inputs()), 20)
     assert sorted(chosen[:7]) == [0, 1, 2, 3, 4, 5, 6]
     assert chosen[7:] == [*range(7, 20)]
 
@@ -307,7 +308,7 @@ def test_numpy_inputs_of_any_type_are_taken():
             r"same inputs and outputs, got \(6, 3\) and \(6, 2\)",
         ),
         (
-            lambda: compression.select(compression.mean_products(network(), some_inputs()), 99),
+            lambda: select(compression.mean_products(network(), some_inputs()), 99),
             ValueError,
             "1 to 25 nodes, got 99",
         ),

@@ -96,9 +96,9 @@ ORDER = {
     "hot_path": "operation cpu gpu",
     "hot_path.cpu": "extrema extrema_images pool top_k rounds maps places vectors",
     "hot_path.gpu": "launch extrema pool top_k candidates maps",
-    "networks": """mixtures random_features experts work targets circuits compression frames
-        closed_forms sparse_mlp certificates cube bank san first_kernels refit convolution
-        convolution_cpu padding choices""",
+    "networks": """mixtures random_features experts work targets circuits compression two_layers
+        node_choice frames closed_forms sparse_mlp certificates cube bank san first_kernels refit
+        convolution convolution_cpu padding choices""",
     "training": """runs outcomes provenance run_settings train scores distributed processes
         settings""",
     "archives": "verify workers record_to_stream walk manifest",
@@ -107,7 +107,8 @@ ORDER = {
     "wfdb_records": "segments record samples flac header formats",
     "data": "cifar physionet images epilepsy fetch",
     "paper": """studies overlaps_told overlaps sparse_experts_told sparse_experts_drawn
-        sparse_experts output study figures tables experiments store classifiers""",
+        sparse_experts compression_told compression sparse_activations_told sparse_activations
+        output study figures tables experiments store classifiers""",
     "pages": "explore report_page run run_signals stream span page",
     "command": "archive pages codec console parts progress tables",
 }

@@ -94,8 +94,7 @@ class SparseMLP(nn.Module):
             places = kept.nonzero()
             if len(places) <= _FEW * kept.numel():
                 return self._gathered(kept, places)
-        drawn = kept @ self.rows
-        return drawn if self.bias is None else drawn + self.bias
+        return self.outputs(kept)
 
     def kept(self, x: Tensor) -> Tensor:
         """Return the hidden units after the activation, shape (N, width)."""
@@ -104,6 +103,11 @@ class SparseMLP(nn.Module):
             return self.activation(s)[:, 0]
         s = activations.relu(s)
         return (s if self.active is None else activations.top_k_absolutes(s, self.active))[:, 0]
+
+    def outputs(self, kept: Tensor) -> Tensor:
+        """Return the outputs, shape (N, outputs), for what `kept` returned."""
+        drawn = kept @ self.rows
+        return drawn if self.bias is None else drawn + self.bias
 
     @torch.no_grad()
     def active_units(self, x: Tensor) -> Tensor:

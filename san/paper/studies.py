@@ -19,12 +19,24 @@ from typing import Any
 
 from san import datasets, storage
 from san.data import cifar, fetch
-from san.paper import output, overlaps_told, sparse_experts_told, store, tables
+from san.paper import (
+    compression_told,
+    output,
+    overlaps_told,
+    sparse_activations_told,
+    sparse_experts_told,
+    store,
+    tables,
+)
 from san.paper.study import Load, Part, Result, Study, rows_of
 
-STUDIES: dict[str, Study] = {
-    study.name: study for study in (sparse_experts_told.STUDY, overlaps_told.STUDY)
-}
+_ALL = (
+    sparse_experts_told.STUDY,
+    compression_told.STUDY,
+    overlaps_told.STUDY,
+    sparse_activations_told.STUDY,
+)
+STUDIES: dict[str, Study] = {study.name: study for study in _ALL}
 FORMAT = 1  # of a part's file; another number makes every part of every study anew
 
 
