@@ -42,7 +42,7 @@ CIRCUITS = {
 }
 CHANNELS = (1, 2, 3, 4, 8, 16)
 
-IMAGES, TEST_IMAGES, EPOCHS, BATCH, RATE = 3600, 5000, 4, 32, 0.003
+IMAGES, TEST_IMAGES, EPOCHS, BATCH, RATE = 2400, 2000, 4, 32, 0.003
 STRIDE, LAYERS, SIDE, CLASSES = 2, 5, 32, 10
 WIDTHS = {2: 32, 3: 23, 4: 18}  # channels of each window, for about equally many weights
 DATA = ("mnist", "fashion-mnist")

@@ -47,11 +47,10 @@ RANDOM: tuple[tuple[Mask, int, int], ...] = (
     ("top_k", WIDTH, 16),
     ("top_k", WIDTH, 64),
     ("hash", WIDTH, 16),
-    ("hash", WIDTH, 64),
 )
 _RIDGE = 1e-7
 
-TRAINED_DIMENSION, EPOCHS, BATCH, RATE = 8, 10, 128, 0.005
+TRAINED_DIMENSION, EPOCHS, BATCH, RATE = 8, 8, 128, 0.005
 TRAINED = {
     "dense 16": (16, None),
     "dense 64": (64, None),
@@ -64,7 +63,7 @@ EXPERTS = 64
 
 IMAGES, IMAGE_EPOCHS, IMAGE_BATCH, IMAGE_RATE, CLASSES = 50_000, 1, 128, 0.002, 10
 SHARES = {"dense": 1, "DSM 50 %": 2, "DSM 25 %": 4}  # width over active units
-IMAGE_ACTIVE = (32, 64)
+IMAGE_ACTIVE = (64,)
 IMAGE_DATA = ("mnist", "cifar-10")  # the second one only where it is at hand
 
 SUBSPACES = (1, 2, 3, 4)
