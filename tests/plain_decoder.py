@@ -6,6 +6,7 @@ The limits of a reader, which are not part of the format, are not applied here.
 
 import hashlib
 import math
+import operator
 import struct
 import zlib
 from dataclasses import dataclass, field
@@ -497,6 +498,8 @@ def decode_integers(
         check(dictionary is not None, "mode 2 in a stream without dictionary")
         check(dictionary.channels == columns, "channels of the dictionary")
         return decode_transform(source.rest(), n, dictionary)
+    if mode == 3:
+        return decode_joint(source.rest(), n, columns)
     check(mode == 1, "a mode that has no payload yet")
     integers: list[list[int]] = []
     while len(integers) < columns:
@@ -1539,8 +1542,390 @@ class Predictive:
         v = min(v, self.L) + 1
         return v if sign else -v
 
-    def escape(self) -> int:
+    def escape(self: "Predictive | Joint") -> int:
         b = 0
         while b < 34 and self.coder.raw(1):
             b += 1
         return self.coder.raw(b, 1) - 1
+
+
+# The second predictive mode
+
+SOFT = [round(256 * math.log1p(math.exp(-i / 256))) for i in range(2048)]
+SHORT = [round(-256 * math.log(-math.expm1(-max(1, i) / 256))) for i in range(2048)]
+LOW = 2**22 - 1
+
+
+def decode_joint(payload: bytes, n: int, columns: int) -> list[list[int]]:
+    check(columns <= 256, "more columns than the mode has")
+    source = Reader(payload)
+    lowest, extent = source.zigzag(), source.varint()
+    highest = lowest + extent
+    check(-(2**31) <= lowest and highest < 2**31, "lowest or highest of a chunk")
+    if extent == 0:
+        check(source.at_end(), "something follows the header of a constant chunk")
+        return [[lowest] * n for _ in range(columns)]
+    flags = source.byte()
+    check(flags < 16, "flags of a chunk")
+    bounds = [source.varint() for _ in range(1 if flags & 4 else columns)]
+    check(max(bounds) < 2**31, "bound of a column")
+    shifts = [source.byte() for _ in range(1 if flags & 8 else columns)]
+    check(max(shifts) <= 17, "shift of a column")
+    bounds = bounds * columns if flags & 4 else bounds
+    shifts = shifts * columns if flags & 8 else shifts
+    coder = RangeDecoder(source.rest())
+    state = [Column(c, bounds[c], shifts[c], highest - lowest) for c in range(columns)]
+    return Joint(coder, state, lowest, highest, 1 + flags % 4).decode(n)
+
+
+class Column:
+    """The state of a column."""
+
+    def __init__(self, c: int, B: int, S: int, extent: int) -> None:
+        self.c, self.S, self.W = c, S, 2 * B + 1
+        self.Wb = (2 * self.W // 3).bit_length()
+        self.L = extent // self.W + 1
+        self.A, self.Z, self.N = [0] * 5, [0] * 5, [0] * 5
+        self.E: list[int] = []
+        self.USUAL = self.RECENT = self.ENERGY = 0
+        self.f = [[2**19] + [0] * 6 for _ in range(16)]
+        self.y: list[int] = []
+        self.D: list[int] = []
+        self.V: list[int] = []
+        self.w: list[int] = []  # of each sample in the moments
+        self.seen: list[list[int]] = []  # the features of each sample since the last solution
+        self.mates: list[int] = []
+
+    def features(self, columns: list["Column"], t: int) -> list[int]:
+        found = [0, at(self.V, t - 1), *(at(self.D, t - k) for k in range(1, 7))]
+        found += [columns[m].D[t] for m in self.mates if m < self.c]
+        for m in self.mates:
+            found += [at(columns[m].V, t - 1), at(columns[m].D, t - 1)]
+        return found + [at(self.D, t - k) for k in range(7, 33)]
+
+
+class Moments:
+    """A triangle of moments, and the weights that are solved from it."""
+
+    def __init__(self, size: int, share: int, fade: int) -> None:
+        self.size, self.share, self.fade, self.g = size, share, fade, 0
+        self.M = [[0] * (i + 1) for i in range(size + 1)]
+        self.weights = [0] * (size + 1)
+
+    def take(self, fresh: list[list[int]], T: int) -> None:
+        new = max(fresh[i][i] for i in range(self.size + 1))
+        old = max(self.M[i][i] for i in range(self.size + 1))
+        g = 0
+        while g < 30 and new << (g + 1) < 2**55 and shift(old, g + 1 - self.g) < 2**55:
+            g += 1
+        for i in range(self.size + 1):
+            for j in range(i + 1):
+                v = shift(self.M[i][j], g - self.g)
+                v -= ((v >> 6) * (self.share * T)) >> (self.fade - 6)
+                self.M[i][j] = v + (fresh[i][j] << g)
+        self.g = g
+        self.weights = solved(self.M, self.size)
+
+
+def shift(v: int, k: int) -> int:
+    return v << k if k >= 0 else v >> -k
+
+
+def half_of(v: int, b: int) -> int:
+    h = 0
+    while v << (2 * h) < 2**b:
+        h += 1
+    while h <= 0 and v >> (-2 * h) >= 2 ** (b + 2):
+        h -= 1
+    return h
+
+
+def product(a: int, b: int) -> int:
+    a1, a0, b1, b0 = a >> 22, a & LOW, b >> 22, b & LOW
+    return a1 * b1 + ((a1 * b0 + a0 * b1) >> 22)
+
+
+def solved(M: list[list[int]], s: int) -> list[int]:
+    p = [half_of(M[i][i], 42) if M[i][i] > 0 else 0 for i in range(s + 1)]
+    f1, f0, u1, u0 = ([[0] * (s + 1) for _ in range(s + 2)] for _ in range(4))  # upper, lower bits
+    h, R = [0] * (s + 1), [0] * (s + 1)
+    for i in range(1, s + 2):
+        for j in range(1, min(i, s) + 1):
+            v = shift(M[i][j], p[i] + p[j]) if i <= s else shift(M[j][0], p[0] + p[j])
+            rows = (f1[i][1:j], f0[i][1:j], u1[j][1:j], u0[j][1:j])
+            cross = sum(a1 * b0 + a0 * b1 for a1, a0, b1, b0 in zip(*rows, strict=True))
+            v = clamp(v, 2**45) - sum(map(operator.mul, rows[0], rows[2])) - (cross >> 22)
+            if i == j:
+                d = held(v + 2**13, 2**12, 2**45)
+                h[j] = max(0, half_of(d, 42))
+                R[j] = 2**88 // (d << (2 * h[j]))
+            else:
+                u = clamp(clamp(v, 2**45) << h[j], 2**45)
+                f = clamp(product(u, R[j]), 2**46)
+                u1[i][j], u0[i][j], f1[i][j], f0[i][j] = u >> 22, u & LOW, f >> 22, f & LOW
+    z = [(a << 22) + b for a, b in zip(f1[s + 1], f0[s + 1], strict=True)]
+    w = [0] * (s + 1)
+    for j in range(s, 0, -1):
+        x = clamp(z[j] >> (18 - h[j]), 2**40)
+        x1, x0 = x >> 22, x & LOW
+        for k in range(1, j):
+            taken = (f1[j][k] * x1 << 18) + ((f1[j][k] * x0 + f0[j][k] * x1) >> 4)
+            z[k] = clamp(z[k] - taken, 2**61)
+        k = p[j] - p[0] - 2
+        w[j] = clamp(x, 2**31 >> k) << k if k >= 0 else clamp(x >> -k, 2**31)
+    return w
+
+
+@dataclass
+class JointExpectation:
+    features: list[int]
+    P: list[int]  # from 1
+    K: int
+    filter: list[int]
+    mean: list[int]
+    centre: int
+
+
+@dataclass
+class JointContexts:
+    column: Column
+    expected: JointExpectation
+    h: int
+    bucket: int
+    loud: int
+    scale: list[int]
+    context: list[int]
+    fine: int
+    distributions: list[tuple[int, int, int]]  # place, step, wide
+
+
+class Joint:
+    def __init__(
+        self, coder: RangeDecoder, columns: list[Column], lowest: int, highest: int, H: int
+    ) -> None:
+        self.coder, self.columns, self.lowest, self.highest, self.H = (
+            coder, columns, lowest, highest, H,
+        )  # fmt: skip
+        self.cells: dict[tuple[int, ...], list[int]] = {}
+        self.alpha: dict[tuple[int, ...], list[int]] = {}
+        self.beta: dict[tuple[int, ...], list[int]] = {}
+        self.refinements: dict[tuple[int, ...], list[int]] = {}
+        for column in columns:
+            column.mates = self.mates(column.c, len(columns))
+        self.moments = [self.two_triangles(column) for column in columns]
+
+    def mates(self, c: int, C: int) -> list[int]:
+        others = [m for m in range(C) if m != c]
+        if C <= 25:
+            return others
+        found: list[int] = []
+        for m in others:
+            if len(found) < 24 and self.coder.bit(24 * 65536 // (C - 1)):
+                found.append(m)
+        return found
+
+    def two_triangles(self, column: Column) -> list[Moments]:
+        F = 33 + 2 * len(column.mates) + sum(m < column.c for m in column.mates)
+        return [Moments(F, 1, 12), Moments(min(F, 20), 3, 11)]
+
+    def decode(self, n: int) -> list[list[int]]:
+        due, before = 32, 0
+        for t in range(n):
+            for column in self.columns:
+                self.decode_sample(t, column)
+            if t + 1 == due:
+                for column, triangles in zip(self.columns, self.moments, strict=True):
+                    self.learn_weights(column, triangles, due - before)
+                before = due
+                due += min(256, max(32, due >> 2))
+        return [column.y for column in self.columns]
+
+    def learn_weights(self, column: Column, triangles: list[Moments], T: int) -> None:
+        rows = list(zip(*column.seen, strict=True))  # of each feature, its T values
+        weighted = [list(map(operator.mul, row, column.w)) for row in rows]
+        fresh = [
+            [sum(map(operator.mul, weighted[i], rows[j])) for j in range(i + 1)]
+            for i in range(len(rows))
+        ]
+        for moments in triangles:
+            moments.take(fresh, T)
+        column.seen, column.w = [], []
+
+    def decode_sample(self, t: int, column: Column) -> None:
+        expected = self.expect(t, column)
+        q = self.decode_residual(self.contexts(t, column, expected))
+        y = held(expected.centre + q * column.W, self.lowest, self.highest)
+        before = column.y[-1] if t > 0 else y
+        column.y.append(y)
+        column.D.append(clamp((y - before) >> column.S, 2**16))
+        column.V.append(clamp((y - column.y[0]) >> column.S, 2**16))
+        self.learn(t, column, expected)
+
+    def expect(self, t: int, column: Column) -> JointExpectation:
+        features = column.features(self.columns, t)
+        P = [0]
+        for moments in self.moments[column.c]:
+            total = sum(map(operator.mul, moments.weights, features))
+            P.append(clamp((total + 2**17) >> 18, 2**24))
+        a1, a2 = ((column.A[a] >> 1) + column.Z[a] + 1 for a in (1, 2))
+        k = max(0, max(a1, a2).bit_length() - 12)
+        a1, a2 = max(1, a1 >> k), max(1, a2 >> k)
+        P.append((P[1] * a2**3 + P[2] * a1**3) // (a1**3 + a2**3))
+        f = column.f[min(lg(column.N[4]) >> 2, 15)]
+        total = -f[0] * P[3] + sum(f[i] * at(column.E, t - i) for i in range(1, 7))
+        K = clamp(total >> 20, 2**24)
+        last = 64 * (column.y[-1] if column.y else held(0, self.lowest, self.highest))
+        moves = [0, P[1], P[2], P[3], P[3] + K]
+        mean = [held(last + (v << column.S), 64 * self.lowest, 64 * self.highest) for v in moves]
+        return JointExpectation(features, P, K, f, mean, (mean[4] + 32) >> 6)
+
+    def learn(self, t: int, column: Column, expected: JointExpectation) -> None:
+        d, P, f, E = 64 * column.D[t], expected.P, expected.filter, column.E
+        e = clamp(d - P[3], 2**24)
+        r = clamp(e - expected.K, 2**24)
+        k = min((column.USUAL << 8) // (5 * column.RECENT + 50 * abs(e) + 1), 128)
+        column.w.append((k * k) >> 8)
+        column.seen.append([column.D[t], *expected.features[1:]])
+        age = 5 + sum(t >= 2**a for a in range(5, 10))
+        column.USUAL += (16 * abs(e) - column.USUAL) >> age
+        column.RECENT += (16 * abs(e) - column.RECENT) >> 3
+        wrong = [min(abs(d - P[a]), 2**24) for a in (1, 2)]
+        for a, o in enumerate((abs(d), *wrong, abs(e), abs(r))):
+            column.A[a] += (o - column.A[a]) >> 2
+            column.Z[a] += (o - column.Z[a]) >> 4
+            column.N[a] = (column.A[a] + column.Z[a]) >> 1
+        G = (r << 30) // (column.ENERGY + P[3] * P[3] + 4096)
+        f[0] = clamp(f[0] + ((65536 - G * P[3]) >> 17), 2**24)
+        for i in range(1, 7):
+            f[i] = clamp(f[i] + ((G * at(E, t - i) + 65536) >> 17), 2**24)
+        column.ENERGY += e * e - at(E, t - 6) ** 2
+        E.append(e)
+
+    def contexts(self, t: int, column: Column, expected: JointExpectation) -> JointContexts:
+        c, S, W, Wb, A, Z = column.c, column.S, column.W, column.Wb, column.A, column.Z
+        U = 4 * (S - Wb)
+        loud = lg(column.N[4]) + U
+        bucket = held((loud - 28) >> 2, 0, 32)
+        U -= 4 * bucket
+        loud = held(loud - 4 * bucket, 0, 47)
+        finer = 5 + max(0, bucket + Wb - S)
+        first = clamp(at(column.E, t - 1) >> finer, 7) + 7
+        second = clamp(at(column.E, t - 2) >> finer, 7) + 7
+        newest = self.columns[c - 1].E  # c = 0: the last of all
+        other = clamp((newest[-1] if newest else 0) >> finer, 7) + 7
+        fast, slow = held(lg(A[3]) + U, 0, 47), held(lg(Z[3]) + U, 0, 47)
+        fraction = ((expected.mean[4] + 32) & 63) >> 3
+        context = [
+            48 * slow + fast,
+            225 * (loud >> 2) + 15 * first + second,
+            (15 * (loud >> 1) + other) * 8 + fraction,
+            expected.centre & 1023,
+        ]
+        distributions = []
+        for a in range(1, 5):
+            for share, errors in ((38, A[a]), (35, Z[a])):
+                scale = ((share * errors) << S) + 83 * W
+                place = (clamp(64 * expected.centre - expected.mean[a], scale) << 16) // scale
+                step = held((W << 22) // scale, 4, 65536)
+                wide = held(((W << bucket) << 22) // scale, 4, 65536)
+                distributions.append((place, step, wide))
+        scales = [held(lg(v) + U, 0, 47) for v in column.N]
+        h, fine = min(c, self.H - 1), Wb + bucket + 3
+        return JointContexts(
+            column, expected, h, bucket, loud, scales, context, fine, distributions
+        )
+
+    def decision(
+        self, at_: JointContexts, kind: int, node: int, stage: int, side: int, v: int, b: int
+    ) -> int:
+        cells = self.cells_of(at_, kind, node, side, v, b)
+        s = [odds(kind, *distribution, side, v, b) for distribution in at_.distributions]
+        s += [STRETCH[probability >> 10] for probability, _ in cells]
+        first = [160000] * 8 + [128000] * 9
+        alpha = self.alpha.setdefault((at_.loud >> 2, at_.h, node), first.copy())
+        beta = self.beta.setdefault((at_.column.c % 64, node), first)
+        R = self.refinements.setdefault((at_.loud >> 1, stage), REFINEMENT.copy())
+        x = clamp(sum(map(operator.mul, alpha, s)) >> 20, 2815)
+        y = clamp(sum(map(operator.mul, beta, s)) >> 20, 2815)
+        mean = (x + y) >> 1
+        j, o = divmod(mean + 2816, 128)
+        refined = (SQUASH[mean] + ((R[j] * (128 - o) + R[j + 1] * o) >> 7)) >> 1
+        bit = self.coder.bit(held(refined, 1, 65535))
+
+        goal = 65535 if bit else 0
+        R[j] += ((goal - R[j]) * (128 - o)) >> 13
+        R[j + 1] += ((goal - R[j + 1]) * o) >> 13
+        for i, value in enumerate(s):
+            alpha[i] += (value * (65536 * bit - SQUASH[x]) + 1024) >> 11
+            beta[i] += (value * (65536 * bit - SQUASH[y]) + 1024) >> 11
+        goal = 4194303 if bit else 0
+        for cell in cells:
+            cell[0] += ((goal - cell[0]) * RATE[cell[1]]) >> 16
+            cell[1] = min(cell[1] + 1, 255)
+        return bit
+
+    def cells_of(
+        self, at_: JointContexts, kind: int, node: int, side: int, v: int, b: int
+    ) -> list[list[int]]:
+        position = 64 * at_.expected.centre
+        if kind >= 2:
+            N = 2 * v + 1 if kind == 4 else v + 1
+            position += side * 32 * at_.column.W * ((2 * N << (at_.bucket - b)) + 1)
+        keys: list[tuple[int, ...]] = []
+        for a in range(5):
+            z = position - at_.expected.mean[a]
+            far = min(lg(min(abs(z) >> at_.fine, 4095)), 31)
+            keys.append((at_.h, a, at_.scale[a], kind, 32 + far if z >= 0 else 31 - far))
+        keys += [(at_.h, 5 + a, value, node) for a, value in enumerate(at_.context)]
+        return [self.cells.setdefault(key, [2**21, 0]) for key in keys]
+
+    def decode_residual(self, at_: JointContexts) -> int:
+        bucket, L = at_.bucket, at_.column.L
+        if not self.decision(at_, 0, 0, 0, 1, 0, 0):
+            return 0
+        side = 1 if self.decision(at_, 1, 1, 1, 1, 0, 0) else -1
+        v = 0
+        while v < 20:
+            kind = 2 if side == 1 else 3
+            if not self.decision(at_, kind, 2 + v, 2 + min(v, 5), side, v, 0):
+                break
+            v += 1
+        if v == 20:
+            v = min(20 + Predictive.escape(self), L >> bucket)
+        node = 23 if v == 0 else 22
+        for i in range(bucket - 1, max(-1, bucket - 3), -1):
+            at_node = node + 2 if i == bucket - 1 else node
+            v = 2 * v + self.decision(at_, 4, at_node, 8, side, v, bucket - i)
+        v = self.coder.raw(max(0, bucket - 2), v)
+        return side * (min(v, L) + 1)
+
+
+def soft(z: int) -> int:
+    return max(z, 0) + SOFT[min(abs(z), 2047)]
+
+
+def short(z: int) -> int:
+    return SHORT[min(z, 2047)]
+
+
+def held_odds(z: int, k: int) -> int:
+    return clamp(z, held(7680 - k, 0, 2180))
+
+
+def odds(kind: int, place: int, step: int, wide: int, side: int, v: int, b: int) -> int:
+    """What a logistic distribution says of a decision."""
+    if kind == 0:
+        z, w, k = abs(place) >> 2, step >> 2, step >> 2 >> 1
+        o = z + soft(-2 * z)
+        return clamp(o + soft(177 - k - o) - k + short(w), 2180)
+    if kind == 1:
+        k = step >> 1
+        z, o = (place + k) >> 2, (place - k) >> 2
+        return held_odds(soft(-o) - soft(z), min(z, -o))
+    if kind < 4:
+        z, w = (side * place + (step >> 1) + v * wide) >> 2, wide >> 2
+        return held_odds(soft(-z) - w + short(w), z)
+    w = wide >> b
+    k = side * place + (step >> 1) + 2 * v * w
+    z, o = k >> 2, (k + 2 * w) >> 2
+    return held_odds((w >> 2) + soft(z) - soft(o), z)

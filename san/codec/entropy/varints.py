@@ -141,6 +141,10 @@ class Fields:
         self.position += count
         return bytes(self.data[self.position - count : self.position])
 
+    def rest(self) -> bytes:
+        """Everything that is left."""
+        return self.take(len(self.data) - self.position)
+
     def byte(self) -> int:
         return self.take(1)[0]
 

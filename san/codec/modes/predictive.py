@@ -208,7 +208,7 @@ def code_residual(mixer, residual):
             break
         value += 1
     if value == MAGNITUDES:
-        value += _code_escape(m, data, (magnitude >> bucket) - value)
+        value += code_escape(m, data, (magnitude >> bucket) - value)
         value = least(value, m[LARGEST] >> bucket)
     node = LOW_BITS + (1 if value == 0 else 0)
     for i in range(bucket - 1, most(bucket - 3, -1), -1):
@@ -223,7 +223,7 @@ def code_residual(mixer, residual):
 
 
 @integer_step
-def _code_escape(m, data, beyond):
+def code_escape(m, data, beyond):
     """Code a number from 0 on as raw bits: its length in unary, then its bits."""
     bits = 0
     while bits < ESCAPE_BITS:

@@ -1,5 +1,6 @@
 """Which mode encodes the chunks of a signal: the one that meets the target in fewer bytes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -66,44 +67,51 @@ def encode_signal(
     """
     progress = progress or (lambda share: None)
     exact = (0,) * k.shape[1]
+
+    def predict(bounds: tuple[int, ...]) -> Coded:
+        return _predict(k, bounds, chunk_samples, newer_modes, progress)
+
     if target.exact or k.size == 0:
-        return _predict(k, exact, chunk_samples, progress)
+        return predict(exact)
     signal = Signal(k, chunk_samples, fs, dictionary, events)
     found: Encoded | None
     if target.max_error is not None and max(bounds) == 0:
-        return _predict(k, exact, chunk_samples, progress)
+        return predict(exact)
     if target.prdn is not None:
         centred = k - k.mean(0)
         allowed = (target.prdn / 100) ** 2 * (centred**2).sum(0)
         within = None if target.max_error is None else bounds
         found = meet_error(signal, allowed, progress, within)
         if within is not None:
-            return _within_both(k, found, allowed, within, chunk_samples, progress)
+            return _within_both(k, found, allowed, within, predict)
     elif target.max_error is not None:
         found = meet_bounds(signal, bounds, progress)
-        return _smaller(found, _predict(k, bounds, chunk_samples, progress))
+        return _smaller(found, predict(bounds))
     else:
         found = meet_size(signal, target.value * k.size / 8, progress)
     if found is None:
-        return _predict(k, exact, chunk_samples, progress)
+        return predict(exact)
     if may_be_smaller(k, exact, found.size / k.size):
-        return _smaller(found, _predict(k, exact, chunk_samples, progress))
+        return _smaller(found, predict(exact))
     return _coded(found)
 
 
 def _within_both(
-    k: np.ndarray, found: Encoded | None, allowed: np.ndarray, bounds: tuple[int, ...],
-    chunk_samples: int, progress: Progress,
-) -> Coded:  # fmt: skip
+    k: np.ndarray,
+    found: Encoded | None,
+    allowed: np.ndarray,
+    bounds: tuple[int, ...],
+    predict: Callable[[tuple[int, ...]], Coded],
+) -> Coded:
     """What was found within a squared error and bounds, or the predictive mode, if that is smaller.
 
     The bounds may keep the error of the predictive mode small enough, too; else it is lossless.
     """
     if found is not None and not may_be_smaller(k, bounds, found.size / k.size):
         return _coded(found)
-    predicted = _predict(k, bounds, chunk_samples, progress)
+    predicted = predict(bounds)
     if (predicted.squared_error > allowed).any():
-        predicted = _predict(k, (0,) * k.shape[1], chunk_samples, progress)
+        predicted = predict((0,) * k.shape[1])
     return predicted if found is None else _smaller(found, predicted)
 
 
@@ -114,14 +122,18 @@ def _coded(found: Encoded) -> Coded:
 
 
 def _predict(
-    k: np.ndarray, bounds: tuple[int, ...], chunk_samples: int, progress: Progress
+    k: np.ndarray,
+    bounds: tuple[int, ...],
+    chunk_samples: int,
+    newer_modes: bool,
+    progress: Progress,
 ) -> Coded:
-    """Every chunk in the predictive mode."""
+    """Every chunk in a predictive mode."""
     payloads = []
     error, largest = np.zeros(k.shape[1]), np.zeros(k.shape[1], np.int64)
     for start in range(0, len(k), chunk_samples):
         piece = k[start : start + chunk_samples]
-        payloads.append(encode_predictive(piece, bounds))
+        payloads.append(encode_predictive(piece, bounds, newer_modes))
         if any(bounds):
             y = decode_payload(payloads[-1], len(piece), k.shape[1], None)
             error += ((piece - y).astype(np.float64) ** 2).sum(0)
