@@ -15,9 +15,12 @@ import zlib
 import numpy as np
 
 import san
+from san.codec.entropy.varints import write_varint
 from san.codec.errors import CodecError
 from san.codec.file_format.stream import StreamReader
+from san.codec.modes import payload
 
+ALWAYS = -(1 << 40)  # bytes that mode 3 must save to be written: streams of it are small here
 FOLDER = pathlib.Path(__file__).parent
 DTYPES = ["int8", "int16", "int32", "uint8", "uint16", "float32", "float64"]
 
@@ -103,6 +106,44 @@ def newer_streams():
     yield "rules-mixed", mixed, {"lossless": True}
     files = {"note": b"at rest"}
     yield "rules-attachments", rounded[:, 0], {"lossless": True, "attachments": files}
+
+
+def joint_streams():
+    """(name, array, options of compress) of frozen streams of version 4 in mode 3."""
+    yield "joint-lossless", beats(100, 5), {"lossless": True, "fs": 100}
+    yield "joint-bound", beats(100, 4), {"max_error": 1, "fs": 100}
+    yield "joint-one", beats(300), {"lossless": True}
+    yield "joint-chunks", beats(110, 3), {"lossless": True, "fs": 100, "chunk_seconds": 0.5}
+    yield "joint-mates", beats(16, 40), {"lossless": True}
+    for dtype in ("int8", "uint8", "uint16", "float32"):
+        yield f"joint-{dtype}", beats(90, 3, dtype), {"lossless": True}
+    loud = beats(80, 3, "int32").astype(np.int32) * 16_777_259 // np.array([1, 7, 4099])
+    yield "joint-int32", loud.astype(np.int32), {"lossless": True}
+    x = beats(90, 3).astype(np.float64) * [0.125, 0.5, 0.01]
+    yield "joint-bounds", x, {"max_error": 0.06}
+    gaps = x.copy()
+    gaps[40:50, 1], gaps[70, 2] = np.nan, np.inf
+    yield "joint-gaps", gaps, {"lossless": True}
+    walk = np.cumsum(beats(60, 2), axis=0) / np.array([3.0, 7.0])
+    yield "joint-float-bits", walk, {"lossless": True}
+
+
+def joint_faults():
+    """(name, bytes) of streams of version 4 whose first chunk no encoder wrote in mode 3."""
+    stream = (FOLDER / "joint-lossless.san").read_bytes()
+    for name, changed in {
+        "empty": b"",
+        "beyond": b"\xff\xff\xff\xff\x1f\1\x0c\0\0",
+        "no-flags": b"\0\x09",
+        "flags": b"\0\x09\x10\0\0",
+        "no-shifts": b"\0\x09\x04\0\0",
+        "bound": b"\0\x09\x0c\x80\x80\x80\x80\x08\0",
+        "shift": b"\0\x09\x0c\0\x12",
+        "more": b"\x07\0\0",
+    }.items():
+        yield f"joint-{name}", with_payload(stream, b"\3" + changed)
+    yield f"joint-cut-{len(stream) // 2}", stream[: len(stream) // 2]
+    yield "joint-of-version-1", with_mode((FOLDER / "five-channels-lossless.san").read_bytes(), 3)
 
 
 def newer_faults():
@@ -216,11 +257,17 @@ def with_header(body):
 
 def with_mode(stream, mode):
     """The stream with another mode of its first chunk, its checksum right."""
-    payload = StreamReader(stream).chunk(0)
-    start = stream.index(payload)
-    changed = bytes([mode]) + payload[1:]
+    return with_payload(stream, bytes([mode]) + StreamReader(stream).chunk(0)[1:])
+
+
+def with_payload(stream, changed):
+    """The stream with another payload of its first chunk, its checksum right."""
+    old = StreamReader(stream).chunk(0)
+    start = stream.index(old)
+    begin = start - len(write_varint(len(old) + 1))
     checksum = struct.pack("<I", zlib.crc32(changed, zlib.crc32(bytes(4))))
-    return stream[:start] + changed + checksum + stream[start + len(payload) + 4 :]
+    block = write_varint(len(changed) + 1) + changed + checksum
+    return stream[:begin] + block + stream[start + len(old) + 4 :]
 
 
 def main():
@@ -233,9 +280,12 @@ def main():
         )
     shared = san.Dictionary.load(shared_path)
     named = {"dictionary": shared, "embed_dictionary": False, "fs": 100, "prdn": 9}
-    for name, x, options in [*streams(), *newer_streams(), ("shared", beats(500, seed=9), named)]:
+    worth = payload.WORTH
+    every = [*streams(), *newer_streams(), *joint_streams(), ("shared", beats(500, seed=9), named)]
+    for name, x, options in every:
         if f"{name}.san" in known["streams"]:
             continue
+        payload.WORTH = ALWAYS if name.startswith("joint") else worth
         stream = san.compress(x, **options)
         y = san.decompress(stream, dictionary=options.get("dictionary"))
         little = y.astype(y.dtype.newbyteorder("<"), copy=False)
@@ -249,9 +299,10 @@ def main():
             entry["dictionary"] = shared_path.name
         (FOLDER / f"{name}.san").write_bytes(stream)
         known["streams"][f"{name}.san"] = entry
+    payload.WORTH = worth
     stream = (FOLDER / "events-two.san").read_bytes()
     old = faults(stream, (FOLDER / "shared.san").read_bytes())
-    for name, damaged in [*old, *newer_faults()]:
+    for name, damaged in [*old, *newer_faults(), *joint_faults()]:
         if f"faulty-{name}.san" in known["faulty"]:
             continue
         try:
