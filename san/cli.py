@@ -5,6 +5,7 @@ before a command runs.
 """
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; the entry point `san`."""
+    warnings.formatwarning = _warning
     try:
         code = app(prog_name="san", standalone_mode=False)
     except KeyboardInterrupt:
@@ -60,15 +62,26 @@ def _words_of(error: Exception) -> str:
 
 def _fail(message: str, code: int) -> None:
     if message and processes.is_first():
-        print(f"san: {parts.printable(message)}", file=sys.stderr)
+        parts.say(f"san: {message}", sys.stderr)
     sys.exit(code)
+
+
+def _warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """What is shown of a warning: its words, which may name a file."""
+    return f"san: {parts.printable(' '.join(str(message).split()))}\n"
 
 
 def _show_version(show: bool) -> None:
     if show:
         import importlib.metadata
 
-        print(f"san {importlib.metadata.version('sparsely-activated-networks')}")
+        parts.say(f"san {importlib.metadata.version('sparsely-activated-networks')}")
         raise typer.Exit
 
 

@@ -1,5 +1,7 @@
 """The command line as a user meets it: exit codes, one clear line, and what is left behind."""
 
+import ast
+import io
 import json
 import os
 import pathlib
@@ -10,6 +12,8 @@ import time
 
 import numpy as np
 import pytest
+
+from san import cli
 
 QUICK = ["--kernel-sizes", "60", "--epochs", "1", "--kernels", "1"]
 
@@ -240,3 +244,67 @@ def test_a_gap_is_one_line(san, tmp_path, monkeypatch):
     assert datasets.BUNDLED == "bundled"
     code, _, err = san("train", "--start-sample", "0")
     assert code == 2 and "has a gap between samples 0 and 1000" in err
+
+
+NAME = "a\x1b[2J[red]\x9b.npy"
+SHOWN = "a\\x1b[2J[red]\\x9b.npy"
+
+
+def test_names_of_files_reach_a_terminal_as_escapes(command, tmp_path, monkeypatch):
+    np.save(tmp_path / "x.npy", np.arange(99, dtype=np.int16))
+    (tmp_path / "x.npy").rename(tmp_path / NAME)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / f"{NAME}.csv").write_text("t;a\n1,5;2\n2,5;3\n")
+    (tmp_path / "data" / f"{NAME}.txt").write_text("")
+    stream = f"{NAME}.san"
+    said = []
+    for arguments in (
+        ("compress", NAME, stream, "--lossless"),
+        ("compress", NAME, stream, "--lossless"),
+        ("inspect", stream),
+        ("verify", NAME, stream),
+        ("decompress", stream, f"b{NAME}"),
+        ("decompress", stream, f"{NAME}.csv"),
+        ("explore", NAME, "-o", f"{NAME}.html", "--samples", 90, "--kernel-size", 9),
+        ("archive", "data", f"out{NAME}", "--lossless"),
+        ("archive", "verify", f"out{NAME}"),
+        ("verify", f"data/{NAME}.csv", stream),
+    ):
+        code, out, err = command(*arguments)
+        said.append(out + err)
+        assert code in (0, 2) and not {"\x1b", "\x9b"} & {*out, *err}, arguments
+    assert all(SHOWN in lines for place, lines in enumerate(said) if place not in (2, 3))
+
+
+def test_a_warning_is_one_line_of_words(command, tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-c", "import warnings, san.cli as cli; cli.warnings.formatwarning = "
+         "cli._warning; warnings.warn('a\\x1b of two\\n lines')"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.stderr == "san: a\\x1b of two lines\n"
+
+
+def test_a_bar_shows_a_name_as_it_is(monkeypatch, tmp_path):
+    """Brackets in a name are no markup, and escapes are shown."""
+    from rich.console import Console
+
+    from san.command import progress
+
+    with progress.shares(f"compressing {NAME}", 5) as told:
+        told(0.5)
+    bar = progress.bar(unit="samples")
+    bar.add_task("compressing [/red].npy", total=5)
+    console = Console(file=io.StringIO(), width=200)
+    console.print(bar.get_renderable())
+    assert "[/red]" in console.file.getvalue()
+
+
+def test_every_line_of_a_command_is_printed_with_escapes():
+    """Nothing but JSON, and tables of rich, is printed past `parts.say`."""
+    root = pathlib.Path(cli.__file__).parent
+    for path in (root / "cli.py", *(root / "command").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "print":
+                shown = ast.unparse(node.args[0])
+                assert shown.startswith("json.dumps(") or path.name == "parts.py", (path, shown)

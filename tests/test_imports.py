@@ -111,7 +111,7 @@ ORDER = {
         sparse_experts compression_told compression sparse_activations_told sparse_activations
         output study figures tables experiments store classifiers""",
     "pages": "explore report_page run run_signals stream span page",
-    "command": "archive pages codec console parts progress tables",
+    "command": "archive pages codec console progress parts tables",
 }
 FACES = {"", "networks"}  # their __init__ gives public names, and loads each when it is used
 # What must not be known, although it is below.

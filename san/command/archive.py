@@ -147,13 +147,13 @@ def archive(
         print(json.dumps(dataclasses.asdict(summary) | derived, indent=2))
     else:
         rate = f"; {summary.records_per_second:.1f} records/s" if summary.records_per_second else ""
-        print(
+        parts.say(
             f"{out}: {summary.records} records, {summary.coded} now and {summary.kept} before; "
             f"{summary.bytes_before} bytes → {summary.bytes_after}, {summary.ratio:.2f} times "
             f"smaller{rate}"
         )
         for outcome, count in summary.comes_back_as.items():
-            print(f"come back as {outcome}: {count}")
+            parts.say(f"come back as {outcome}: {count}")
         _say(summary.notes, "tables; the manifest says how each was read")
         _say(summary.other_bytes, "records with other bytes; the manifest names them")
     _say(summary.left_out, "records", len(summary.left_out))
@@ -179,7 +179,7 @@ def verify(
     if as_json:
         print(json.dumps(dataclasses.asdict(found), indent=2))
     else:
-        print(f"{out}: {found.streams} streams, {found.compared} compared with their records")
+        parts.say(f"{out}: {found.streams} streams, {found.compared} compared with their records")
     _name(found.problems, "wrong")
 
 
@@ -188,9 +188,9 @@ def _say(said: dict[str, list[str]], what: str, most: int = MOST_NAMED) -> None:
     for name in list(said)[:most]:
         for line in said[name]:
             words = line.removeprefix(f"{PurePosixPath(name).name}: ")
-            print(parts.printable(f"san: {name}: {words}"), file=sys.stderr)
+            parts.say(f"san: {name}: {words}", sys.stderr)
     if len(said) > most:
-        print(f"san: and {len(said) - most} more {what}", file=sys.stderr)
+        parts.say(f"san: and {len(said) - most} more {what}", sys.stderr)
 
 
 def _name_passed_over(passed_over: dict[str, str]) -> None:
@@ -201,15 +201,15 @@ def _name_passed_over(passed_over: dict[str, str]) -> None:
     for why, names in reasons.items():
         more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
         line = f"san: left out, {why}: {', '.join(names[:MOST_NAMED])}{more}"
-        print(parts.printable(line), file=sys.stderr)
+        parts.say(line, sys.stderr)
 
 
 def _name(problems: dict[str, str], what: str) -> None:
     """Name each problem, and end with exit code 1 if there are any."""
     if problems:
-        print(f"san: {len(problems)} {what}:", file=sys.stderr)
+        parts.say(f"san: {len(problems)} {what}:", sys.stderr)
         for name, words in problems.items():
-            print(parts.printable(f"san: {name}: {words}"), file=sys.stderr)
+            parts.say(f"san: {name}: {words}", sys.stderr)
         raise typer.Exit(1)
 
 
@@ -243,5 +243,5 @@ def _progress(what: str) -> Iterator[Callable[[int, int, float], None]]:
         with drawn:
             yield report
     except KeyboardInterrupt:
-        print(f"san: {what} stopped; the same command goes on", file=sys.stderr)
+        parts.say(f"san: {what} stopped; the same command goes on", sys.stderr)
         raise typer.Exit(130) from None

@@ -134,7 +134,7 @@ def compress(
         table=table,
     )
     for line in (*array.left_out, *array.notes):
-        print(f"san: {parts.printable(line)}", file=sys.stderr)
+        parts.say(f"san: {line}", sys.stderr)
     samples = sum(part.x.size for part in (array, *array.others))
     with progress.shares(f"compressing {source.name}", samples) as report:
         blob = streams.encode_array(
@@ -154,13 +154,13 @@ def compress(
     if as_json:
         print(json.dumps(_plain(info) | _restores(found), indent=2), file=_said(out))
         return
-    print(
+    parts.say(
         f"{out}: {info.bytes} bytes, {_ratio(info)}, {info.bits_per_sample:.3f} bits per sample, "
         f"PRDN {info.prdn:.4g} %, largest error {info.largest_error:.6g}",
-        file=_said(out),
+        _said(out),
     )
     if found is not None:
-        print(f"comes back as: {found}", file=_said(out))
+        parts.say(f"comes back as: {found}", _said(out))
 
 
 def decompress(
@@ -216,7 +216,7 @@ def decompress(
     if out.suffix.lower() in (".npy", ".csv"):
         names = arrays.files_of_rates(out, [part.fs for part in arrays_of_rates])
     for name, part in zip(names, arrays_of_rates, strict=True):
-        print(f"{name}: {_shape(part.x.shape)} samples, {part.x.dtype}", file=_said(out))
+        parts.say(f"{name}: {_shape(part.x.shape)} samples, {part.x.dtype}", _said(out))
 
 
 def inspect(
@@ -249,7 +249,7 @@ def inspect(
         rows.append(("dictionary", f"SHA-256 {info.dictionary_sha256}, {carried}"))
     for name, text in rows:
         if text:
-            print(f"{name:<14}{parts.printable(text)}")
+            parts.say(f"{name:<14}{text}")
 
 
 def verify(
@@ -287,26 +287,28 @@ def verify(
         if not found.broken:
             restored = streams.restored(original, decoder, found.array, compared=True)
     if as_json:
-        parts = [_compared(*part) for part in found.parts]
-        said = {"parts": parts, "broken": found.broken} | _restores(restored)
+        said = {
+            "parts": [_compared(*part) for part in found.parts],
+            "broken": found.broken,
+        } | _restores(restored)
         print(json.dumps(said, indent=2))
     else:
         for part, comparison in found.parts:
-            print(
+            parts.say(
                 f"PRDN {comparison.prdn:.4f} %, PRD {comparison.prd:.4f} %, largest error "
                 f"{comparison.largest_error:.6g}, {_ratio(part)}, "
                 f"{part.bits_per_sample:.4f} bits per sample"
             )
     if found.broken:
         limit = "the error it promises" if also == Target() else "an error that is allowed"
-        print(f"san: {stream} exceeds {limit}: {'; '.join(found.broken)}", file=sys.stderr)
+        parts.say(f"san: {stream} exceeds {limit}: {'; '.join(found.broken)}", sys.stderr)
         raise typer.Exit(1)
     if not as_json:
-        print(f"kept: {info.promise}")
+        parts.say(f"kept: {info.promise}")
         if also != Target():
-            print(f"kept, as you ask: {also}")
+            parts.say(f"kept, as you ask: {also}")
         if restored is not None:
-            print(f"comes back as: {restored}")
+            parts.say(f"comes back as: {restored}")
 
 
 def _restores(found: "Restoration | None") -> dict[str, Any]:

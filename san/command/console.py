@@ -13,9 +13,11 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from san import datasets, report
 from san.command import progress
+from san.command.parts import printable, say
 from san.paper import output, studies
 from san.paper.experiments import Unit
 from san.paper.experiments import run as run_units
@@ -45,12 +47,12 @@ def train(run: runs.Run | runs.Collection, as_json: bool = False) -> None:
         print(json.dumps({"results": results, "missing": missing}, indent=2))
     elif rows:
         _print_table(rows)
-        print(f"models, metrics and figures are in {run.folder}")
+        say(f"models, metrics and figures are in {run.folder}")
     if missing:
-        print(
+        say(
             f"san: skipped, neither here nor to be downloaded: {', '.join(missing)}; put their "
             "records into FOLDER/DATABASE and give --data-dir FOLDER",
-            file=sys.stderr,
+            sys.stderr,
         )
     if not rows:
         raise datasets.MissingData(f"none of the {len(missing)} records is here")
@@ -89,16 +91,16 @@ def reproduce(
                 else:
                     results.append(result)
     except KeyboardInterrupt:
-        print(
+        say(
             f"san: stopped; what was done is in {folder / 'units'}, and the same command goes on",
-            file=sys.stderr,
+            sys.stderr,
         )
         sys.exit(130)
     missing = list(dict.fromkeys(skipped))
     if missing:
-        print(
+        say(
             f"san: skipped, neither here nor to be downloaded: {', '.join(missing)}",
-            file=sys.stderr,
+            sys.stderr,
         )
     if not results:
         raise datasets.MissingData("none of the data sets is here")
@@ -110,12 +112,10 @@ def reproduce(
         print(json.dumps({"results": len(results), "missing": missing, "folder": str(folder)}))
         return
     if own:
-        print(f"{len(own)} results; tables.md, tables.tex, rows.csv.gz and figures are in {folder}")
+        say(f"{len(own)} results; tables.md, tables.tex, rows.csv.gz and figures are in {folder}")
     for name in dict.fromkeys(part.study for part in parts):
         if (folder / name).is_dir():
-            print(
-                f"tables.md, tables.tex, rows.csv.gz and figures of {name} are in {folder / name}"
-            )
+            say(f"tables.md, tables.tex, rows.csv.gz and figures of {name} are in {folder / name}")
 
 
 def show_outcome(folder: Path, outcome: Outcome, as_json: bool = False) -> None:
@@ -124,7 +124,7 @@ def show_outcome(folder: Path, outcome: Outcome, as_json: bool = False) -> None:
         print(json.dumps(_facts(folder, outcome), indent=2))
         return
     _print_table(_table_rows(outcome))
-    print(f"model, metrics and figures are in {folder}")
+    say(f"model, metrics and figures are in {folder}")
 
 
 def show_datasets(entries: Sequence[datasets.Entry], as_json: bool = False) -> None:
@@ -137,7 +137,7 @@ def show_datasets(entries: Sequence[datasets.Entry], as_json: bool = False) -> N
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
     for line in lines:
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
-        print("  ".join([*cells, line[3]]))
+        say("  ".join([*cells, line[3]]))
 
 
 def _finish(run: runs.Run) -> Outcome:
@@ -152,7 +152,7 @@ def _finish(run: runs.Run) -> Outcome:
     )
     steps = training.steps_per_epoch
     task = bar.add_task(
-        run.splits.train.name,
+        printable(run.splits.train.name),
         total=steps * settings.epochs,
         completed=steps * training.epoch,
         epoch=training.epoch,
@@ -171,10 +171,10 @@ def _finish(run: runs.Run) -> Outcome:
             return runs.finish(run, on_step, on_epoch)
     except KeyboardInterrupt:
         if processes.is_first():
-            print(
+            say(
                 f"san: stopped after epoch {training.epoch} of {settings.epochs}; "
                 f"continue with: san train --resume {run.folder}",
-                file=sys.stderr,
+                sys.stderr,
             )
         sys.exit(130)
 
@@ -204,5 +204,5 @@ def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     for heading in ("test split", "m", "CR⁻¹", "loss", "φ"):
         table.add_column(heading, justify="right" if table.columns else "left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(printable(cell)) for cell in row))
     Console().print(table)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from san.command import progress, tables
+from san.command import parts, progress, tables
 from san.command.codec import JSON, NEEDED, check_free
 
 SIGNAL = """A WFDB record, .edf, .bdf, .npy, .csv or a stream. Default: the bundled recording."""
@@ -161,4 +161,4 @@ def _write(output: Path, page: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"file": str(output), "bytes": len(content)}))
     else:
-        print(f"{output}: {len(content):,} bytes")
+        parts.say(f"{output}: {len(content):,} bytes")

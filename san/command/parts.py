@@ -1,7 +1,7 @@
 """Where a part begins and ends, in seconds or in samples; and how text of a file is shown."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from san.codec.info import Info
@@ -36,10 +36,18 @@ def say_unit(**times: float | None) -> None:
     if given:
         instead = " and ".join(f"{option}-sample" for option in given)
         verb = "is" if len(given) == 1 else "are"
-        print(
+        say(
             f"san: {' and '.join(given)} {verb} in seconds now; {instead} {verb} in samples",
-            file=sys.stderr,
+            sys.stderr,
         )
+
+
+def say(line: str, file: TextIO | None = None) -> None:
+    """Print a line to standard output or to a file, as `printable` writes it.
+
+    Every line of a command that is not JSON goes through here: it may name a file or a channel.
+    """
+    print(printable(line), file=file)
 
 
 def printable(text: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from san.command import parts
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -39,9 +41,9 @@ def bar(*columns: str, unit: str, shown: bool = True) -> "Progress":
             speed = task.finished_speed or task.speed
             return Text(f"{shortened(speed)} {unit}/s" if speed and unit else "")
 
-    own = [progress.TextColumn(c, table_column=Column(no_wrap=True)) for c in columns]
+    own = [progress.TextColumn(c, markup=False, table_column=Column(no_wrap=True)) for c in columns]
     return progress.Progress(
-        progress.TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        progress.TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
         progress.BarColumn(6 if columns else 40),
         *(own or [progress.TaskProgressColumn()]),
         Rate(),
@@ -56,7 +58,7 @@ def bar(*columns: str, unit: str, shown: bool = True) -> "Progress":
 def shares(what: str, count: int = 0) -> Iterator[Callable[[float], None]]:
     """A bar for work that tells the share of it that is done, 0 ... 1, of so many samples."""
     with bar(unit="samples" if count else "") as drawn:
-        task = drawn.add_task(what, total=count or 1)
+        task = drawn.add_task(parts.printable(what), total=count or 1)
         yield lambda share: drawn.update(task, completed=share * (count or 1))
 
 
