@@ -122,6 +122,30 @@ def test_a_band_comes_back(size, kind, sparse):
     assert np.array_equal(back, q)
 
 
+def coded_band(size, penalty):
+    """Coefficients in steps that are coded with this penalty, and the bits that they take."""
+    q, mixer = np.rint(size).astype(np.int64), mixing.new_mixer(4000, None, mixing.new_state(4000))
+    around = bands.Around(NONE, NONE, NONE, NONE)
+    bands.code_band(mixer, q, np.floor(np.abs(size) * 256).astype(np.int64), penalty, around, 9, 1)
+    return q, 8 * len(range_coder.finish(mixer.m, mixer.data))
+
+
+@pytest.mark.parametrize("spread", [0.3, 0.6, 1.5], ids="spread {}".format)
+def test_a_smaller_coefficient_is_taken_where_its_bits_are_worth_more_than_its_error(spread):
+    size = np.random.default_rng(2).laplace(0, spread, 4000)
+    plain, chosen = coded_band(size, 0), coded_band(size, transform.PENALTY)
+    before, after = (
+        ((np.abs(size) - np.abs(q)) ** 2).sum() + transform.PENALTY / 65536 * bits
+        for q, bits in (plain, chosen)
+    )
+    assert after < before
+    smaller = np.abs(plain[0]) - np.abs(chosen[0])
+    assert (
+        (smaller >= 0).all() and (smaller <= 2).all() and (plain[0][smaller == 2] ** 2 == 4).all()
+    )
+    assert (chosen[0] * plain[0] >= 0).all()
+
+
 @given(st.data())
 @settings(max_examples=60, deadline=None)
 def test_events_come_back(data):
@@ -379,14 +403,14 @@ SHORT = {"chunk_samples": 1000}
 @pytest.mark.parametrize(
     ("x", "target", "options", "expected"),
     [
-        (NOISY, Target(prdn=8.0), {}, 1147),
+        (NOISY, Target(prdn=8.0), {}, 1140),
         (NOISY, Target(prdn=20.0), {}, 91),
         (COARSE, Target(prdn=14.0), {}, 118),
-        (PAIR, Target(prdn=10.0), {}, 1341),
-        (NOISY, Target(max_error=20.0), {"bounds": (20,)}, 258),
-        (NOISY, Target(bits_per_sample=0.5), {}, 434),
-        (beats(14_000, 3, 6), Target(prdn=8.0), SHORT, 1914),
-        (beats(14_000, 3, 6), Target(max_error=25.0), SHORT | {"bounds": (25,)}, 462),
+        (PAIR, Target(prdn=10.0), {}, 1337),
+        (NOISY, Target(max_error=20.0), {"bounds": (20,)}, 263),
+        (NOISY, Target(bits_per_sample=0.5), {}, 429),
+        (beats(14_000, 3, 6), Target(prdn=8.0), SHORT, 1923),
+        (beats(14_000, 3, 6), Target(max_error=25.0), SHORT | {"bounds": (25,)}, 459),
     ],
     ids=["prdn", "large", "coarse", "two channels", "bound", "size", "chunks", "bound, chunks"],
 )
@@ -402,7 +426,7 @@ def test_a_shared_dictionary_has_so_many_bytes():
     shared = excerpts.learn_for([beats(4000, seed, 6) for seed in range(3)], 360, 8.0)
     found, _ = coded(NOISY, Target(prdn=8.0), dictionary=shared)
     sizes = len(shared.data), sum(map(len, found.payloads))
-    assert sizes == pytest.approx((1270, 1065), rel=0.01)
+    assert sizes == pytest.approx((1303, 1037), rel=0.01)
 
 
 def test_what_is_encoded_depends_on_the_arguments_alone():

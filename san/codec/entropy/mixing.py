@@ -190,6 +190,18 @@ def mix(mixer, contexts, cell, first, second):
 
 
 @integer_step
+def probability_of(mixer, contexts, cell, first, second, row):
+    """The probability, over 65536, with which `code_decision` would code a bit of 1."""
+    a, b = mix(mixer, contexts, cell, first, second)
+    mixed, m, row = (a + b) >> 1, mixer.m, REFINEMENT_AT + row * ROW
+    away = mixed + REFINEMENT_ORIGIN
+    place, share = row + (away >> REFINEMENT_STEP_BITS), away & (REFINEMENT_STEP - 1)
+    refined = m[place] * (REFINEMENT_STEP - share) + m[place + 1] * share
+    probability = (mixer.tables[MIDDLE + mixed] + (refined >> REFINEMENT_STEP_BITS)) >> 1
+    return least(SUREST, most(1, probability))
+
+
+@integer_step
 def code_decision(mixer, contexts, cell, first, second, row, bit):
     """Code one bit: a cell of each context, two sets of weights, a row of the refinement."""
     m, cells, tables = mixer.m, mixer.cells, mixer.tables
