@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import string
 import warnings
 
 import edfio
@@ -24,7 +23,7 @@ from san.wfdb_records.header import FLAC
 FORMATS = [*BITS, *FLAC]
 TEXT = st.characters(min_codepoint=33, max_codepoint=255, exclude_categories=["Cc", "Cf"])
 WORDS = st.lists(st.text(TEXT, min_size=1, max_size=8), max_size=3).map(" ".join)
-NAMES = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=8)
+NAMES = st.from_regex(r"[A-Za-z0-9_][-A-Za-z0-9_.]{0,8}", fullmatch=True)  # that a header can hold
 
 
 @st.composite
@@ -261,8 +260,8 @@ def test_an_edf_file_of_any_header_comes_back(folders, file):
     streams.write_file(decoder, back)
     assert back.read_bytes() == content
     assert try_restoring(there, streams.decode(decoder), True).outcome == SAME
-    if len(array.x) == 0:
-        return
+    if len(array.x) == 0 or b"+D" in content[192:236]:
+        return  # edfio gives the records of a discontinuous file without their gaps
     read = edfio.read_bdf if name.endswith("bdf") else edfio.read_edf
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a header that leaves the number of records open

@@ -139,6 +139,31 @@ def test_a_record_line_may_have_the_name_of_the_file(name, there, tmp_path):
     assert after == before
 
 
+@pytest.mark.parametrize("inside", ["q", "100"])
+@pytest.mark.parametrize("name", ["copy_of_q", "my rec", "rec.1", "M\u00fcller", "a+b", "q"])
+def test_the_files_of_a_record_may_have_another_name_than_its_header(
+    name, inside, there, tmp_path, command
+):
+    write_record(there, "q")
+    header = (there / "q.hea").read_bytes().replace(b"\nq 2", f"\n{inside} 2".encode())
+    (there / "q.hea").unlink()
+    (there / f"{name}.hea").write_bytes(header)
+    (there / f"{name}.atr").write_bytes(b"\x01\x04\0\0")
+    code, out, _ = command("compress", there / name, "x.san", "--lossless", "--exact")
+    assert code == 0 and out.endswith("comes back as: same files\n")
+    (tmp_path / "back").mkdir()
+    assert command("decompress", "x.san", tmp_path / "back" / f"{name}.hea")[0] == 0
+    assert files_in(tmp_path / "back") == files_in(there)
+    assert command("verify", there / name, "x.san")[0] == 0
+    assert command("decompress", "x.san", tmp_path / "new")[0] == 0
+    assert (tmp_path / "new.hea").read_bytes() == header.replace(
+        f"\n{inside} 2".encode(), b"\nnew 2"
+    ).replace(b"q.dat", b"new.dat" if "q" in (name, inside) else b"q.dat")
+    code, _, err = command("decompress", "x.san", tmp_path / "new name")
+    words = "a new name of a record is letters, digits, -, _ and points, got 'new name'"
+    assert code == 2 and words in err
+
+
 def test_a_header_without_a_length_reads_to_the_end_of_the_file(there, tmp_path):
     write_record(there)
     text = (there / "r.hea").read_text().replace(f"250 {FRAMES} 12:30:00 01/02/2003", "250")

@@ -179,7 +179,10 @@ def decompress(
     """Decode a stream, or some of its samples."""
     parts.say_unit(start=start, stop=stop)
     if out != STANDARD and out.suffix.lower() not in ENDINGS:
-        raise ValueError(f"{out} must end with .npy, .csv, .edf or .bdf, or name a WFDB record")
+        raise ValueError(
+            f"{out} must end with .npy, .csv, .edf or .bdf, or name a WFDB record: with .hea if "
+            "its name has a point"
+        )
     if out != STANDARD:
         check_free(out if out.suffix else out.with_name(f"{out.name}.hea"), force)
     from san.codec.decoder import Decoder

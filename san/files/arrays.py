@@ -133,7 +133,10 @@ def write(path: Path, array: Array, exact: bool = False) -> None:
     elif ending == ".csv":
         content = tables.content_of(array)
     else:
-        raise ValueError(f"{path} must end with .npy or .csv, or the ending of what was compressed")
+        last = ", or with .hea for a record of that name" if wfdb.is_record(array) else ""
+        raise ValueError(
+            f"{path} must end with .npy or .csv, or the ending of what was compressed{last}"
+        )
     if path == STANDARD:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()

@@ -77,6 +77,7 @@ def try_restoring(path: Path, array: Array, exact: bool) -> Restoration | None:
     if path == arrays.STANDARD or not (known or path.suffix.lower() in (".npy", ".csv")):
         return None
     name = path.name if path.suffix.lower() not in (".hea", ".dat") else path.stem
+    name += ".hea" if wfdb.is_record(array) else ""
     with tempfile.TemporaryDirectory() as folder:
         arrays.write(Path(folder) / name, array, exact)
         files = sorted(Path(folder).iterdir(), key=lambda file: file.name)

@@ -26,6 +26,7 @@ from san.wfdb_records.segments import Plan, Whole, plan_of, read_whole
 
 ROOT = "wfdb/"  # what the names of all attachments begin with; a segment's go on with its number
 HEADER, ANNOTATIONS = "header", "annotations/"
+NAME = "wfdb/name"  # of the files, where the header has another one
 BEGINNING, ENDING, UNUSED = "beginning/", "ending/", "unused/"
 FLAC_FILE = "flac/"  # the encoder's level, the CRC32 of the frames, and the metadata
 UNSHIFTED = "wfdb/unshifted"  # its samples are as in the file, though the header has a skew
@@ -122,6 +123,8 @@ def _attachments(
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:
     """Headers, annotations, and what the files hold that is no sample; and what is left out."""
     attached, left_out = {ROOT + HEADER: whole.content}, list[str]()
+    if record.name != stem_of(whole.header):
+        attached[NAME] = record.name.encode(errors="surrogateescape")
     if whole.header.segments is None:
         attached |= _of_files(ROOT, whole.records[whole.header.name])
     for number, (name, content) in enumerate(whole.contents.items()):
@@ -250,6 +253,11 @@ def attached_headers(attachments: Mapping[str, bytes]) -> Headers:
         contents[name] = attachments[roots[name] + HEADER]
     headers = {name: parse_header(each, f"{where} of {name}") for name, each in contents.items()}
     return Headers(content, header, contents, headers, roots)
+
+
+def stem_of(header: Header) -> str:
+    """The record's name; some headers have the name of its signal file instead."""
+    return re.sub(r"\.(mat|dat|hea)$", "", header.name)
 
 
 def attached_plan(array: Array, found: Headers) -> Plan:

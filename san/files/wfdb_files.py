@@ -22,6 +22,7 @@ from san.files.wfdb import (
     BEGINNING,
     ENDING,
     FLAC_FILE,
+    NAME,
     ROOT,
     UNSHIFTED,
     UNUSED,
@@ -31,13 +32,15 @@ from san.files.wfdb import (
     is_annotations,
     lines_of,
     of_file,
+    stem_of,
 )
 from san.signals import Array, columns_of, groups_of
 from san.wfdb_records.flac import LEVELS, split_flac, write_flac
 from san.wfdb_records.header import FLAC, Header, SignalLine, parse_header, renamed, with_values
 from san.wfdb_records.samples import checksum_of, invalid_of, pack_file, range_of, signals_in
 
-_NAME = re.compile(r"[A-Za-z0-9_][-\w.+@]{0,120}", re.ASCII)
+_NAME = re.compile(r"\w[-\w.+@ ]{0,200}")  # of a file, without an ending or with one
+_NEW_NAME = re.compile(r"\w[-\w.]{0,200}", re.ASCII)  # a header can hold it
 
 
 def files_of(name: str, array: Array, exact: bool) -> dict[str, bytes]:
@@ -65,11 +68,9 @@ def files_of(name: str, array: Array, exact: bool) -> dict[str, bytes]:
         If the attachments are not those of a record with such samples, or ask for bytes that are
         not attached.
     """
-    if not re.fullmatch(r"[-\w]+", name):
-        raise ValueError(f"a record's name is letters, digits, - and _, got {name!r}")
     found = attached_headers(array.attachments)
-    stem = stem_of(found.header)
-    names = {} if name == stem else _new_names(found, stem, name)
+    own = _own_name(found, array.attachments)
+    names = {} if name == own else _new_names(found, own, name)
     x = _signals_of(array, found, exact)
     shifted = UNSHIFTED not in array.attachments
     files: dict[str, bytes] = {}
@@ -88,7 +89,7 @@ def files_of(name: str, array: Array, exact: bool) -> dict[str, bytes]:
     if found.header.segments is not None:
         _put(files, _annotations(array.attachments, ROOT, name))
         content = found.content
-    _put(files, {f"{name}.hea": renamed(content, name, names) if name != stem else content})
+    _put(files, {f"{name}.hea": renamed(content, name, names) if name != own else content})
     return files
 
 
@@ -101,8 +102,8 @@ def names_of(name: str, attachments: Mapping[str, bytes]) -> list[str]:
         As `files_of`.
     """
     found = attached_headers(attachments)
-    stem = stem_of(found.header)
-    names = {} if name == stem else _new_names(found, stem, name)
+    own = _own_name(found, attachments)
+    names = {} if name == own else _new_names(found, own, name)
     files = [f"{name}.hea", *_annotations(attachments, ROOT, name)]
     for segment, header in found.headers.items():
         files += [names.get(file, file) for file in header.files]
@@ -137,30 +138,40 @@ def write_record(record: Path, array: Array, exact: bool) -> list[Path]:
     return [record.parent / name for name in files]
 
 
-def stem_of(header: Header) -> str:
-    """The record's name; some headers have the name of its signal file instead."""
-    return re.sub(r"\.(mat|dat|hea)$", "", header.name)
-
-
 def _put(files: dict[str, bytes], more: Mapping[str, bytes]) -> None:
     """Add files; one that is there already must be the same, as where segments share one."""
     for name, data in more.items():
         if not _NAME.fullmatch(name):
-            raise ValueError(f"the attached WFDB header has an impossible file name: {name!r}")
+            raise ValueError(
+                f"the attached WFDB header has an impossible file name: {name!r}. A file beside "
+                "the header begins with a letter, a digit or _, and goes on with these and - . + @"
+            )
         if files.get(name, data) != data:
             raise ValueError(f"the attached WFDB header has two files of the name {name}")
         files[name] = data
 
 
-def _new_names(found: Headers, stem: str, name: str) -> dict[str, str]:
+def _own_name(found: Headers, attachments: Mapping[str, bytes]) -> str:
+    """The name that the files of a record had."""
+    kept = attachments.get(NAME)
+    return stem_of(found.header) if kept is None else kept.decode(errors="surrogateescape")
+
+
+def _new_names(found: Headers, own: str, name: str) -> dict[str, str]:
     """New names of signal files and segments that begin with the record's name, by the old ones."""
+    if not _NEW_NAME.fullmatch(name):
+        raise ValueError(
+            f"a new name of a record is letters, digits, -, _ and points, got {name!r}"
+        )
     names = {}
     files = {file for header in found.headers.values() for file in header.files}
     segments = found.headers if found.header.segments is not None else ()
     for old in (*files, *segments):
-        rest = old.removeprefix(stem)
-        if old.startswith(stem) and not rest[:1].isalnum():
-            names[old] = name + rest
+        for stem in (own, stem_of(found.header)):
+            rest = old.removeprefix(stem)
+            if old.startswith(stem) and not rest[:1].isalnum():
+                names[old] = name + rest
+                break
     return names
 
 
