@@ -140,10 +140,10 @@ def _complexity_table(results: Sequence[Result]) -> Table:
             found = rows_of(results, kind="complexity", ratio=groups, m=m)
             drawn = digits(spread_of(found, "drawn")) if found else ""
             cells.append(f"{found[0]['exact']:.3f} ({drawn})" if found else "")
-        rows.append([str(groups), "", *cells])
+        rows.append([str(groups), "exact (drawn)", *cells])
     return Table(
         "Complexity of the construction over √(sk/m)",
-        ["s/k", " ", *(f"m = {m}" for m in shown)],
+        ["s/k", "mean", *(f"m = {m}" for m in shown)],
         rows,
         "The exact mean, and in brackets the mean over draws. For m below s/k nothing is said.",
     )
@@ -181,7 +181,7 @@ def figures(results: Sequence[Result]) -> dict[str, Figure]:
 
 def _weight_figure(results: Sequence[Result]) -> Figure:
     figure = Figure(figsize=(8.6, 3.6), layout="constrained")
-    absolute, relative = figure.subplots(1, 2)
+    absolute, relative = figure.subplots(1, 2, sharey=True)
     for place, (units, active) in enumerate(KINDS):
         found = rows_of(results, kind="weight", units=units, active=active)
         above = [np.mean([r[f"above {d}"] * r["variance"] for r in found]) for d in (2, 4)]
@@ -189,18 +189,15 @@ def _weight_figure(results: Sequence[Result]) -> Figure:
         for ax, values in ((absolute, above), (relative, shares)):
             for k, value in enumerate(values):
                 colour = ("#2a6f97", "#e09f3e")[k]
-                ax.barh(place + 0.38 * k, value, 0.34, color=colour)
+                label = f"above degree {(2, 4)[k]}" if place == 0 and ax is absolute else None
+                ax.barh(place + 0.38 * k, value, 0.34, color=colour, label=label)
     names = [_kind(units, active) for units, active in KINDS]
     absolute.set_yticks(np.arange(len(KINDS)) + 0.19, names, fontsize=8)
-    relative.set_yticks(np.arange(len(KINDS)) + 0.19, [""] * len(KINDS))
     absolute.set_xscale("log")
     absolute.set_xlabel("Fourier weight, absolute")
     relative.set_xlabel("share of the variance")
-    for ax in (absolute, relative):
-        ax.invert_yaxis()
-    for colour, d in (("#2a6f97", 2), ("#e09f3e", 4)):
-        relative.barh([0], [0], color=colour, label=f"above degree {d}")
-    relative.legend(frameon=False, fontsize=8)
+    absolute.invert_yaxis()
+    figure.legend(loc="outside upper center", frameon=False, fontsize=8, ncols=2)
     return figure
 
 
@@ -220,9 +217,12 @@ def _learning_figure(results: Sequence[Result]) -> Figure:
                 ax.loglog(SAMPLES, means, "o-", markersize=3.5, **style)
             ax.set_title(f"{learner}, {scale}", fontsize=9)
         panels[1, column].set_xlabel("samples")
+        panels[1, column].set_xticks(SAMPLES, [str(m) for m in SAMPLES])
+        panels[1, column].minorticks_off()
     panels[0, 0].set_ylabel("mean squared error")
     panels[1, 0].set_ylabel("error over the variance")
-    panels[0, 0].legend(frameon=False, fontsize=7)
+    lines, names = panels[0, 0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside upper center", frameon=False, fontsize=8, ncols=5)
     return figure
 
 
@@ -253,7 +253,8 @@ def _digits_figure(results: Sequence[Result]) -> Figure:
         share = np.cumsum(counts) / counts.sum()
         right = np.mean([r["accuracy"] for r in rows_of(own, layer=name)])
         label = f"{name}: {100 * right:.1f} %"
-        ax.step(np.arange(len(share)), share, where="post", color=colour, label=label)
+        style = "--" if name.startswith("extrema-pool") else "-"  # it lies on the top 32
+        ax.step(np.arange(len(share)), share, style, where="post", color=colour, label=label)
     ax.set_xlabel(f"active units of {WIDTH}")
     ax.set_ylabel("share of test digits with at most so many")
     ax.legend(frameon=False, fontsize=8, title="test accuracy", title_fontsize=8)
@@ -283,12 +284,13 @@ def _on_weight(results: Sequence[Result]) -> str:
     tightest = max(row["influence"] / row["bound"] for row in every)
     sparse, dense = (_share(results, 64, active, "above 2") for active in (1, 64))
     return (
-        "The paper's idea is that networks with few active units are nearly of low degree, so that "
-        f"few samples are enough. The bound 4k²W² on the influence holds for all {len(every)} "
-        f"networks, with much room: the largest influence is {100 * tightest:.1f} % of it. But it "
-        "is a bound on the absolute weight. Relative to its variance a sparser random network has "
-        f"more weight at high degrees: above degree 2, {100 * sparse:.0f} % with 1 active unit of "
-        f"64, and {100 * dense:.1f} % where all may be active."
+        "We read the definitions and the bounds of the paper as Li et al. restate them, and tested "
+        "the idea that few active units make a function nearly of low degree. The bound 4k²W² on "
+        f"the influence holds for all {len(every)} networks, with much room: the largest influence "
+        f"is {100 * tightest:.1f} % of it. But it bounds the absolute weight. Relative to its "
+        "variance a sparser random network has more weight at high degrees: above degree 2, "
+        f"{100 * sparse:.0f} % with 1 active unit of 64, and {100 * dense:.1f} % where all may be "
+        "active."
     )
 
 
@@ -312,10 +314,10 @@ def _on_learning(results: Sequence[Result]) -> str:
         f"has the error {absolute[0]:.2g} on functions with 1 active unit and {absolute[1]:.2g} on "
         f"dense ones at equal weights, but {relative[0]:.2f} and {relative[1]:.3f} of the "
         "variance. So a sparse function is easy because it is small, and hard to tell from a "
-        f"constant. A hidden layer that keeps {KEPT} units learns better than ReLU for: "
-        f"{', '.join(better) or 'none of the functions'}. On the address functions the error over "
-        f"the variance is {address[0]:.2f} with regression, {address[1]:.2f} with ReLU and "
-        f"{address[2]:.2f} with the top {KEPT}."
+        f"constant. At equal variance, a hidden layer that keeps {KEPT} units learns better than "
+        f"ReLU for: {', '.join(better) or 'none of the functions'}. On the address functions the "
+        f"error over the variance is {address[0]:.2f} with regression, {address[1]:.2f} with ReLU "
+        f"and {address[2]:.2f} with the top {KEPT}."
     )
 
 
