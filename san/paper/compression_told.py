@@ -291,13 +291,14 @@ def _digits_figure(results: Sequence[Result]) -> Figure:
         colour = ("#2a6f97", "#e09f3e")[k % 2]
         ax.barh(places, right, height * 0.9, color=colour, label=f"{m} nodes")
         for place, value in zip(places, right, strict=True):
-            ax.text(value + 0.5, place, f"{value:.1f}", va="center", fontsize=8)
+            text = ax.text(value - 1, place, f"{value:.1f}", fontsize=8, color="white")
+            text.set(va="center", ha="right")
     network = rows_of(results, kind="digits", way="the network")
     whole = 100 * np.mean([row["accuracy"] for row in network])
     ax.axvline(whole, color="k", linestyle=":", linewidth=1, label=f"{WIDTH} nodes, {whole:.1f} %")
     ax.set_yticks(np.arange(len(DIGIT_WAYS)) + height / 2, DIGIT_WAYS)
     ax.invert_yaxis()
-    ax.set_xlim(0, 108)
+    ax.set_xlim(0, 100)
     ax.set_xlabel("test accuracy on MNIST (%)")
     ax.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     return figure
