@@ -500,6 +500,8 @@ def decode_integers(
         return decode_transform(source.rest(), n, dictionary)
     if mode == 3:
         return decode_joint(source.rest(), n, columns)
+    if mode == 4:
+        return decode_across(source.rest(), n, columns, dictionary)
     check(mode == 1, "a mode that has no payload yet")
     integers: list[list[int]] = []
     while len(integers) < columns:
@@ -564,12 +566,12 @@ REFINEMENT = [SQUASH[min(5630, max(0, 128 * j - 1)) - 2815] for j in range(46)]
 class Model:
     """All that adapts, and the range coder whose decisions it makes."""
 
-    def __init__(self, coder: RangeDecoder, numbers: int, most: int) -> None:
+    def __init__(self, coder: RangeDecoder, numbers: int, most: int, weight: int = 16384) -> None:
         self.coder = coder
         self.simple = [32768] * 1024
         self.bits = min(most, max(10, (numbers - 1).bit_length() + 1))
         self.buckets: dict[int, Bucket] = {}  # those that some context had
-        self.weights = [[16384] * 16 for _ in range(512)]
+        self.weights = [[weight] * 20 for _ in range(512)]
         self.rows = [REFINEMENT.copy() for _ in range(256)]
 
     def copy(self, coder: RangeDecoder) -> "Model":
@@ -702,6 +704,16 @@ class Band:
     grandparent: list[int] | None = None
     events: list[int] | None = None
     other: list[int] | None = None
+    before: "Before | None" = None
+
+
+@dataclass
+class Before:
+    """What the components before component k hold at the places of a band."""
+
+    k: int
+    total: list[int]
+    second: list[int]
 
 
 def decode_band(model: Model, n: int, band: Band) -> list[int]:
@@ -771,6 +783,7 @@ def contexts_of(band: Band, q: list[int]) -> tuple[int, int, list[int]]:
     near += 2 * abs(e0) + abs(o0)
     wide = 6 * abs(q1) + 4 * abs(q2) + 2 * abs(q3) + 2 * abs(q4) + abs(q5) + abs(q6)
     wide += 5 * abs(p0) + 4 * abs(p1) + 3 * abs(pm) + 2 * abs(g0) + abs(g1) + abs(gm)
+    own = wide
     wide += 4 * abs(e0) + 2 * abs(e1) + 2 * abs(em) + 2 * abs(o0) + abs(o1) + abs(om)
     step = coarse(wide)
 
@@ -801,6 +814,16 @@ def contexts_of(band: Band, q: list[int]) -> tuple[int, int, list[int]]:
         values.append((O0 * 15 + Q1 + 7) * 15 + OM)
         values.append((O0 * 15 + O1) * 15 + OM)
         values.append((O0 * 15 + P0 + 7) * 15 + Q2 + 7)
+    if band.before is not None:
+        m, total = min(band.before.k, 15), band.before.total
+        here = coarse(2 * at(total, i) + at(total, i + 1) + at(total, i - 1))
+        r0 = at(band.before.second, i)
+        both = (within(r0, 5) + 5) * 31 + within(o0, 15) + 15
+        values.append(here * 32 + coarse(own))
+        values.append((here * 16 + m) * 8 + min(7, 2 * abs(q1) + abs(q2)))
+        values.append(both * 32 + coarse(4 * at(total, i)))
+        values.append(m * 32 + coarse(own))
+        near += here >> 2
     return (
         near,
         step,
@@ -822,6 +845,14 @@ def decode_any(model: Model, band: Band, q: list[int], b: int, c: int, d: int) -
         (o * 32 + e) * 32 + p,
         (e * 32 + g) * 8 + n,
     ]
+    if band.before is not None:
+        t = coarse(sum(at(band.before.total, j) for j in range(b, c)))
+        values += [
+            (t * 32 + p) * 8 + d,
+            (o * 32 + t) * 32 + p,
+            (t * 32 + g) * 8 + n,
+            min(band.before.k, 15) * 32 + p,
+        ]
     contexts = model.find_all(
         [value * 16 + band.level + (21 + slot) * 2**27 for slot, value in enumerate(values)]
     )
@@ -1008,10 +1039,15 @@ def decode_samples(
 
 
 def decode_bands(
-    model: Model, n: int, events: list[list[int]] | None, other: list[list[int]] | None
+    model: Model,
+    n: int,
+    events: list[list[int]] | None,
+    other: list[list[int]] | None,
+    before: list[Before] | None = None,
 ) -> list[list[int]]:
     """The coefficients of a channel, band by band, from those of its events and of the channel
-    before."""
+    before; or those of a component, and what the components before it hold in each band."""
+    first_bit = 800 if before is None else 544 + 16 * min(before[0].k, 15)
     D = levels_of(n)
     lengths = lengths_of(n, D)
     q = 0
@@ -1029,19 +1065,29 @@ def decode_bands(
             bands[j - 2] if j > 2 else None,
             events[j] if events is not None else None,
             other[j] if other is not None else None,
+            before[j] if before is not None else None,
         )
-        any_ = model.simple_bit(800 + level)
+        any_ = model.simple_bit(first_bit + level)
         bands.append(decode_band(model, lengths[j], band) if any_ else [0] * lengths[j])
     return bands
 
 
 def corrected(model: Model, y: list[int]) -> list[int]:
+    corrections, width = decode_corrections(model, y, None, None)
+    return [sample + c * width for sample, c in zip(y, corrections, strict=True)]
+
+
+def decode_corrections(
+    model: Model, y: list[int], other: list[int] | None, before: Before | None
+) -> tuple[list[int], int]:
+    """Corrections, and what they are multiplied with."""
     bound = model.number(900)
     events = [(y[i] - y[max(0, i - 1)]) // (bound + 1) for i in range(len(y))]
-    corrections = decode_band(model, len(y), Band(15, sparse=True, events=events))
+    band = Band(15, sparse=True, events=events, other=other, before=before)
+    corrections = decode_band(model, len(y), band)
     width = 2 * bound + 1
     check(all(abs(correction) * width < 2**46 for correction in corrections), "correction")
-    return [sample + c * width for sample, c in zip(y, corrections, strict=True)]
+    return corrections, width
 
 
 def step_of(code: int) -> int:
@@ -1250,6 +1296,117 @@ def expected_of(added: list[int], step: int) -> list[list[int]]:
     """The events' coefficients in each band."""
     bands = forward(added, levels_of(len(added)))
     return [[(value + step // 2) // step for value in band] for band in bands]
+
+
+# The transform across columns
+
+
+def decode_across(
+    payload: bytes, n: int, columns: int, dictionary: Dictionary | None
+) -> list[list[int]]:
+    check(2 <= columns <= 256, "columns of a transform across them")
+    coder = RangeDecoder(payload)
+    model = Model(coder, -(-n * columns // 4), 18, weight=9830)
+    with_events, with_corrections = coder.raw(1), coder.raw(1)
+    scales = [step_of(coder.raw(12)) for _ in range(columns)]
+    K = coder.raw(columns.bit_length())
+    check(K <= min(columns, n), "number of components")
+    A = 3 + coder.raw(3)
+    angles = {(k, j): coder.raw(A) for k in range(K) for j in range(k + 1, columns)}
+    offsets = [decode_offset(model) for _ in range(columns)]
+    sums = [[0] * n for _ in range(K)]
+    if with_events:
+        check(dictionary is not None and len(dictionary.kernels) > 0, "events without kernels")
+        check(dictionary.channels == columns, "channels of the dictionary")
+        shared = Dictionary(K, dictionary.length, dictionary.kernels)
+        memory = Memory(len(shared.kernels), K)
+        events = decode_events(model, memory, n, coder.raw(4), shared)
+        sums = [sum_of_events(events, n, 256, k, shared) for k in range(K)]
+    components = decode_components(model, n, sums, with_events)
+    centers = (coder.raw(6), coder.raw(6))
+    v = [
+        component_samples(bands, centers, added)
+        for bands, added in zip(components, sums, strict=True)
+    ]
+    U = matrix(angles, A, columns, K)
+    y = []
+    for c in range(columns):
+        y.append([])
+        for t in range(n):
+            z = ((sum(U[c][k] * v[k][t] for k in range(K)) + 2**19) >> 20) + 256 * offsets[c]
+            check(abs(z) * scales[c] < 2**62, "sample")
+            y[c].append((z * scales[c] + 32768) >> 16)
+    return corrected_columns(model, y) if with_corrections else y
+
+
+def decode_offset(model: Model) -> int:
+    v = model.number(916)
+    offset = v // 2 if v % 2 == 0 else -(v + 1) // 2
+    check(abs(offset) < 2**28, "offset")
+    return offset
+
+
+def decode_components(
+    model: Model, n: int, sums: list[list[int]], with_events: int
+) -> list[list[list[int]]]:
+    """The coefficients of each component, band by band."""
+    zeros = [[0] * length for length in lengths_of(n, levels_of(n))]
+    totals, components = [band.copy() for band in zeros], []
+    for k, added in enumerate(sums):
+        second = components[k - 2] if k > 1 else zeros
+        before = [Before(k, total, two) for total, two in zip(totals, second, strict=True)]
+        expected = expected_of(added, 256) if with_events else None
+        components.append(
+            decode_bands(model, n, expected, components[k - 1] if k > 0 else zeros, before)
+        )
+        for total, band in zip(totals, components[-1], strict=True):
+            check(all(abs(q) < 2**28 for q in band), "coefficient")
+            total[:] = [t + abs(q) for t, q in zip(total, band, strict=True)]
+    return components
+
+
+def component_samples(
+    bands: list[list[int]], centers: tuple[int, int], added: list[int]
+) -> list[int]:
+    """Samples of a component, in 1/256 of a step."""
+    parts = [[256 * q for q in bands[0]]]
+    for band in bands[1:]:
+        o = [4 * (centers[abs(q) > 1] - 32) for q in band]
+        parts.append(
+            [256 * q + ((q > 0) - (q < 0)) * more for q, more in zip(band, o, strict=True)]
+        )
+    v = [value + event for value, event in zip(inverse(parts), added, strict=True)]
+    check(all(abs(value) < 2**38 for value in v), "component")
+    return v
+
+
+def matrix(angles: dict[tuple[int, int], int], A: int, C: int, K: int) -> list[list[int]]:
+    def S(i: int) -> int:
+        return round(2**30 * math.sin(math.pi * i / 1024))
+
+    U = [[2**30 if row == k else 0 for k in range(K)] for row in range(C)]
+    for k in range(K - 1, -1, -1):
+        for j in range(C - 1, k, -1):
+            i = (angles[k, j] - 2 ** (A - 1)) * 2 ** (10 - A)
+            s, c = S(i), S(512 - abs(i))
+            pairs = list(zip(U[k], U[j], strict=True))
+            U[k] = [(c * a - s * b + 2**29) >> 30 for a, b in pairs]
+            U[j] = [(s * a + c * b + 2**29) >> 30 for a, b in pairs]
+    return [[(entry + 512) >> 10 for entry in row] for row in U]
+
+
+def corrected_columns(model: Model, y: list[list[int]]) -> list[list[int]]:
+    n = len(y[0])
+    corrections: list[list[int]] = []
+    total, samples = [0] * n, []
+    for c, column in enumerate(y):
+        other = corrections[c - 1] if c > 0 else [0] * n
+        second = corrections[c - 2] if c > 1 else [0] * n
+        found, width = decode_corrections(model, column, other, Before(c, total, second))
+        corrections.append(found)
+        samples.append([v + one * width for v, one in zip(column, found, strict=True)])
+        total = [t + abs(one) for t, one in zip(total, found, strict=True)]
+    return samples
 
 
 # The predictive mode

@@ -42,6 +42,45 @@ def beats(n, channels=1, dtype="int16", seed=0):
     return np.clip(x + (40 if dtype.startswith("u") else 0), np.iinfo(dtype).min, 127).astype(dtype)
 
 
+def leads(n, channels, dtype="int16"):
+    """Channels that are mixtures of the same beats, from integers only."""
+    sources = beats(n, 3, seed=5).astype(np.int64)
+    of = np.array([[(7 * c + 3 * s) % 11 - 5 for c in range(channels)] for s in range(3)])
+    x = (sources @ of) // 4
+    if np.dtype(dtype).kind == "f":
+        return (x / 200).astype(dtype)
+    if dtype == "uint8":
+        x = np.clip(x + 128, 0, 255)
+    return x.astype(dtype)
+
+
+def streams_across():
+    """(name, array, options of compress) of streams whose channels are coded together."""
+    plain = {"fs": 100, "events": False}
+    yield "across", leads(160, 6), {"prdn": 6, **plain}
+    yield "across-fine", leads(140, 5), {"prdn": 3, **plain}
+    yield "across-coarse", leads(200, 8), {"prdn": 40, **plain}
+    yield "across-twelve", leads(120, 12), {"prdn": 8, **plain}
+    yield "across-twenty", leads(90, 20), {"prdn": 12, **plain}
+    yield "across-uint8", leads(130, 5, "uint8"), {"prdn": 9, **plain}
+    yield "across-float32", leads(130, 5, "float32"), {"prdn": 9, **plain}
+    yield "across-bound", leads(120, 6), {"max_error": 12, **plain}
+    yield "across-bound-float64", leads(200, 6, "float64"), {"max_error": 0.08, **plain}
+    yield "across-size", leads(180, 6), {"bits_per_sample": 1.0, **plain}
+    yield "across-chunks", leads(250, 7), {"prdn": 12, "chunk_seconds": 1, **plain}
+    x = leads(120, 6)
+    x[:, 2] = 40
+    yield "across-constant", x, {"prdn": 8, **plain}
+    x = leads(120, 6, "float64")
+    x[30:45, 1], x[99, 4] = np.nan, -np.inf
+    yield "across-gaps", x, {"prdn": 8, **plain}
+    yield (
+        "across-attachments",
+        leads(220, 6),
+        {"prdn": 8, "attachments": {"a": b"at rest"}, **plain},
+    )
+
+
 def streams():
     """(name, array, options of compress) of every frozen stream."""
     for dtype in DTYPES:
@@ -222,6 +261,21 @@ def faults(stream, other):
     yield "mode-shared", with_mode((FOLDER / "no-events.san").read_bytes(), 2)
 
 
+def faults_across():
+    """(name, bytes) of damaged streams whose channels are coded together."""
+    across = (FOLDER / "across.san").read_bytes()
+    for size in (len(across) // 2, len(across) - 3):
+        yield f"across-cut-{size}", across[:size]
+    yield "across-flipped", flipped(across, 60)
+    yield "across-flags", across[:5] + b"\x82" + across[6:]
+    size = len(StreamReader(across).chunk(0))
+    yield "across-too-many-components", with_payload(across, b"\4" + bytes(size - 1))
+    yield "across-version-1", with_mode((FOLDER / "five-channels.san").read_bytes(), 4)
+    alone = as_version_4((FOLDER / "no-events.san").read_bytes())
+    yield "across-one-channel", with_mode(alone, 4)
+    yield "across-mode-nine", with_mode(across, 9)
+
+
 DIRECTORIES = {  # of one file, "x", stored in seven bytes, but for
     "none": b"\x00",
     "twice": b"\x02\x01x\x00\x07\x01x\x00\x00",
@@ -255,6 +309,14 @@ def with_header(body):
     return block + struct.pack("<I", zlib.crc32(block))
 
 
+def as_version_4(stream):
+    """A stream of version 1 as one of version 4, without flags."""
+    reader = StreamReader(stream)
+    end = reader.places[0] - 4
+    block = stream[:4] + b"\x04\x00" + stream[5:end]
+    return block + struct.pack("<I", zlib.crc32(block)) + stream[end + 4 :]
+
+
 def with_mode(stream, mode):
     """The stream with another mode of its first chunk, its checksum right."""
     return with_payload(stream, bytes([mode]) + StreamReader(stream).chunk(0)[1:])
@@ -281,8 +343,8 @@ def main():
     shared = san.Dictionary.load(shared_path)
     named = {"dictionary": shared, "embed_dictionary": False, "fs": 100, "prdn": 9}
     worth = payload.WORTH
-    every = [*streams(), *newer_streams(), *joint_streams(), ("shared", beats(500, seed=9), named)]
-    for name, x, options in every:
+    every = [*streams(), *newer_streams(), *joint_streams(), *streams_across()]
+    for name, x, options in [*every, ("shared", beats(500, seed=9), named)]:
         if f"{name}.san" in known["streams"]:
             continue
         payload.WORTH = ALWAYS if name.startswith("joint") else worth
@@ -302,7 +364,7 @@ def main():
     payload.WORTH = worth
     stream = (FOLDER / "events-two.san").read_bytes()
     old = faults(stream, (FOLDER / "shared.san").read_bytes())
-    for name, damaged in [*old, *newer_faults(), *joint_faults()]:
+    for name, damaged in [*old, *newer_faults(), *joint_faults(), *faults_across()]:
         if f"faulty-{name}.san" in known["faulty"]:
             continue
         try:

@@ -34,7 +34,7 @@ from san.codec.entropy.logistic import (
 from san.codec.entropy.loops import integer_loop, integer_part, integer_step, least, most
 from san.codec.entropy.range_coder import EVEN, SUREST, code_bit, new_decoder, new_encoder
 
-INPUTS = 16  # the most contexts of a decision; also the weights of a set
+INPUTS = 20  # the most contexts of a decision; also the weights of a set
 BUCKET_BITS = 4
 BUCKET = 1 << BUCKET_BITS  # numbers of a bucket: its cells, then its check
 CELLS = BUCKET - 1  # of a bucket: decisions that share their contexts
@@ -83,12 +83,15 @@ class Mixer(NamedTuple):
     data: np.ndarray  # uint8: the bytes
 
 
-def new_state(samples: int, most_bits: int = 18) -> State:
-    """The state of a mixer before a chunk of so many samples: 2**10 ... 2**most_bits buckets."""
+def new_state(samples: int, most_bits: int = 18, weight: int = INITIAL_WEIGHT) -> State:
+    """The state of a mixer before a chunk of so many samples: 2**10 ... 2**most_bits buckets.
+
+    All weights begin as `weight`, in 1/65536.
+    """
     bits = min(most_bits, max(10, (samples - 1).bit_length() + 1))
     m = np.zeros(MEMORY, np.int64)
     m[SIMPLE_AT:WEIGHTS_AT] = EVEN
-    m[WEIGHTS_AT:REFINEMENT_AT] = INITIAL_WEIGHT
+    m[WEIGHTS_AT:REFINEMENT_AT] = weight
     m[REFINEMENT_AT:] = np.tile(refinement_row(), REFINEMENTS)
     return State(m, np.full(BUCKET << bits, UNSEEN, np.uint32))
 

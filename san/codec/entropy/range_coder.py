@@ -78,3 +78,14 @@ def code_raw_bits(coder, data, value, count):
     for i in range(count - 1, -1, -1):
         result = (result << 1) | code_bit(coder, data, EVEN, (value >> i) & 1)
     return result
+
+
+@integer_loop
+def code_all_raw(coder, data, values, count):
+    """Code each of an array of numbers in `count` raw bits; a decoder fills the array."""
+    for j in range(len(values)):
+        result = 0
+        for i in range(count - 1, -1, -1):
+            result = (result << 1) | code_bit(coder, data, EVEN, (values[j] >> i) & 1)
+        values[j] = result
+    return 0

@@ -62,6 +62,9 @@ BITS_OF_LONE_ONE = 1280  # of ±1 in a block of zeros: where it is, and all of t
 MOST_LONE = 3  # ones of a block that may be dropped; with 2, streams have 0.05 % more bytes
 
 
+NOTHING = np.zeros(0, np.int64)
+
+
 class Around(NamedTuple):
     """What is known around a band before it is coded: int64 arrays, each of which may be empty."""
 
@@ -69,6 +72,10 @@ class Around(NamedTuple):
     grandparent: np.ndarray  # the band two levels coarser
     events: np.ndarray  # of the same band, the coefficients of the events
     other: np.ndarray  # of the same band, the coefficients of the channel before
+    # Of components of a transform across channels only; they then have a band as events have.
+    total: np.ndarray = NOTHING  # magnitudes of all components before, added
+    second: np.ndarray = NOTHING  # the coefficients two components before
+    number: int = 0  # of the component, from 0
 
 
 @integer_step
@@ -154,7 +161,7 @@ def code_band(mixer, q, magnitude, penalty, around, level, sparse):
 @integer_part
 def _find_contexts(mixer, q, i, around, level):
     """Find the contexts of a coefficient: their number, and two sums of what is around it."""
-    parent, grandparent, events, other = around
+    parent, grandparent, events, other = around[:4]
     q1, q2, q3, q4 = _at(q, i - 1), _at(q, i - 2), _at(q, i - 3), _at(q, i - 4)
     q5, q6, j = _at(q, i - 5), _at(q, i - 6), i >> 1
     p0, p1, pm = _at(parent, j), _at(parent, j + 1), _at(parent, j - 1)
@@ -168,7 +175,7 @@ def _find_contexts(mixer, q, i, around, level):
     q1, q2, q3, q4 = _within(q1, 7) + 7, _within(q2, 7) + 7, _within(q3, 5), _within(q4, 5)
     p0, p1, pm = _within(p0, 7) + 7, _within(p1, 7) + 7, _within(pm, 7) + 7
     g0, g1 = _within(g0, 7) + 7, _within(g1, 7) + 7
-    contexts = 9
+    contexts, own, o0 = 9, wide, 0
     if len(events) > 0:
         e0, e1, em = events[i], _at(events, i + 1), _at(events, i - 1)
         near += 2 * size_of(e0)
@@ -181,6 +188,9 @@ def _find_contexts(mixer, q, i, around, level):
         wide += 2 * size_of(o0) + size_of(o1) + size_of(om)
         _find_beside(mixer, contexts, o0, o1, om, q1, p0 * 15 + q2, level)
         contexts += 3
+    if len(around.total) > 0:
+        near += _find_across(mixer, contexts, around, i, o0, own, 2 * a1 + a2, level)
+        contexts += 4
     sign = 0 if a1 == 0 else (1 if q1 > 7 else 2)
     pair, step = q1 * 15 + q2, _coarse(wide)
     four = (pair * 11 + q3 + 5) * 11 + q4 + 5
@@ -207,22 +217,36 @@ def _find_beside(mixer, slot, x0, x1, xm, q1, more, level):
     find_bucket(mixer, slot + 2, (x0 * 225 + more) * LEVELS + level)
 
 
+@integer_part
+def _find_across(mixer, slot, around, i, other, own, last, level):
+    """Find four contexts of the components before; what they add to what is near."""
+    total, component = around.total, least(15, around.number)
+    own = _coarse(own)
+    here = _coarse(2 * total[i] + _at(total, i + 1) + _at(total, i - 1))
+    second = (_within(around.second[i], 5) + 5) * 31 + _within(other, 15) + 15
+    find_bucket(mixer, slot, (here * STEPS + own) * LEVELS + level)
+    find_bucket(mixer, slot + 1, ((here * 16 + component) * 8 + least(7, last)) * LEVELS + level)
+    find_bucket(mixer, slot + 2, (second * STEPS + _coarse(4 * total[i])) * LEVELS + level)
+    find_bucket(mixer, slot + 3, (component * STEPS + own) * LEVELS + level)
+    return here >> 2
+
+
 @integer_step
 def _code_block(mixer, q, magnitude, penalty, around, level, start, before):
     """Code whether any of BLOCK coefficients from start on is not zero."""
     stop = least(len(q), start + BLOCK)
-    _find_block_contexts(mixer, q, around, level, start, stop, before)
+    contexts = _find_block_contexts(mixer, q, around, level, start, stop, before)
     first, second = BLOCK_SETS + before, BLOCK_LEVEL_SETS + level
     some = 0
     if mixer.m[ENCODING] == 1:
-        some = _choose_block(mixer, q, magnitude, penalty, start, stop, first, second)
-    return code_decision(mixer, BLOCK_INPUTS, ZERO, first, second, BLOCK_ROW, some)
+        some = _choose_block(mixer, q, magnitude, penalty, start, stop, contexts, first, second)
+    return code_decision(mixer, contexts, ZERO, first, second, BLOCK_ROW, some)
 
 
 @integer_step
 def _find_block_contexts(mixer, q, around, level, start, stop, before):
-    """Find the contexts of a block: sums of what is around it, and the blocks before."""
-    parent, grandparent, events, other = around
+    """Find the contexts of a block, sums of what is around it and the blocks before: how many."""
+    parent, grandparent, events, other = around[:4]
     p = _coarse(_sum_of_sizes(parent, (start >> 1) - 1, (stop >> 1) + 1))
     g = _coarse(_sum_of_sizes(grandparent, (start >> 2) - 1, (stop >> 2) + 1))
     e, o = _coarse(_sum_of_sizes(events, start, stop)), _coarse(_sum_of_sizes(other, start, stop))
@@ -232,6 +256,14 @@ def _find_block_contexts(mixer, q, around, level, start, stop, before):
     find_own(mixer, BLOCK_CONTEXTS, 2, ((e * 32 + p) * 8 + before) * LEVELS + level)
     find_own(mixer, BLOCK_CONTEXTS, 3, ((o * 32 + e) * 32 + p) * LEVELS + level)
     find_own(mixer, BLOCK_CONTEXTS, 4, ((e * 32 + g) * 8 + near) * LEVELS + level)
+    if len(around.total) == 0:
+        return BLOCK_INPUTS
+    s, component = _coarse(_sum_of_sizes(around.total, start, stop)), least(15, around.number)
+    find_own(mixer, BLOCK_CONTEXTS, 5, ((s * 32 + p) * 8 + before) * LEVELS + level)
+    find_own(mixer, BLOCK_CONTEXTS, 6, ((o * 32 + s) * 32 + p) * LEVELS + level)
+    find_own(mixer, BLOCK_CONTEXTS, 7, ((s * 32 + g) * 8 + near) * LEVELS + level)
+    find_own(mixer, BLOCK_CONTEXTS, 8, (component * 32 + p) * LEVELS + level)
+    return BLOCK_INPUTS + 4
 
 
 @integer_step
@@ -350,7 +382,7 @@ def _bits_of(mixer, contexts, cell, first, second, row, bit):
 
 
 @integer_step
-def _choose_block(mixer, q, magnitude, penalty, start, stop, first, second):
+def _choose_block(mixer, q, magnitude, penalty, start, stop, contexts, first, second):
     """Whether a block is coded as not zero; few lone ±1 become zeros where that is worth it."""
     ones = 0
     for j in range(start, stop):
@@ -360,7 +392,7 @@ def _choose_block(mixer, q, magnitude, penalty, start, stop, first, second):
             ones += 1
     if ones == 0 or ones > MOST_LONE or penalty == 0:
         return 1 if ones > 0 else 0
-    a, b = mix(mixer, BLOCK_INPUTS, ZERO, first, second)
+    a, b = mix(mixer, contexts, ZERO, first, second)
     error = 0
     for j in range(start, stop):
         if q[j] != 0:

@@ -5,6 +5,7 @@
 2  shared       as 0, with the dictionary of the stream: its kernels draw the events, and the coder
                 starts from what the dictionary's excerpt has taught it
 3  joint        as 1, from all columns coded before, each within its own bound (`joint`)
+4  across       components of all columns, and columns made from them (`components`)
 
 Modes 3 and 4 are those of version 4 of the format: older streams do not have them.
 """
@@ -13,12 +14,12 @@ import numpy as np
 
 from san.codec.entropy.varints import Fields, write_varint
 from san.codec.errors import CorruptStream
-from san.codec.modes import joint, predictive, transform
+from san.codec.modes import components, joint, predictive, transform
 from san.codec.modes.dictionary import Dictionary
 from san.codec.modes.events import QuantizedEvents, no_events
 
-TRANSFORM, PREDICTIVE, SHARED, JOINT = 0, 1, 2, 3
-NEWER_MODES = frozenset({3, 4})  # of version 4 of the format
+TRANSFORM, PREDICTIVE, SHARED, JOINT, ACROSS = 0, 1, 2, 3, 4
+NEWER_MODES = frozenset({JOINT, ACROSS})  # of version 4 of the format
 WORTH = 16  # bytes that a newer mode must save: releases before 0.5 do not read it
 
 
@@ -44,8 +45,10 @@ def decode_payload(
         raise CorruptStream(f"a chunk of mode {mode}, which streams before version 4 do not have")
     if mode == JOINT:
         return joint.decode(payload[1:], n, columns)
+    if mode == ACROSS:
+        return components.decode(payload[1:], n, columns, dictionary)
     if mode != PREDICTIVE:
-        raise CorruptStream(f"a chunk of mode {mode}, which is none of 0 ... 3")
+        raise CorruptStream(f"a chunk of mode {mode}, which is none of 0 ... 4")
     k = np.empty((n, columns), np.int64)
     done, room = 0, predictive.Room()
     while done < columns:

@@ -59,8 +59,11 @@ REST_TOPS = 256  # LEVELS * TOPS: the highest bit of a short rest
 TOPS = 8  # lengths of a rest, of which 1 ... 6 are short
 AMPLITUDE_LENGTHS = 512  # AMPLITUDE_BITS
 AMPLITUDE_BITS = 32
+COMPONENT_BAND_BITS = 544  # COMPONENTS * LEVELS: as BAND_BITS, of each component across channels
+COMPONENTS = 16  # that have their own, the last stands for all others
 BAND_BITS = 800  # LEVELS: whether a band has a coefficient that is not zero
 BOUND_LENGTHS = 900  # mixing.LENGTHS: a bound of corrections
+OFFSET_LENGTHS = 916  # mixing.LENGTHS: an offset of a channel
 
 # Contexts. Each has a number of its own, which is the high bits of its values: values of two kinds
 # never agree. All contexts of a coefficient have the number 0.

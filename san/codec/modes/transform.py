@@ -159,14 +159,14 @@ def _code_chunk(
     q: list[list[np.ndarray]] = []
     for c, code in enumerate(setting.codes):
         if x is not None:
-            rest.append(wavelet.analyze((x[:, c] << wavelet.FRACTION) - drawn[c], _levels(n)))
+            rest.append(wavelet.analyze((x[:, c] << wavelet.FRACTION) - drawn[c], levels(n)))
         beside = _beside(drawn[c], step_size(code), n, events is not None)
-        other = q[-1] if q else [_NONE] * (_levels(n) + 1)
+        other = q[-1] if q else [_NONE] * (levels(n) + 1)
         own, penalty = (rest[c], plan.penalty) if rest and plan is not None else (None, 0)
         q.append(_code_channel(mixer, own, n, code, penalty, beside, other))
     if not start.alike:
         centers = (0, 0) if x is None else _centers(rest, q, setting.codes)
-        setting = replace(setting, centers=_code_centers(mixer, centers))
+        setting = replace(setting, centers=code_centers(mixer, centers))
     after_coefficients = int(mixer.m[POSITION])
     y = np.empty((n, channels), np.int64)
     for c, code in enumerate(setting.codes):
@@ -174,7 +174,8 @@ def _code_chunk(
         if start.bounded:
             error = None if x is None else x[:, c] - y[:, c]
             bound = plan.bounds[c] if plan is not None and plan.bounds is not None else 0
-            y[:, c] += _code_corrections(mixer, error, bound, y[:, c])
+            corrections, width = code_corrections(mixer, error, bound, y[:, c])
+            y[:, c] += corrections * width
     ends = after_events, after_coefficients
     return Coded(y, Known(known.state, known.memory, setting), ends)
 
@@ -185,15 +186,15 @@ def _code_start(
 ) -> Start:  # fmt: skip
     """Code whether there are events and bounds, the setting, and the events."""
     events = None if plan is None or dictionary is None else plan.events
-    with_events = _code_bit(mixer, events is not None and len(events) > 0)
-    bounded = _code_bit(mixer, plan is not None and plan.bounds is not None)
+    with_events = code_bit(mixer, events is not None and len(events) > 0)
+    bounded = code_bit(mixer, plan is not None and plan.bounds is not None)
     wanted = None if plan is None else plan.setting
     setting, alike = _code_setting(mixer, channels, wanted, known.setting)
     if not with_events:
         return Start(None, setting, alike, bounded)
     if dictionary is None or len(dictionary.kernels) == 0:
         raise CorruptStream("a chunk has events, but there are no kernels for them")
-    events = _code_events(mixer, events, n, setting.bin_bits, dictionary, known.memory)
+    events = code_chunk_events(mixer, events, n, setting.bin_bits, dictionary, known.memory)
     return Start(events, setting, alike, bounded)
 
 
@@ -201,20 +202,20 @@ def _code_setting(
     mixer: Mixer, channels: int, wanted: Setting | None, known: Setting | None
 ) -> tuple[Setting, bool]:
     """Code the setting without its centers; the one in use, and whether it is the known one."""
-    if known is not None and _code_bit(mixer, wanted is not None and wanted.codes == known.codes):
+    if known is not None and code_bit(mixer, wanted is not None and wanted.codes == known.codes):
         return known, True
     codes = (0,) * channels if wanted is None else wanted.codes
-    codes = tuple(_code_bits(mixer, code, STEP_CODE_BITS) for code in codes)
-    bin_bits = _code_bits(mixer, 0 if wanted is None else wanted.bin_bits, BIN_BITS_BITS)
+    codes = tuple(code_bits(mixer, code, STEP_CODE_BITS) for code in codes)
+    bin_bits = code_bits(mixer, 0 if wanted is None else wanted.bin_bits, BIN_BITS_BITS)
     return Setting(codes, bin_bits), False
 
 
-def _code_centers(mixer: Mixer, centers: tuple[int, int]) -> tuple[int, int]:
-    ones, more = (_code_bits(mixer, center, CENTER_BITS) for center in centers)
+def code_centers(mixer: Mixer, centers: tuple[int, int]) -> tuple[int, int]:
+    ones, more = (code_bits(mixer, center, CENTER_BITS) for center in centers)
     return ones, more
 
 
-def _code_events(
+def code_chunk_events(
     mixer: Mixer, events: QuantizedEvents | None, n: int, bin_bits: int, dictionary: Dictionary,
     memory: np.ndarray,
 ) -> QuantizedEvents:  # fmt: skip
@@ -250,40 +251,48 @@ def _code_channel(
     """Code a channel's bands: quantized coefficients. The encoder passes them unquantized."""
     step = step_size(code)
     if rest is None:
-        q = [np.zeros(size, np.int64) for size in wavelet.band_sizes(n, _levels(n))]
+        q = [np.zeros(size, np.int64) for size in wavelet.band_sizes(n, levels(n))]
         magnitudes = [_NONE] * len(q)
     else:
         sizes = [np.abs(band) for band in rest]
         q = [np.sign(b) * ((size + step // 2) // step) for b, size in zip(rest, sizes, strict=True)]
         magnitudes = [(size << 8) // step for size in sizes]
-    _code_bands(mixer, q, magnitudes, penalty, beside, other)
+    sides = [Around(_NONE, _NONE, *of_band) for of_band in zip(beside, other, strict=True)]
+    code_bands(mixer, q, magnitudes, penalty, sides, BAND_BITS)
     if any(int(np.abs(band).max(initial=0)) * step >= _LARGEST for band in q):
         raise CorruptStream("a coefficient is beyond what 32-bit samples can have")
     return q
 
 
-def _code_bands(
+def code_bands(
     mixer: Mixer, q: list[np.ndarray], magnitudes: list[np.ndarray], penalty: int,
-    beside: list[np.ndarray], other: list[np.ndarray],
+    sides: list[Around], band_bits: int,
 ) -> None:  # fmt: skip
-    """Code the bands, the coarsest first; the approximation as differences."""
+    """Code bands, the coarsest first, the approximation as differences; they fill q in place.
+
+    `sides` holds what is beside each band, and `band_bits` is the first place of the bits that say
+    whether a band has any coefficient.
+    """
     differences = np.diff(q[0], prepend=0)
     code_band(mixer, differences, _NONE, 0, Around(_NONE, _NONE, _NONE, _NONE), 0, 0)
     q[0][:] = np.cumsum(differences)
     parent = grandparent = _NONE
     for j, band in enumerate(q[1:], 1):
         level = MAX_LEVELS + 1 - (len(q) - j)  # the finest has the same number in every chunk
-        if code_simple_bit(mixer, BAND_BITS + level, int(band.any())):
-            around = Around(parent, grandparent, beside[j], other[j])
+        if code_simple_bit(mixer, band_bits + level, int(band.any())):
+            around = sides[j]._replace(parent=parent, grandparent=grandparent)
             sparse = int(j > len(q) - 1 - SPARSE_BANDS)
             code_band(mixer, band, magnitudes[j], penalty, around, level, sparse)
         parent, grandparent = band, parent
 
 
-def _code_corrections(
-    mixer: Mixer, error: np.ndarray | None, bound: int, y: np.ndarray
-) -> np.ndarray:
-    """Code a channel's bound and its corrections; the values that correct y, the samples."""
+def code_corrections(
+    mixer: Mixer, error: np.ndarray | None, bound: int, y: np.ndarray, side: Around | None = None
+) -> tuple[np.ndarray, int]:
+    """Code a channel's bound and its corrections of y, the samples; they, and what they multiply.
+
+    `side` holds what is beside the corrections.
+    """
     bound = int(code_number(mixer, BOUND_LENGTHS, bound))
     step = 2 * bound + 1
     if error is None:
@@ -291,18 +300,18 @@ def _code_corrections(
     else:
         corrections = np.sign(error) * ((np.abs(error) + bound) // step)
     slope = np.diff(y, prepend=y[:1]) // (bound + 1)
-    around = Around(_NONE, _NONE, slope, _NONE)
+    around = (side or Around(_NONE, _NONE, _NONE, _NONE))._replace(events=slope)
     code_band(mixer, corrections, _NONE, 0, around, CORRECTIONS, 1)
     if int(np.abs(corrections).max(initial=0)) * step >= _LARGEST:
         raise CorruptStream("a correction is beyond 32-bit samples")
-    return corrections * step
+    return corrections, step
 
 
-def _code_bit(mixer: Mixer, bit: bool) -> bool:
-    return _code_bits(mixer, int(bit), 1) == 1
+def code_bit(mixer: Mixer, bit: bool) -> bool:
+    return code_bits(mixer, int(bit), 1) == 1
 
 
-def _code_bits(mixer: Mixer, value: int, count: int) -> int:
+def code_bits(mixer: Mixer, value: int, count: int) -> int:
     return int(code_raw_bits(mixer.m, mixer.data, value, count))
 
 
@@ -366,10 +375,10 @@ def synthesize(
 
 def bands_of(x: np.ndarray) -> list[np.ndarray]:
     """The coefficients of one channel's samples, in 1/256."""
-    return wavelet.analyze(x << wavelet.FRACTION, _levels(len(x)))
+    return wavelet.analyze(x << wavelet.FRACTION, levels(len(x)))
 
 
-def _levels(n: int) -> int:
+def levels(n: int) -> int:
     """Levels of the wavelet: so many that four coefficients or more remain."""
     return min(MAX_LEVELS, max(0, n.bit_length() - 3))
 
@@ -377,8 +386,8 @@ def _levels(n: int) -> int:
 def _beside(drawn: np.ndarray, step: int, n: int, with_events: bool) -> list[np.ndarray]:
     """The events' own coefficients, in steps."""
     if not with_events:
-        return [_NONE] * (_levels(n) + 1)
-    return [(band + step // 2) // step for band in wavelet.analyze(drawn, _levels(n))]
+        return [_NONE] * (levels(n) + 1)
+    return [(band + step // 2) // step for band in wavelet.analyze(drawn, levels(n))]
 
 
 def _centers(

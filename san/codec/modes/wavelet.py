@@ -14,16 +14,16 @@ GAIN, INVERSE_GAIN = 75435, 56936
 
 def _lift(target: np.ndarray, source: np.ndarray, step: int, odd: bool, sign: int) -> None:
     """Add sign · step · (both neighbours in source) to each place of target."""
-    n = target.size
+    n = len(target)
     if odd:  # target: odd places, between source[i] and source[i + 1]
         left, right = source[:n], source[1 : n + 1]
-        if right.size < n:
-            right = np.append(right, source[-1])
+        if len(right) < n:
+            right = np.concatenate([right, source[-1:]])
     else:  # target: even places, between source[i - 1] and source[i]
         right = source[:n]
         left = np.concatenate([source[:1], source])[:n]
-        if right.size < n:
-            right = np.append(right, source[-1])
+        if len(right) < n:
+            right = np.concatenate([right, source[-1:]])
     target += sign * ((step * (left + right) + 32768) >> 16)
 
 
@@ -35,7 +35,7 @@ def analyze(x: np.ndarray, levels: int) -> list[np.ndarray]:
     """The bands of x, coarsest first: approximation, details of the last level ... of the first.
 
     x holds int64 with `FRACTION` bits after the point, as the bands do; a level needs two places
-    or more.
+    or more. Of an array of more axes, the first one is transformed.
     """
     bands = []
     for _ in range(levels):
@@ -60,7 +60,7 @@ def synthesize(bands: list[np.ndarray]) -> np.ndarray:
                 _lift(odd, even, step, True, -1)
             else:
                 _lift(even, odd, step, False, -1)
-        x = np.empty(even.size + odd.size, np.int64)
+        x = np.empty((len(even) + len(odd), *even.shape[1:]), np.int64)
         x[0::2], x[1::2] = even, odd
     return x
 

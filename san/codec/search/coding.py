@@ -6,11 +6,23 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from san.codec.modes.dictionary import Dictionary
-from san.codec.modes.payload import SHARED, TRANSFORM, decode_payload, encode_predictive
-from san.codec.search.convergence import Progress, meet_bounds, meet_error, meet_size
+from san.codec.modes.payload import ACROSS, SHARED, TRANSFORM, decode_payload, encode_predictive
+from san.codec.search.across import (
+    fits_across,
+    meet_bounds_across,
+    meet_error_across,
+    meet_size_across,
+)
+from san.codec.search.convergence import (
+    Progress,
+    guess_codes,
+    meet_bounds,
+    meet_error,
+    meet_size,
+)
 from san.codec.search.excerpts import EXCERPT_PIECES
 from san.codec.search.learning import excerpts_of
-from san.codec.search.trials import Encoded, Signal
+from san.codec.search.trials import Encoded, Signal, score_of, size_of
 from san.codec.target import Target
 
 # A result is compared with the lossless one where that may be smaller: where so many values of the
@@ -18,6 +30,9 @@ from san.codec.target import Target
 # from few samples, so the whole signal takes less. Larger numbers cost time, smaller ones may miss
 # that lossless has fewer bytes.
 EXCERPT_VALUES, LEARNED_LATER = 1 << 13, 3.0
+# Channels are not coded one by one where coding them together takes less than this share of the
+# bytes that one by one seems to take at the same error. Events save more than that on some signals.
+CLEAR, CLEAR_WITH_EVENTS = 0.9, 0.5
 
 
 @dataclass(frozen=True)
@@ -74,6 +89,7 @@ def encode_signal(
     if target.exact or k.size == 0:
         return predict(exact)
     signal = Signal(k, chunk_samples, fs, dictionary, events)
+    across = newer_modes and fits_across(k)
     found: Encoded | None
     if target.max_error is not None and max(bounds) == 0:
         return predict(exact)
@@ -81,14 +97,16 @@ def encode_signal(
         centred = k - k.mean(0)
         allowed = (target.prdn / 100) ** 2 * (centred**2).sum(0)
         within = None if target.max_error is None else bounds
-        found = meet_error(signal, allowed, progress, within)
+        found = _within_error(signal, allowed, across, progress, within)
         if within is not None:
             return _within_both(k, found, allowed, within, predict)
     elif target.max_error is not None:
         found = meet_bounds(signal, bounds, progress)
+        if across:
+            found = min(found, meet_bounds_across(signal, bounds, progress), key=size_of)
         return _smaller(found, predict(bounds))
     else:
-        found = meet_size(signal, target.value * k.size / 8, progress)
+        found = _within_size(signal, target.value * k.size / 8, across, progress)
     if found is None:
         return predict(exact)
     if may_be_smaller(k, exact, found.size / k.size):
@@ -115,8 +133,34 @@ def _within_both(
     return predicted if found is None else _smaller(found, predicted)
 
 
+def _within_error(
+    signal: Signal, allowed: np.ndarray, across: bool, progress: Progress,
+    bounds: tuple[int, ...] | None,
+) -> Encoded | None:  # fmt: skip
+    """The smaller result of the transform modes whose errors are at most what is allowed."""
+    together = meet_error_across(signal, allowed, progress, bounds) if across else None
+    if together is not None:
+        alone = signal.encode(guess_codes(signal, allowed), signal.none(), bounds)
+        share = np.exp(score_of(together) - score_of(alone))
+        if share < (CLEAR_WITH_EVENTS if signal.events_wanted else CLEAR):
+            return together
+    found = meet_error(signal, allowed, progress, bounds)
+    return min((each for each in (together, found) if each), key=size_of, default=None)
+
+
+def _within_size(signal: Signal, room: float, across: bool, progress: Progress) -> Encoded:
+    """The more exact result of the transform modes in at most so many bytes."""
+    found = meet_size(signal, room, progress)
+    if not across:
+        return found
+    together = meet_size_across(signal, room, progress)
+    if (found.size <= room) != (together.size <= room):
+        return min(found, together, key=size_of)
+    return min(found, together, key=score_of)
+
+
 def _coded(found: Encoded) -> Coded:
-    mode = bytes([TRANSFORM if found.dictionary is None else SHARED])
+    mode = bytes([ACROSS if found.across else TRANSFORM if found.dictionary is None else SHARED])
     payloads = [mode + payload for payload in found.payloads]
     return Coded(payloads, found.dictionary, found.error, found.largest, found.sections)
 

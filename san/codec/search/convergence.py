@@ -70,7 +70,7 @@ def meet_error(
     With bounds, corrections keep every sample within them too.
     """
     limits = Limits(allowed, bounds, (HIGHEST_CODE,) * len(allowed))
-    codes = _guess(signal, allowed)
+    codes = guess_codes(signal, allowed)
     progress(0.1)
     chosen, plain = choose(signal, codes)
     best = _meet(signal, codes, chosen, limits, progress)
@@ -91,7 +91,7 @@ def meet_error(
 
 def meet_size(signal: Signal, room: float, progress: Progress) -> Encoded:
     """Encode in at most so many bytes, or with the largest step where they do not suffice."""
-    codes = np.array(_guess(signal, FIRST_ERROR * _energy(signal.x) + 1e-9))
+    codes = np.array(guess_codes(signal, FIRST_ERROR * _energy(signal.x) + 1e-9))
     (choice, encoded), _ = choose(signal, tuple(codes.tolist()))
     low, high = -int(codes.min()), HIGHEST_CODE - int(codes.max())
     best: Encoded | None = None
@@ -109,7 +109,7 @@ def meet_size(signal: Signal, room: float, progress: Progress) -> Encoded:
     return best if best is not None else encoded
 
 
-def _guess(signal: Signal, allowed: np.ndarray) -> tuple[int, ...]:
+def guess_codes(signal: Signal, allowed: np.ndarray) -> tuple[int, ...]:
     """Step codes at which a plain quantizer would make the squared error of each channel."""
     channels = range(signal.x.shape[1])
     return tuple(

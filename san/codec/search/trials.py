@@ -52,6 +52,7 @@ class Encoded:
     largest: np.ndarray
     sections: dict[str, int]
     codes: tuple[int, ...] = ()  # of the steps
+    across: bool = False  # whether the payloads are of components of all channels
 
     @property
     def error(self) -> np.ndarray:
