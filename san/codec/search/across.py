@@ -153,7 +153,7 @@ class Across:
             relative = moved / usual
             middle = np.exp(np.log(relative[live]).mean())
             moved = usual * np.clip(relative, middle / LOWEST, middle * FARTHEST)
-            scales = np.where(live, np.maximum(moved, LEAST), scales)
+            scales = np.where(live, np.clip(moved, LEAST, step_of(HIGHEST_CODE)), scales)
         return scales, error
 
     def angles(self, scales: np.ndarray) -> np.ndarray:
@@ -171,7 +171,8 @@ class Across:
             rest = own
             rest[:, : q.shape[1]] -= _restored(q, centers, bands.first)
             total += rest.T @ rest
-        return np.einsum("ck,kl,cl->c", matrix, total, matrix) * scales**2
+        error = np.einsum("ck,kl,cl->c", matrix, total, matrix) * scales**2
+        return np.maximum(error, 0)  # rounding makes some of nothing negative
 
     def close_in(self, scales: np.ndarray, allowed: np.ndarray) -> tuple[Found | None, np.ndarray]:
         """Move all scales together until every error is just within the allowed one.
@@ -261,7 +262,7 @@ def meet_error_across(
     """
     across = Across(signal.chunks)
     live = allowed > 0
-    usual = np.where(live, np.maximum(np.sqrt(allowed / across.samples), LEAST), LEAST)
+    usual = _usual(allowed, across.samples)
     scales, goal, moves = np.where(live, usual * FIRST_SCALE, LEAST), allowed, BALANCING
     tried: list[Encoded] = []
     for attempt in range(ROUNDS):
@@ -292,7 +293,7 @@ def meet_size_across(signal: Signal, room: float, progress: Progress) -> Encoded
     across = Across(signal.chunks)
     energy = ((signal.x - signal.x.mean(0)).astype(np.float64) ** 2).sum(0)
     allowed = FIRST_ERROR * energy
-    usual = np.maximum(np.sqrt(allowed / across.samples), LEAST)
+    usual = _usual(allowed, across.samples)
     scales, _ = across.balance(usual * FIRST_SCALE, allowed, usual, BALANCING)
     codes, angles = np.array([step_code(scale) for scale in scales]), across.angles(scales)
     low, high = -int(codes.max()), HIGHEST_CODE - int(codes.max())
@@ -309,6 +310,11 @@ def meet_size_across(signal: Signal, room: float, progress: Progress) -> Encoded
         if low >= high:
             return best or encoded
         offset = (low + high) // 2
+
+
+def _usual(allowed: np.ndarray, samples: int) -> np.ndarray:
+    """The root of the mean squared error that is allowed, as far as scales go."""
+    return np.clip(np.sqrt(allowed / samples), LEAST, step_of(HIGHEST_CODE))
 
 
 def _chosen(own: np.ndarray, bands: Bands) -> tuple[np.ndarray, tuple[int, int]]:
