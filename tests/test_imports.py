@@ -87,7 +87,7 @@ ORDER = {
         metrics routing packages deprecated""",
     "codec": """ndarray padding incremental encoder comparison block decoder options info
         dictionaries search modes file_format numbers entropy errors target""",
-    "codec.search": "coding across convergence trials excerpts steps learning pursuit",
+    "codec.search": "coding across coefficients convergence trials excerpts steps learning pursuit",
     "codec.modes": """payload components across transform joint predictive odds joint_experts
         least_squares experts dictionary wavelet bands events ranges""",
     "codec.file_format": "stream attachments header source",

@@ -140,7 +140,8 @@ def _within_prdn(
         if not np.isfinite(reached):
             break
         value *= min(FINER, FINER * asked / reached)
-        dictionary, events = coded.dictionary, events and coded.dictionary is not None
+        if not coded.across:
+            dictionary, events = coded.dictionary, events and coded.dictionary is not None
     return _checked(samples, request, _encode(samples, request, LOSSLESS, progress))
 
 

@@ -1,9 +1,8 @@
 """Which scales, angles and coefficients code a signal across its channels within an error.
 
-The coefficients are chosen before they are coded: a coefficient of ±1 becomes 0 where few of its
-neighbours are large, because it then costs many bits. So the error of each channel is known without
-coding. Each scale is moved by what its channel's error is above or below the allowed one, to a
-power, and the angles follow; then all scales are moved together, until every channel is within.
+The error of each channel is known without coding (see `coefficients`). Each scale is moved by what
+its channel's error is above or below the allowed one, to a power, and the angles follow. Then all
+scales are moved together, until every channel is within. Events are looked for in the components.
 """
 
 import math
@@ -15,21 +14,16 @@ import numpy as np
 from san.codec.modes import components, wavelet
 from san.codec.modes.across import MATRIX_BITS, MOST_CHANNELS, matrix_of, rotation_angles
 from san.codec.modes.components import Layout, Plan
+from san.codec.modes.dictionary import Dictionary
+from san.codec.modes.dictionary import quantize as quantize_kernels
+from san.codec.modes.events import QuantizedEvents
 from san.codec.modes.transform import levels, step_code
+from san.codec.search.coefficients import ANGLE_BITS, bands_of, chosen, restored
+from san.codec.search.excerpts import find_events
+from san.codec.search.learning import as_floats, learn_kernels
 from san.codec.search.steps import HIGHEST_CODE, SLOPE, step_of
-from san.codec.search.trials import Encoded, Signal, size_of
+from san.codec.search.trials import Encoded, Signal
 
-# Bits of an angle. Fewer leave more of a channel to later components, more cost bytes.
-ANGLE_BITS = 8
-# What a bit is worth in squared steps. A larger number makes more zeros at smaller steps; from 0.06
-# to 0.1 the bytes at the same error are the same within 0.1 %.
-WORTH = 0.08
-# The bits by which ±1 is dearer than 0: BITS_ALONE less BITS_AN_OCTAVE for each doubling of what is
-# near (its mean magnitude and QUIET), at least 0.
-BITS_ALONE, BITS_AN_OCTAVE, QUIET = 2.0, 2.2, 0.05
-# A magnitude above 1 is rounded down up to this share above one half.
-ROUNDED_DOWN = 0.04
-BITS_OF_A_VALUE = 7.0  # of a coefficient in a component that has few, on average
 # Scales are moved by the error's ratio to this power: with 1 two channels that share a component
 # would both move for it, and the scales would swing.
 POWER = 0.6
@@ -47,86 +41,38 @@ FIRST_SCALE = 3.0  # times the error that is allowed: where the search begins
 # Scales that are tried under a bound, as multiples of the range of errors it allows.
 BOUND_SCALES = (1.1, 0.8, 1.5)
 FIRST_ERROR = 0.01  # the share of the energy where the search for a size begins
+# Events are looked for in so many components. More take more time, and hold little of a beat.
+MOST_COMPONENTS = 6
+IN_A_STEP = 16  # parts of a step that samples of components are given in
+# As in `trials`: events are searched as for steps so many times finer, in turn.
+FINER = (1.0, 2.5)
 LARGEST_NORM = float(1 << 38)  # of all samples, so that no coefficient is too large to be coded
 
 Progress = Callable[[float], None]
 
 
-class Bands(NamedTuple):
-    """A chunk before it is coded: its channels' coefficients, and what is where in them."""
+class Drawing(NamedTuple):
+    """Kernels of components, and the events of each chunk, in the steps of some scales."""
 
-    x: np.ndarray  # int64 (n, channels)
-    values: np.ndarray  # float64 (n, channels): all bands, coarsest first, in samples
-    one: np.ndarray  # float64 (n, 1): those of a constant 1
-    parents: np.ndarray  # int64 (n,): the place of each coefficient's parent
-    first: int  # coefficients of the approximation
-    slow: int  # coefficients of the two coarsest bands
+    dictionary: Dictionary
+    events: list[QuantizedEvents]
+    bin_bits: int
+    scale: float  # of the first channel that is not constant; all such scales move together
 
-
-def bands_of(x: np.ndarray) -> Bands:
-    """The bands of a chunk, int64 (n, channels)."""
-    n = len(x)
-    sizes = wavelet.band_sizes(n, levels(n))
-    starts = np.cumsum([0, *sizes]).tolist()
-    parents = np.arange(n)
-    for j in range(2, len(sizes)):
-        halves = np.minimum(np.arange(sizes[j]) >> 1, sizes[j - 1] - 1)
-        parents[starts[j] : starts[j + 1]] = starts[j - 1] + halves
-    one = components.channels_bands(np.full((n, 1), 1 << 20, np.int64)) / (1 << 20)
-    return Bands(x, components.channels_bands(x), one, parents, sizes[0], sum(sizes[:2]))
-
-
-def quantize(own: np.ndarray, bands: Bands) -> np.ndarray:
-    """Coefficients (n, components) in steps as whole numbers, float64 of the same shape."""
-    size = np.abs(own)
-    q = np.floor(size + (0.5 - ROUNDED_DOWN))
-    q[: bands.first] = np.floor(size[: bands.first] + 0.5)
-    i, k = np.nonzero((size >= 0.5) & (size < 1.5))
-    i, k = i[i >= bands.first], k[i >= bands.first]
-    near = _near(np.minimum(size, 4.0), bands.parents, i, k)
-    bits = np.maximum(0, BITS_ALONE - BITS_AN_OCTAVE * np.log2(near + QUIET))
-    q[i, k] = size[i, k] >= 0.5 + WORTH / 2 * bits
-    return np.copysign(q, own)
-
-
-def _near(size: np.ndarray, parents: np.ndarray, i: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """The mean magnitude around coefficients i of components k."""
-    last = len(size) - 1
-    beside = 2 * size[np.maximum(i - 1, 0), k] + 2 * size[np.minimum(i + 1, last), k]
-    beside += size[np.maximum(i - 2, 0), k] + size[np.minimum(i + 2, last), k]
-    beside = (beside / 6 + size[parents[i], k] / 2) / 1.5
-    before = np.cumsum(size, axis=1)[i, np.maximum(k - 1, 0)] / np.maximum(k, 1)
-    return np.where(k > 0, (beside + before / 2) / 1.5, beside)
-
-
-def worth_it(own: np.ndarray, q: np.ndarray, angle_bits: int) -> int:
-    """How many of the first components are coded: the others cost more than they are worth."""
-    channels, count = q.shape[1], min(q.shape)
-    while count > 0:
-        some = q[:, count - 1] != 0
-        value, size = np.abs(own[some, count - 1]), np.abs(q[some, count - 1])
-        saved = float((size * (2 * value - size)).sum())
-        if saved > WORTH * (BITS_OF_A_VALUE * some.sum() + angle_bits * (channels - count)):
-            break
-        count -= 1
-    return count
-
-
-def centers_of(own: np.ndarray, q: np.ndarray, first: int) -> tuple[int, int]:
-    """Where coefficients of ±1 and of more lie in their steps: 1/64 of a step, from -1/2 on."""
-    size = np.abs(q[first:])
-    beyond = np.abs(own[first:]) - size
-    ones, more = size == 1, size > 1
-    means = [float(beyond[of].mean()) if of.any() else 0.0 for of in (ones, more)]
-    low, high = (max(0, min(63, 32 + round(64 * mean))) for mean in means)
-    return low, high
+    def of(self, chunk: int, scale: float) -> QuantizedEvents:
+        """The events of a chunk, where that scale is another one."""
+        events = self.events[chunk]
+        moved = np.rint(events.amplitudes * (self.scale / scale)).astype(np.int64)
+        kept = moved.any(1)
+        return QuantizedEvents(events.starts[kept], events.kernels[kept], moved[kept])
 
 
 class Found(NamedTuple):
-    """How a signal is coded: the same scales and angles in all chunks."""
+    """How a signal is coded: the same scales, angles and kernels in all chunks."""
 
     codes: tuple[int, ...]
     angles: np.ndarray
+    drawing: Drawing | None = None
 
 
 class Across:
@@ -136,6 +82,11 @@ class Across:
         self.chunks = [bands_of(x) for x in chunks]
         self.means = [x.mean(0) for x in chunks]
         self.samples = sum(map(len, chunks))
+        lowest, highest = (
+            np.min([x.min(0) for x in chunks], 0),
+            np.max([x.max(0) for x in chunks], 0),
+        )
+        self.changing = int(np.argmax(highest > lowest))  # the first channel that is not constant
         fast = [bands.values[bands.slow :] for bands in self.chunks]
         self.covariance = np.sum([values.T @ values for values in fast], axis=0)
 
@@ -167,32 +118,32 @@ class Across:
         total = np.zeros((channels, channels))
         for bands, mean in zip(self.chunks, self.means, strict=True):
             own = ((bands.values - bands.one * mean) / scales) @ matrix
-            q, centers = _chosen(own, bands)
+            q, centers = chosen(own, bands)
             rest = own
-            rest[:, : q.shape[1]] -= _restored(q, centers, bands.first)
+            rest[:, : q.shape[1]] -= restored(q, centers, bands.first)
             total += rest.T @ rest
         error = np.einsum("ck,kl,cl->c", matrix, total, matrix) * scales**2
         return np.maximum(error, 0)  # rounding makes some of nothing negative
 
-    def close_in(self, scales: np.ndarray, allowed: np.ndarray) -> tuple[Found | None, np.ndarray]:
+    def close_in(self, first: Found, allowed: np.ndarray) -> tuple[Found | None, np.ndarray]:
         """Move all scales together until every error is just within the allowed one.
 
         The largest scales found that fit (None where none did), and by how much the squared errors
         are above the estimated ones.
         """
-        angles, live = self.angles(scales), allowed > 0
-        codes, constant = np.array([step_code(scale) for scale in scales]), ~live
+        live = allowed > 0
+        codes, constant = np.array(first.codes), ~live
         fits: tuple[int, Found] | None = None
         offset, fails = 0, HIGHEST_CODE
-        beyond = np.ones(len(scales))
+        beyond = np.ones(len(codes))
         for attempt in range(LEVELS_TRIED):
             moved = np.where(live, np.clip(codes + offset, 0, HIGHEST_CODE), codes)
-            found = Found(tuple(moved.tolist()), angles)
+            found = first._replace(codes=tuple(moved.tolist()))
             error = self.error(found)
             if error[constant].any():
                 break
             if attempt == 0:
-                expected = self.estimate(scales_of(found.codes), angles)
+                expected = self.estimate(scales_of(found.codes), found.angles)
                 beyond = np.where(live, np.clip(error / np.maximum(expected, 1e-30), 0.2, 5), 1)
             largest = float(np.sqrt((error[live] / allowed[live]).max(initial=0)))
             if largest <= 1:
@@ -210,32 +161,58 @@ class Across:
     def encode(self, found: Found, bounds: tuple[int, ...] | None = None) -> Encoded:
         """Encode all chunks, and decode them."""
         payloads, errors, sections = [], [], dict[str, int]()
+        dictionary = None if found.drawing is None else found.drawing.dictionary
         largest = np.zeros(len(found.codes), np.int64)
         for i, bands in enumerate(self.chunks):
-            plan = self.plan(found, i)._replace(bounds=bounds)
-            payload, y, sizes = components.encode(bands.x, plan, None)
+            plan = self.plan(found, i)[0]._replace(bounds=bounds)
+            payload, y, sizes = components.encode(bands.x, plan, dictionary)
             payloads.append(payload)
             errors.append(((bands.x - y).astype(np.float64) ** 2).sum(0))
             largest = np.maximum(largest, np.abs(bands.x - y).max(0))
             for name, size in sizes.items():
                 sections[name] = sections.get(name, 0) + size
-        return Encoded(payloads, None, 0, errors, largest, sections, across=True)
+        overhead = 0 if dictionary is None else len(dictionary.data)
+        return Encoded(
+            payloads, dictionary, overhead, errors, largest, sections, found.codes, across=True
+        )
 
-    def plan(self, found: Found, chunk: int) -> Plan:
-        """The plan of a chunk without events."""
-        bands = self.chunks[chunk]
-        scales = scales_of(found.codes)
-        offsets = tuple(int(v) for v in np.rint(self.means[chunk] / scales))
-        layout = Layout(found.codes, ANGLE_BITS, found.angles, offsets)
+    def plan(self, found: Found, chunk: int) -> tuple[Plan, np.ndarray | None]:
+        """The plan of a chunk, and what its events draw."""
+        bands, layout = self.chunks[chunk], self.layout(found, chunk)
         own = components.components_of(bands.values, bands.one, layout)
-        q, centers = _chosen(own, bands)
-        return Plan(layout, q.astype(np.int64), centers)
+        if found.drawing is None:
+            q, centers = chosen(own, bands)
+            return Plan(layout, q.astype(np.int64), centers), None
+        events = found.drawing.of(chunk, layout.scales[self.changing])
+        drawn = components.draw(events, found.drawing.dictionary, len(own))
+        coefficients = np.concatenate(wavelet.analyze(drawn, levels(len(own))))
+        own -= coefficients / components.UNIT
+        q, centers = chosen(
+            own, bands, np.flatnonzero(events.amplitudes.any(0)).max(initial=-1) + 1
+        )
+        count = q.shape[1]
+        amplitudes = np.ascontiguousarray(events.amplitudes[:, :count])
+        events = QuantizedEvents(events.starts, events.kernels, amplitudes)
+        plan = Plan(layout, q.astype(np.int64), centers, found.drawing.bin_bits, events)
+        return plan, np.ascontiguousarray(drawn[:, :count])
+
+    def components(self, found: Found, chunk: int, count: int) -> np.ndarray:
+        """The samples of the first components of a chunk: int64 (n, count), in 1/IN_A_STEP."""
+        layout, channels = self.layout(found, chunk), len(found.codes)
+        matrix = matrix_of(layout.angles, ANGLE_BITS, channels, count) / (1 << MATRIX_BITS)
+        scaled = self.chunks[chunk].x / layout.scales - np.array(layout.offsets)
+        return np.rint(scaled @ matrix * IN_A_STEP).astype(np.int64)
+
+    def layout(self, found: Found, chunk: int) -> Layout:
+        """The layout of a chunk."""
+        offsets = np.rint(self.means[chunk] / scales_of(found.codes)).astype(np.int64)
+        return Layout(found.codes, ANGLE_BITS, found.angles, tuple(offsets.tolist()))
 
     def error(self, found: Found) -> np.ndarray:
         """The squared error of each channel, of what the chunks decode to."""
         total = np.zeros(len(found.codes))
         for i, bands in enumerate(self.chunks):
-            y = components.reconstruct(self.plan(found, i))
+            y = components.reconstruct(*self.plan(found, i))
             total += ((bands.x - y).astype(np.float64) ** 2).sum(0)
         return total
 
@@ -264,16 +241,27 @@ def meet_error_across(
     live = allowed > 0
     usual = _usual(allowed, across.samples)
     scales, goal, moves = np.where(live, usual * FIRST_SCALE, LEAST), allowed, BALANCING
-    tried: list[Encoded] = []
+    tried: list[Trial] = []
     for attempt in range(ROUNDS):
         scales, _ = across.balance(scales, goal, usual, moves)
-        found, beyond = across.close_in(scales, allowed)
+        codes = tuple(step_code(scale) for scale in scales)
+        found, beyond = across.close_in(Found(codes, across.angles(scales)), allowed)
         if found is None:
             break
         progress(0.5 * (attempt + 1) / ROUNDS)
-        tried.append(across.encode(found, bounds))
+        tried.append(Trial(found, across.encode(found, bounds)))
         scales, goal, moves = scales_of(found.codes), allowed / beyond, BALANCING_AGAIN
-    return min(tried, key=size_of, default=None)
+    if not tried:
+        return None
+    best = smallest(tried)
+    if signal.events_wanted and signal.given is None:
+        for finer in FINER:
+            drawing = find_drawing(across, best.found, signal, finer)
+            found = drawing and across.close_in(best.found._replace(drawing=drawing), allowed)[0]
+            if found:
+                tried.append(Trial(found, across.encode(found, bounds)))
+            progress(0.8)
+    return smallest(tried).encoded
 
 
 def meet_bounds_across(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> Encoded:
@@ -283,9 +271,18 @@ def meet_bounds_across(signal: Signal, bounds: tuple[int, ...], progress: Progre
     for i, relative in enumerate(BOUND_SCALES):
         scales = np.array([max(LEAST, (2 * bound + 1) * relative) for bound in bounds])
         codes = tuple(step_code(scale) for scale in scales)
-        tried.append(across.encode(Found(codes, across.angles(scales_of(codes))), bounds))
-        progress((i + 1) / len(BOUND_SCALES))
-    return min(tried, key=size_of)
+        found = Found(codes, across.angles(scales_of(codes)))
+        tried.append(Trial(found, across.encode(found, bounds)))
+        progress(0.6 * (i + 1) / len(BOUND_SCALES))
+    if signal.events_wanted and signal.given is None:
+        best = smallest(tried)
+        for finer in FINER:
+            drawing = find_drawing(across, best.found, signal, finer)
+            if drawing is not None:
+                found = best.found._replace(drawing=drawing)
+                tried.append(Trial(found, across.encode(found, bounds)))
+            progress(0.8)
+    return smallest(tried).encoded
 
 
 def meet_size_across(signal: Signal, room: float, progress: Progress) -> Encoded:
@@ -312,21 +309,40 @@ def meet_size_across(signal: Signal, room: float, progress: Progress) -> Encoded
         offset = (low + high) // 2
 
 
+class Trial(NamedTuple):
+    """How a signal was encoded, and the result."""
+
+    found: Found
+    encoded: Encoded
+
+
+def smallest(tried: list[Trial]) -> Trial:
+    """The trial of the fewest bytes."""
+    return min(tried, key=lambda trial: trial.encoded.size)
+
+
+def find_drawing(across: Across, found: Found, signal: Signal, finer: float) -> Drawing | None:
+    """Kernels and events of the first components, searched as for steps that are so much finer."""
+    channels = len(found.codes)
+    count = min(channels, MOST_COMPONENTS)
+    pieces = [across.components(found, i, count) for i in range(len(across.chunks))]
+    steps = np.full(count, IN_A_STEP / finer)
+    learned = learn_kernels(np.concatenate(pieces), signal.fs, steps)
+    if learned is None or len(learned.kernels) == 0:
+        return None
+    kernels = np.zeros((len(learned.kernels), channels, learned.kernels.shape[2]))
+    kernels[:, :count] = as_floats(learned)
+    dictionary = quantize_kernels(kernels)
+    events = []
+    for piece in pieces:
+        one = find_events(piece, signal.fs, steps, as_floats(dictionary)[:, :count])
+        amplitudes = np.zeros((len(one), channels), np.int64)
+        amplitudes[:, :count] = one.amplitudes
+        events.append(QuantizedEvents(one.starts, one.kernels, amplitudes))
+    scale = float(scales_of(found.codes)[across.changing]) / finer
+    return Drawing(dictionary, events, signal.bin_bits, scale) if any(map(len, events)) else None
+
+
 def _usual(allowed: np.ndarray, samples: int) -> np.ndarray:
     """The root of the mean squared error that is allowed, as far as scales go."""
     return np.clip(np.sqrt(allowed / samples), LEAST, step_of(HIGHEST_CODE))
-
-
-def _chosen(own: np.ndarray, bands: Bands) -> tuple[np.ndarray, tuple[int, int]]:
-    """The quantized coefficients of the components that are worth coding, and their centers."""
-    q = quantize(own, bands)
-    q = q[:, : worth_it(own, q, ANGLE_BITS)]
-    return q, centers_of(own[:, : q.shape[1]], q, bands.first)
-
-
-def _restored(q: np.ndarray, centers: tuple[int, int], first: int) -> np.ndarray:
-    """What quantized coefficients stand for, in steps."""
-    ones, more = ((center - 32) / 64 for center in centers)
-    value = q + np.sign(q) * np.where(np.abs(q) == 1, ones, more)
-    value[:first] = q[:first]
-    return value

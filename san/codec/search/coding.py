@@ -31,8 +31,9 @@ from san.codec.target import Target
 # that lossless has fewer bytes.
 EXCERPT_VALUES, LEARNED_LATER = 1 << 13, 3.0
 # Channels are not coded one by one where coding them together takes less than this share of the
-# bytes that one by one seems to take at the same error. Events save more than that on some signals.
-CLEAR, CLEAR_WITH_EVENTS = 0.9, 0.5
+# bytes that one by one, without events, seems to take at the same error. Components have no use of
+# a dictionary that was given, which may save more than that.
+CLEAR, CLEAR_WITH_GIVEN = 0.9, 0.5
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Coded:
     squared_error: np.ndarray  # float (columns,)
     largest_error: np.ndarray  # int64 (columns,)
     sections: dict[str, int] = field(default_factory=dict)  # bytes of events, coefficients ...
+    across: bool = False  # whether the dictionary has kernels of components, not of columns
 
 
 def encode_signal(
@@ -142,7 +144,7 @@ def _within_error(
     if together is not None:
         alone = signal.encode(guess_codes(signal, allowed), signal.none(), bounds)
         share = np.exp(score_of(together) - score_of(alone))
-        if share < (CLEAR_WITH_EVENTS if signal.events_wanted else CLEAR):
+        if share < (CLEAR if signal.given is None else CLEAR_WITH_GIVEN):
             return together
     found = meet_error(signal, allowed, progress, bounds)
     return min((each for each in (together, found) if each), key=size_of, default=None)
@@ -162,7 +164,9 @@ def _within_size(signal: Signal, room: float, across: bool, progress: Progress) 
 def _coded(found: Encoded) -> Coded:
     mode = bytes([ACROSS if found.across else TRANSFORM if found.dictionary is None else SHARED])
     payloads = [mode + payload for payload in found.payloads]
-    return Coded(payloads, found.dictionary, found.error, found.largest, found.sections)
+    return Coded(
+        payloads, found.dictionary, found.error, found.largest, found.sections, found.across
+    )
 
 
 def _predict(
