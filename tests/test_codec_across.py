@@ -119,8 +119,12 @@ def test_events_of_components_are_drawn_by_both_decoders():
     assert np.array_equal(components.decode(payload, n, channels, dictionary), x)
     theirs = plain_decoder.read_dictionary(dictionary.data)
     assert plain_decoder.decode_across(payload, n, channels, theirs) == x.T.tolist()
-    found = components.decode_events(payload, n, channels, dictionary)
+    found, strengths = components.decode_events(payload, n, channels, dictionary)
     assert np.array_equal(found.amplitudes, events.amplitudes)
+    per_channel = components.reconstruct(plan._replace(q=0 * plan.q), drawn)
+    per_channel -= components.reconstruct(plan._replace(q=0 * plan.q))
+    energy = (per_channel[5:37].astype(float) ** 2).sum(0)
+    assert strengths[0] ** 2 == pytest.approx(energy, rel=0.05, abs=40)
     with pytest.raises(CorruptStream, match="there are no kernels"):
         components.decode(payload, n, channels, None)
 
@@ -226,6 +230,22 @@ def test_gaps_of_one_channel_stay_where_they_are():
     filled = [x[finite[:, c], c][:, None] for c in range(5)]
     given_back = [y[finite[:, c], c][:, None] for c in range(5)]
     assert max(map(prdn_of, filled, given_back)) <= 8
+
+
+def test_events_of_components_make_a_stream_smaller():
+    rng = np.random.default_rng(0)
+    pulses = rng.normal(0, 90, (2, 80)) * np.hanning(80)  # nothing but their repetition is simple
+    beats = np.zeros(4000)
+    beats[np.arange(60, 3900, 97) + rng.integers(0, 5, 40)] = 1
+    sources = np.stack([np.convolve(beats, pulse)[:4000] for pulse in pulses], axis=1)
+    x = np.rint(sources @ rng.normal(size=(2, 6)) + rng.normal(0, 2, (4000, 6))).astype(np.int16)
+    blob, without = (san.compress(x, fs=100, prdn=9, events=e) for e in (True, False))
+    assert blob[4] == without[4] == 4
+    assert len(blob) < 0.9 * len(without)
+    assert prdn_of(x, san.decompress(blob)) <= 9
+    events = san.Decoder(blob).events()
+    assert len(events) > 30
+    assert np.isfinite(events.amplitude).all()
 
 
 def test_chunks_share_scales_and_decode_alone():

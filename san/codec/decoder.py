@@ -259,7 +259,6 @@ class Decoder:
         (29, [300, 300, 300])
         """
         from san.codec.modes.payload import payload_events
-        from san.codec.modes.transform import step_size
 
         if self._reader.footer is None:
             raise ValueError("the source cannot seek: read its chunks in their order")
@@ -273,12 +272,11 @@ class Decoder:
             place = 0
             if representation.dtype.kind == "f":
                 _, place = unpack_gaps(payload, 0, samples, representation.channels)
-            found, codes = payload_events(payload[place:], samples, columns, self._dictionary)
-            steps = np.array([step_size(code) for code in codes]) / 256
+            found, strengths = payload_events(payload[place:], samples, columns, self._dictionary)
             first = found.starts + number * full
             inside = (first < end) & (first + length > begin)
-            amplitude = (found.amplitudes * steps)[inside]
-            parts.append((found.kernels[inside], first[inside] + middle_of(length), amplitude))
+            middles = first[inside] + middle_of(length)
+            parts.append((found.kernels[inside], middles, strengths[inside]))
         kernel, position, amplitude = (np.concatenate(p) for p in zip(*parts, strict=True))
         in_units = amplitude * _units_of_one(representation)
         return StreamEvents(kernel, position, in_units, length)

@@ -18,7 +18,7 @@ from san.codec.errors import CorruptStream
 from san.codec.modes import wavelet
 from san.codec.modes.across import MATRIX_BITS, MOST_CHANNELS, angles_of, matrix_of, to_channels
 from san.codec.modes.bands import Around
-from san.codec.modes.dictionary import Dictionary
+from san.codec.modes.dictionary import SCALE, Dictionary
 from san.codec.modes.events import QuantizedEvents, new_memory, no_events
 from san.codec.modes.ranges import COMPONENT_BAND_BITS, COMPONENTS, LEVELS, OFFSET_LENGTHS
 from san.codec.modes.transform import (
@@ -127,10 +127,14 @@ def encode(
 
 def decode(data: bytes, n: int, channels: int, dictionary: Dictionary | None) -> np.ndarray:
     """Decode a payload of n samples in so many channels: int64 (n, channels)."""
-    if not 2 <= channels <= MOST_CHANNELS:
-        raise CorruptStream(f"a transform across {channels} channels: 2 to {MOST_CHANNELS}")
+    _check_channels(channels)
     mixer = new_mixer(n * channels, data, _new_state(n * channels))
     return _code_chunk(mixer, n, channels, dictionary, None, None)[0]
+
+
+def _check_channels(channels: int) -> None:
+    if not 2 <= channels <= MOST_CHANNELS:
+        raise CorruptStream(f"a transform across {channels} channels: 2 to {MOST_CHANNELS}")
 
 
 def _new_state(values: int) -> State:
@@ -284,13 +288,25 @@ def _correct(
 
 def decode_events(
     data: bytes, n: int, channels: int, dictionary: Dictionary | None
-) -> QuantizedEvents:
-    """The events of a payload, with amplitudes of the components that it holds, in steps."""
-    if not 2 <= channels <= MOST_CHANNELS:
-        raise CorruptStream(f"a transform across {channels} channels: 2 to {MOST_CHANNELS}")
+) -> tuple[QuantizedEvents, np.ndarray]:
+    """The events of a payload, of the components that it holds; their strengths in the channels.
+
+    The strengths are float64 (events, channels), in samples: roots of energies, with the sign of
+    the likeness to the kernel of the first component.
+    """
+    _check_channels(channels)
     mixer = new_mixer(n * channels, data, _new_state(n * channels))
     with_events, _ = code_bit(mixer, False), code_bit(mixer, False)
-    _, count = _code_layout(mixer, n, channels, None)
+    layout, count = _code_layout(mixer, n, channels, None)
     if not with_events:
-        return no_events(count)
-    return _code_events(mixer, n, count, _kernels_of(dictionary, channels), None)[0]
+        return no_events(count), np.zeros((0, channels))
+    kernels = _kernels_of(dictionary, channels)
+    events, part = _code_events(mixer, n, count, kernels, None)
+    matrix = matrix_of(layout.angles, layout.angle_bits, channels, count) / (1 << MATRIX_BITS)
+    shapes = part.kernels / (1 << SCALE)
+    strengths = np.zeros((len(events), channels))
+    for e, (kernel, amplitudes) in enumerate(zip(events.kernels, events.amplitudes, strict=True)):
+        drawn = (matrix * amplitudes) @ shapes[kernel]
+        like = drawn @ shapes[kernel][0] if count else np.zeros(channels)
+        strengths[e] = np.copysign(np.sqrt((drawn**2).sum(1)), like) * layout.scales
+    return events, strengths

@@ -64,11 +64,20 @@ def decode_payload(
 
 def payload_events(
     payload: bytes, n: int, columns: int, dictionary: Dictionary | None
-) -> tuple[QuantizedEvents, tuple[int, ...]]:
-    """The events of a chunk of n samples, and the codes of its steps; only mode 2 has events."""
-    if columns == 0 or payload[:1] != bytes([SHARED]):
-        return no_events(columns), (0,) * columns
-    return transform.decode_events(payload[1:], n, columns, dictionary)
+) -> tuple[QuantizedEvents, np.ndarray]:
+    """The events of a chunk of n samples, and how strong each is in each column, in samples.
+
+    The strengths are float64 (events, columns), for a shape with an energy of 1. Only modes 2 and
+    4 have events. In mode 4 an event's shape in a column is a sum of kernels of components. Its
+    sign says whether it is like the kernel of the first component, or the opposite.
+    """
+    if columns > 0 and payload[:1] == bytes([SHARED]):
+        events, codes = transform.decode_events(payload[1:], n, columns, dictionary)
+        steps = np.array([transform.step_size(code) for code in codes]) / 256
+        return events, events.amplitudes * steps
+    if columns > 0 and payload[:1] == bytes([ACROSS]):
+        return components.decode_events(payload[1:], n, columns, dictionary)
+    return no_events(columns), np.zeros((0, columns))
 
 
 def encode_predictive(k: np.ndarray, bounds: tuple[int, ...], newer_modes: bool = False) -> bytes:
