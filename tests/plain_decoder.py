@@ -502,7 +502,7 @@ def decode_integers(
         return decode_joint(source.rest(), n, columns)
     if mode == 4:
         return decode_across(source.rest(), n, columns, dictionary)
-    check(mode == 1, "a mode that has no payload yet")
+    check(mode == 1, "mode of a chunk")
     integers: list[list[int]] = []
     while len(integers) < columns:
         group, bound, size = source.varint(), source.varint(), source.varint()

@@ -6,7 +6,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from san.codec.modes.dictionary import Dictionary
-from san.codec.modes.payload import ACROSS, SHARED, TRANSFORM, decode_payload, encode_predictive
+from san.codec.modes.payload import (
+    ACROSS,
+    SHARED,
+    TRANSFORM,
+    WORTH,
+    decode_payload,
+    encode_predictive,
+)
 from san.codec.search.across import (
     fits_across,
     meet_bounds_across,
@@ -105,7 +112,7 @@ def encode_signal(
     elif target.max_error is not None:
         found = meet_bounds(signal, bounds, progress)
         if across:
-            found = min(found, meet_bounds_across(signal, bounds, progress), key=size_of)
+            found = min(found, meet_bounds_across(signal, bounds, progress), key=_cost)
         return _smaller(found, predict(bounds))
     else:
         found = _within_size(signal, target.value * k.size / 8, across, progress)
@@ -147,7 +154,12 @@ def _within_error(
         if share < (CLEAR if signal.given is None else CLEAR_WITH_GIVEN):
             return together
     found = meet_error(signal, allowed, progress, bounds)
-    return min((each for each in (together, found) if each), key=size_of, default=None)
+    return min((each for each in (together, found) if each), key=_cost, default=None)
+
+
+def _cost(encoded: Encoded) -> int:
+    """The bytes of a result, and what a newer mode must save."""
+    return encoded.size + WORTH * encoded.across
 
 
 def _within_size(signal: Signal, room: float, across: bool, progress: Progress) -> Encoded:
