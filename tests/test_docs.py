@@ -5,6 +5,7 @@ import importlib
 import pathlib
 import pkgutil
 import re
+import shutil
 import tomllib
 
 import nbformat
@@ -48,6 +49,20 @@ def test_readme_python_runs(tmp_path, monkeypatch, capsys):
     assert blocks
     for block in blocks:
         exec(compile(block, "README.md", "exec"), {})
+
+
+def test_readme_codec_commands_run_in_a_clone_without_data(command, tmp_path, monkeypatch):
+    """They use the recording that comes with it; a bound takes the place of the slow target."""
+    shutil.copytree(ROOT / "datasets" / "sample", tmp_path / "datasets" / "sample")
+    monkeypatch.delenv("SAN_DATA_DIR", raising=False)
+    readme = (ROOT / "README.md").read_text()
+    lines = re.findall(r"^    san ((?:compress|verify|decompress) .*)$", readme, re.MULTILINE)
+    assert len(lines) == 3 and "report 208.san --original datasets/sample/mitdb_208" in readme
+    for line in lines:
+        quick = line.replace("--prdn 8", "--max-error 5 --no-events").partition("#")[0]
+        code, _, err = command(*quick.split())
+        assert code == 0, (line, err)
+    assert (tmp_path / "208_copy.hea").is_file() and (tmp_path / "208_copy.dat").is_file()
 
 
 def test_readme_links_lead_somewhere():

@@ -332,6 +332,14 @@ def test_dates_that_can_be_read_in_two_ways_are_questioned(tmp_path):
     assert "01/02/2020 10:00:00 in 't' are taken as day/month/year" in array.notes[1]
 
 
+@pytest.mark.parametrize("mark", [".", ","])
+def test_points_and_commas_that_may_separate_thousands_are_questioned(mark, tmp_path):
+    array = read(tmp_path, f"a;b\n999;1{mark}5\n1{mark}000;2{mark}5\n1{mark}001;3\n")
+    assert f"1{mark}000 in 'a' is taken as 1: write numbers without" in array.notes[1]
+    assert len(array.notes) == 2
+    assert len(read(tmp_path, "a;b\n5;1.5\n0.125;2.5\n").notes) == 1
+
+
 ZONE = timezone(timedelta(hours=-5, minutes=-30))
 STARTS = {
     "2020-01-31 10:00:00.25": datetime(2020, 1, 31, 10, 0, 0, 250_000),

@@ -67,7 +67,10 @@ def form_of_all(form: str, texts: Iterable[str]) -> tuple[str, bool]:
     """
     digits, hours, order = decimals_of(form), False, ""
     slashed = "DD/MM/YYYY" in form or "MM/DD/YYYY" in form
+    length = len(form) - len("date:") if form.startswith("date") else 0
     for text in texts:
+        if len(text) == length and (order or not slashed):
+            continue  # each field of a date has one width, so it has the form of the first
         found = form_of(text)
         if found is None or found[:5] != form[:5]:
             continue

@@ -96,6 +96,7 @@ def read(
     rows = _Rows(path, lines, layout)
     texts = rows.first_texts()
     forms, doubts = _forms(rows, texts, layout)
+    doubts += _like_thousands(rows, layout)
     place = table_times.time_column(path, layout, texts, forms, options)
     if place is not None and forms[place] is None and re.fullmatch(r"\d{12,30}", texts[place]):
         forms[place] = "int"
@@ -208,6 +209,24 @@ def _forms(rows: _Rows, texts: Sequence[str], layout: Layout) -> tuple[list[str 
                 "write them as 2020-01-31 if the month comes first"
             )
     return forms, doubts
+
+
+def _like_thousands(rows: _Rows, layout: Layout) -> Iterator[str]:
+    """Columns with 999 and 1.000, where a point, or a comma, may separate thousands."""
+    if layout.delimiter == "," and layout.decimal == ".":
+        return  # who separates columns by commas separates thousands by them, or not at all
+    separated = re.compile(rf"[+-]?[1-9]\d{{0,2}}{re.escape(layout.decimal)}\d{{3}}")
+    _, block = next(rows.blocks())
+    for c, column in enumerate(zip(*block, strict=True)):
+        texts = [t for t in map(unquoted, column) if not layout.is_missing(t)]
+        odd = [t for t in texts if separated.fullmatch(t)]
+        rest = [t for t in texts if not separated.fullmatch(t)]
+        if odd and rest and all(re.fullmatch(r"[+-]?\d{1,3}", t) for t in rest):
+            value = _value(odd[0], layout.decimal, Column())
+            yield (
+                f"{odd[0]} in {layout.name_of(c)!r} is taken as {value:g}: write numbers without a "
+                "separator of thousands if it is one"
+            )
 
 
 def _numbers(
