@@ -223,7 +223,7 @@ class Mutations:
     def next(self) -> bytes:
         """One more stream; its checksums and its index are right."""
         source = self._source
-        parts = source.choice(self._newest if source.random() < 0.25 else self._all)
+        parts = source.choice(self._newest if source.random() < 0.5 else self._all)
         for _ in range(source.choice((1, 1, 1, 2))):
             change = source.choices(_CHANGES, _WEIGHTS)[0]
             parts = change(parts, source, source.choice(self._all))
