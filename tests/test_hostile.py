@@ -379,6 +379,37 @@ def test_gaps_need_no_integers_of_64_bits_to_repeat_by(monkeypatch):
     assert y.tobytes() == x.tobytes()
 
 
+ON_32_BITS = {
+    "counts on a grid": (np.rint(np.arange(90) % 31 * 4.88).astype("i2"), {"lossless": True}),
+    "few values": (np.array([-900, 0, 13, 500] * 30, "i2"), {"lossless": True}),
+    "two channels": (np.arange(80, dtype="i4").reshape(40, 2), {"max_error": 2}),
+    "gaps": (np.array([1.5, np.nan, 2.5, -0.0] * 40), {"lossless": True}),
+}
+
+
+@pytest.mark.parametrize("name", ON_32_BITS)
+def test_a_machine_of_32_bits_is_given_its_own_integers(name, monkeypatch):
+    """NumPy's repeat and bincount take there no integers of 64 bits."""
+    x, options = ON_32_BITS[name]
+    expected = san.compress(x, **options)
+
+    def narrow(function, place):
+        def checked(*values, **named):
+            if np.asarray(values[place]).dtype == np.int64:
+                raise TypeError("Cannot cast array data from int64 to int32")
+            return function(*values, **named)
+
+        return checked
+
+    monkeypatch.setattr(np, "intp", np.int32)
+    monkeypatch.setattr(np, "bincount", narrow(np.bincount, 0))
+    monkeypatch.setattr(np, "repeat", narrow(np.repeat, 1))
+    blob = san.compress(x, **options)
+    assert blob == expected
+    y = san.decompress(blob)
+    assert y.dtype == x.dtype and np.allclose(y, x, atol=2, equal_nan=True)
+
+
 def test_control_characters_reach_no_terminal(tmp_path, command):
     x = np.arange(40, dtype="i2")
     blob = san.compress(

@@ -225,7 +225,7 @@ def _view(
 def _kernels(kernels: np.ndarray | None, shown: Part, events: StreamEvents) -> list[dict[str, Any]]:
     if kernels is None or not kernels.size:
         return []
-    counts = np.bincount(events.kernel, minlength=len(kernels))
+    counts = np.bincount(events.kernel.astype(np.intp), minlength=len(kernels))
     return [
         {
             "channels": [page.packed(w[c]) for c in shown.channels],

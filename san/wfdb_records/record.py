@@ -117,5 +117,6 @@ def frame_means(x: np.ndarray, signal: SignalLine) -> np.ndarray:
     """A signal in its units, a value for each frame: the integers' mean, cut, as wfdb does."""
     if signal.samples_per_frame == 1:
         return physical(x, signal)
-    means = x.reshape(-1, signal.samples_per_frame).sum(1) / signal.samples_per_frame
+    sums = x.reshape(-1, signal.samples_per_frame).sum(1, dtype=np.int64)
+    means = sums / signal.samples_per_frame
     return physical(np.trunc(means), replace(signal, samples_per_frame=1))

@@ -20,9 +20,9 @@ def distinct(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         values, counts = np.unique(column, return_counts=True)
         return values.astype(np.int64), counts
     low = int(column.min(initial=0))
-    counts = np.bincount(column.astype(np.int64).ravel() - low)
+    counts = np.bincount(column.astype(np.intp).ravel() - low)  # of 32 bits on some machines
     found = np.flatnonzero(counts)
-    return found + low, counts[found]
+    return found.astype(np.int64) + low, counts[found]
 
 
 def find_grids(values: list[np.ndarray], dtype: np.dtype) -> list[Rule | None]:
