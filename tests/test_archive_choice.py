@@ -97,7 +97,10 @@ def test_what_is_no_signal_is_left_out_and_no_failure(data, tmp_path, command):
 
 def test_a_damaged_table_is_a_failure_still(data, tmp_path):
     (data / "bad.csv").write_text("1,2\n3,x\n4,5\n")
-    assert archive(data, tmp_path / "out", OPTIONS, jobs=1).failures.keys() == {"bad.csv"}
+    rows = ("2020-01-01 10:00:00,2", "2020-01-01 10:00:01,x", "2020-01-01 10:00:02,5")
+    (data / "dates.csv").write_text("\n".join(rows))
+    failures = archive(data, tmp_path / "out", OPTIONS, jobs=1).failures
+    assert failures.keys() == {"bad.csv", "dates.csv"}
 
 
 def test_include_and_exclude(data, tmp_path, command):

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from san import storage
 from san.archives import manifest, walk
 from san.codec.target import Target
+from san.files.table_moments import form_of
 from san.packages import MissingPackage
 from san.signals import NoSignal
 
@@ -260,7 +261,7 @@ def _without_signal(path: Path, error: Exception) -> str:
     rows = list(csv.reader(lines, delimiter=delimiter))
     for number, column in enumerate(zip(*rows, strict=False), 1):
         texts = {field.strip() for field in column} - MISSING
-        if texts and not any(_is_number(text) for text in texts):
+        if texts and not any(_is_number(text) or form_of(text) for text in texts):
             return f"it is a table, and no field of its column {number} is a number"
     return ""
 
