@@ -1998,7 +1998,7 @@ class Joint:
         cells = self.cells_of(at_, kind, node, side, v, b)
         s = [odds(kind, *distribution, side, v, b) for distribution in at_.distributions]
         s += [STRETCH[probability >> 10] for probability, _ in cells]
-        first = [160000] * 8 + [128000] * 9
+        first = [80000] * 8 + [160000] * 9
         alpha = self.alpha.setdefault((at_.loud >> 2, at_.h, node), first.copy())
         beta = self.beta.setdefault((at_.column.c % 64, node), first)
         R = self.refinements.setdefault((at_.loud >> 1, stage), REFINEMENT.copy())

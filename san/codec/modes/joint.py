@@ -117,7 +117,7 @@ CONTEXTS = 4
 SEEN = EXPERTS + CONTEXTS  # inputs that are cells
 INPUTS = DISTRIBUTIONS + SEEN
 OWN_WEIGHTS = 64  # channels that have weights of their own
-FIRST_KNOWN, FIRST_SEEN = 160_000, 128_000  # weights at first, of distributions and of cells
+FIRST_KNOWN, FIRST_SEEN = 80_000, 160_000  # weights at first, of distributions and of cells
 WEIGHT_BITS, WEIGHT_SHIFT = 20, 11  # of a weight, in 1/2**20; how slowly they move
 FAST_SHARE, SLOW_SHARE, STEP_SHARE = 38, 35, 83  # of errors and of the step in a scale, in 1/64
 
