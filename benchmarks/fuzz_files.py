@@ -277,7 +277,7 @@ def _read_and_restore(path: Path, back: Path) -> str:
     again = streams.read_file(back / path.name, exact=True)
     for one, other in zip(parts, (again, *again.others), strict=True):
         assert np.array_equal(one.x, other.x, equal_nan=one.x.dtype.kind == "f"), "other samples"
-    restored = try_restoring(path, streams.held_by(decoder, path), True)
+    restored = try_restoring(path, streams.decode(decoder), True)
     assert restored is not None
     if restored.is_same:
         same = [

@@ -1,9 +1,13 @@
 """What hostile and unusual input costs, and in which words it is refused."""
 
+import importlib
 import io
+import json
 import os
+import pathlib
 import random
 import struct
+import sys
 import threading
 import time
 import tracemalloc
@@ -484,3 +488,13 @@ def test_a_hostile_header_is_refused_in_words(tmp_path, command, form, words):
     assert time.process_time() - begin < SECONDS
     assert code == 2 and words in error and error.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["a.san"]
+
+
+@pytest.mark.parametrize("kind", ["streams", "files"])
+def test_mutated_input_is_read_or_refused(kind, monkeypatch, tmp_path, capsys):
+    monkeypatch.syspath_prepend(str(pathlib.Path(__file__).parents[1] / "benchmarks"))
+    fuzz = importlib.import_module("fuzz")
+    folder = str(tmp_path / "failures")
+    monkeypatch.setattr(sys, "argv", ["fuzz", f"--{kind}", "300", "--failures", folder])
+    code, said = fuzz.main(), json.loads(capsys.readouterr().out)
+    assert (code, said[kind]["tries"], said[kind]["failures"]) == (0, 300, [])
