@@ -12,12 +12,15 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
 import san
+from san.codec import encoder
 from san.codec.entropy.varints import Fields
 from san.codec.entropy.varints import write_varint as varint
+from san.codec.file_format.header import COMPACT
 from san.codec.file_format.stream import StreamReader
 
 GOLDEN = Path(__file__).parents[1] / "tests/golden"
@@ -44,17 +47,26 @@ class Parts:
     errors: bytes  #: largest error and PRDN, as they are stored
     sections: tuple[int, ...]
 
+    @property
+    def is_compact(self) -> bool:
+        return bool(self.flags) and bool(self.flags[0] & COMPACT)
+
 
 def parts_of(stream: bytes) -> Parts:
     """Take a correct stream apart."""
-    fields = Fields(stream)
+    fields, reader = Fields(stream), StreamReader(stream)
     fields.position = 4
     version = fields.byte()
     flags = fields.take(1) if version >= FLAGGED else b""
-    header = fields.take(fields.varint())
-    fields.position += 4
-    reader, directory, files = StreamReader(stream), None, []
-    if reader.attachments:
+    length = fields.varint()
+    directory: bytes | None = None
+    files: list[bytes] = []
+    if reader.is_compact:
+        header = fields.take(reader.places[1] - fields.position)
+    else:
+        header = fields.take(length)
+        fields.position += 4
+    if reader.attachments and not reader.is_compact:
         directory = fields.take(fields.varint())
         fields.position += 4
         for entry in reader.attachments:
@@ -72,6 +84,10 @@ def parts_of(stream: bytes) -> Parts:
 def together(parts: Parts) -> bytes:
     """The stream of these parts: lengths, checksums and index are right."""
     head = b"\x93SAN" + bytes([parts.version]) + parts.flags
+    if parts.is_compact:
+        body = parts.header + b"".join(parts.payloads)
+        whole = head + varint(len(body) + 4) + body
+        return whole + _crc(whole)
     head += varint(len(parts.header)) + parts.header
     out = [head, _crc(head)]
     if parts.directory is not None:
@@ -134,7 +150,9 @@ def changed(data: bytes, source: random.Random, most: int = 4) -> bytes:
 def streams() -> list[bytes]:
     """Small streams of every mode, dtype and target, and the small golden ones."""
     found = [path.read_bytes() for path in sorted(GOLDEN.glob("*.san"))]
-    correct = [*_written()]
+    with mock.patch.object(encoder, "SHORT_STREAM", 0):  # most of them in the long form
+        correct = [*_written()]
+    correct += [*_compact()]
     for stream in found:
         try:
             san.decompress(stream)
@@ -188,6 +206,12 @@ def _written() -> Iterator[bytes]:
     yield san.compress(np.zeros(0, "f4"), lossless=True)
     yield from _with_rules()
     yield san.compress(np.full((20, 3), 7, "i1"), lossless=True)
+
+
+def _compact() -> Iterator[bytes]:
+    yield san.compress(_beats(), fs=60, lossless=True)
+    yield san.compress(_beats(2), fs=60, prdn=15, units="mV", attachments=FILES)
+    yield san.compress(_beats(dtype="float64"), fs=1 / 3, max_error=0.05)
 
 
 def _with_rules() -> Iterator[bytes]:
@@ -275,6 +299,8 @@ def _dictionary(parts: Parts, source: random.Random, _: Parts) -> Parts:
 
 
 def _attachments(parts: Parts, source: random.Random, other: Parts) -> Parts:
+    if parts.is_compact:
+        return replace(parts, flags=bytes([source.choice((4, 5, 6, 12, 20, 28, 36))]))
     if parts.directory is None:
         added = other.directory or b"\1\1x\0\1"
         flags = bytes([parts.flags[0] | 1]) if parts.flags else b""

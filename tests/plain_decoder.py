@@ -90,6 +90,9 @@ class Reader:
     def float64(self) -> float:
         return struct.unpack("<d", self.take(8))[0]
 
+    def float32(self) -> float:
+        return struct.unpack("<f", self.take(4))[0]
+
     def text(self) -> str:
         length = self.byte()
         check(length <= 64, "a text is longer than 64 bytes")
@@ -115,11 +118,12 @@ def read_container(stream: bytes) -> tuple["Header", list[bytes], int, dict[str,
     version = source.byte()
     check(version in (1, 3, 4), "unknown version")
     flags = source.byte() if version == 4 else 0
-    check(flags <= ATTACHED + RULED, "flags")
+    check(flags < 8 or (flags < 32 and flags & COMPACT), "flags")
+    if flags & COMPACT:
+        return read_compact(source, flags)
     body = source.take(source.varint())
     check(source.uint32() == zlib.crc32(stream[: source.position - 4]), "CRC32 of the header")
-    header = read_header(Reader(body), version == 4, bool(flags & RULED))
-    header.newer_modes = version == 4
+    header = read_header(Reader(body), bool(flags & RULED), version == 4)
     attachments = read_attachments(source) if version == 3 or flags & ATTACHED else {}
 
     payloads = []
@@ -141,7 +145,7 @@ def read_container(stream: bytes) -> tuple["Header", list[bytes], int, dict[str,
 
 # Flags
 
-ATTACHED, RULED = 1, 2
+ATTACHED, RULED, COMPACT, WITH_TEXTS, WITH_DICTIONARY = 1, 2, 4, 8, 16
 
 
 # Attachments
@@ -203,7 +207,7 @@ class Header:
         return sum(len(widths) if scale.kind == BITS else 1 for scale in self.scales)
 
 
-def read_header(body: Reader, newer: bool, ruled: bool) -> Header:
+def read_header(body: Reader, ruled: bool, newer: bool) -> Header:
     dtype = body.byte()
     check(dtype in (*range(7), *range(16, 23)), "unknown dtype")
     header = Header(DTYPES[dtype % 16], dtype >= 16, body.varint())
@@ -211,16 +215,10 @@ def read_header(body: Reader, newer: bool, ruled: bool) -> Header:
     check(header.two_dimensions or header.channels == 1, "shape (n,) has one channel")
     rate = body.float64()
     check(math.isfinite(rate) and rate >= 0, "sampling rate")
-    check(not ruled or header.dtype in INTEGERS, "rules of floats")
-    if ruled:
-        header.rules = read_rules(body, header.dtype, header.channels)
-    if header.dtype in FLOATS:
-        header.scales = read_representation(body, header.dtype, header.channels)
+    header.newer_modes = newer
+    read_scales_or_rules(body, header, ruled)
     for _ in ("units", "channel names"):
-        count = body.varint()
-        check(count in (0, 1, header.channels), "number of texts")
-        for _ in range(count):
-            body.text()
+        read_texts(body, header.channels)
     target, value = body.byte(), body.float64()
     check(target <= 3 or (target == 4 and newer), "target")
     check(math.isfinite(value) and value >= 0, "value of the target")
@@ -230,14 +228,35 @@ def read_header(body: Reader, newer: bool, ruled: bool) -> Header:
         check(math.isfinite(bound) and bound >= 0, "bound beside a PRDN")
     header.chunk_samples = body.varint()
     check(header.chunk_samples >= 1, "chunks without samples")
-    kind = body.byte()
-    check(kind <= 2, "kind of dictionary")
-    if kind == 1:
-        header.carried = body.take(body.varint())
-    elif kind == 2:
-        header.named = body.take(32)
+    read_dictionary_field(body, header)
     check(body.at_end(), "something follows the header's dictionary")
     return header
+
+
+def read_scales_or_rules(body: Reader, header: Header, ruled: bool) -> None:
+    check(not ruled or header.dtype in INTEGERS, "rules of floats")
+    if ruled:
+        header.rules = read_rules(body, header.dtype, header.channels)
+    if header.dtype in FLOATS:
+        header.scales = read_representation(body, header.dtype, header.channels)
+
+
+def read_texts(body: Reader, channels: int) -> int:
+    count = body.varint()
+    check(count in (0, 1, channels), "number of texts")
+    for _ in range(count):
+        body.text()
+    return count
+
+
+def read_dictionary_field(body: Reader, header: Header) -> int:
+    kind = body.byte()
+    check(kind <= (3 if header.newer_modes else 2), "kind of dictionary")
+    if kind == 1:
+        header.carried = body.take(body.varint())
+    elif kind > 1:
+        header.named = body.take(32 if kind == 2 else 4)
+    return kind
 
 
 def find_dictionary(header: Header, given: bytes | None) -> "Dictionary | None":
@@ -246,7 +265,7 @@ def find_dictionary(header: Header, given: bytes | None) -> "Dictionary | None":
     if header.named is None:
         return None
     check(given is not None, "the stream needs its dictionary")
-    check(hashlib.sha256(given).digest() == header.named, "another dictionary is needed")
+    check(hashlib.sha256(given).digest().startswith(header.named), "another dictionary is needed")
     return read_dictionary(given)
 
 
@@ -467,6 +486,71 @@ def read_footer(body: Reader, header: Header, starts: list[int]) -> int:
         body.varint()
     check(body.at_end(), "something follows the sections")
     return samples
+
+
+# Compact streams
+
+
+def read_compact(source: Reader, flags: int) -> tuple["Header", list[bytes], int, dict[str, bytes]]:
+    length = source.varint()
+    check(4 <= length <= 2**20, "length of a compact stream")
+    body = Reader(source.take(length)[:-4])
+    check(source.at_end(), "bytes after the stream")
+    covered, checksum = source.data[:-4], source.data[-4:]
+    check(struct.unpack("<I", checksum)[0] == zlib.crc32(covered), "CRC32 of the stream")
+
+    kind = body.byte()
+    dtype, two, target = kind & 7, kind >> 3 & 1, kind >> 4
+    check(dtype < 7 and target <= 4, "kind of a compact stream")
+    header = Header(DTYPES[dtype], bool(two), body.varint() if two else 1, newer_modes=True)
+    check(header.channels >= 1, "no channels")
+    read_scales_or_rules(body, header, bool(flags & RULED))
+    check(math.isfinite(read_number(body)), "sampling rate")
+    if target != 0:
+        check(math.isfinite(read_number(body)), "value of the target")
+    if target == 4:
+        check(math.isfinite(read_number(body)), "bound beside a PRDN")
+    if flags & WITH_TEXTS:
+        counts = [read_texts(body, header.channels) for _ in ("units", "channel names")]
+        check(counts != [0, 0], "neither units nor names")
+    if flags & WITH_DICTIONARY:
+        check(read_dictionary_field(body, header) > 0, "no dictionary")
+    samples = body.varint()
+    header.chunk_samples = max(16, samples)
+    if target != 0:
+        read_number(body)
+        prdn = body.float32()
+        check(prdn >= 0 and math.copysign(1, prdn) == 1, "PRDN")
+    attachments = read_attachments(body) if flags & ATTACHED else {}
+    payload = body.rest()
+    check(samples > 0 or payload == b"", "a chunk without samples")
+    return header, [payload] if samples > 0 else [], samples, attachments
+
+
+def read_number(body: Reader) -> float:
+    m, form = divmod(body.varint(), 4)
+    if form < 2:
+        check(m < 2**29, "a number that is too large for its form")
+        value = m / 1000 if form == 1 else float(m)
+    else:
+        check(m == 0, "form of a number")
+        value = body.float64() if form == 3 else body.float32()
+    check(value >= 0 and math.copysign(1, value) == 1, "a number that is negative or none")
+    check(first_form(value) == form, "a number that has an earlier form")
+    return value
+
+
+def first_form(value: float) -> int:
+    if value < 2**29 and value == math.floor(value):
+        return 0
+    near = round(value * 1000) if value < 2**29 else 0
+    if any(0 < m < 2**29 and m / 1000 == value for m in (near - 1, near, near + 1)):
+        return 1
+    try:
+        packed = struct.pack("<f", value)
+    except OverflowError:
+        return 3
+    return 2 if struct.unpack("<f", packed)[0] == value else 3
 
 
 # Chunk payload

@@ -149,6 +149,7 @@ def with_sections(monkeypatch):
             return dataclasses.replace(footer, sections=change(footer.sections))
 
         monkeypatch.setattr(encoder, "footer_of", footer_of)
+        monkeypatch.setattr(encoder, "SHORT_STREAM", 0)  # short streams state no sections
         return encoder.compress(X, 50, lossless=True)
 
     return compressed

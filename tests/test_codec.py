@@ -82,6 +82,9 @@ def prdn_of(x, y):
     return max(0.0 if e == 0 else 100 * np.sqrt(e / s) if s else np.inf for e, s in pairs)
 
 
+SINGLE = 2**-23  # short streams round their errors up to a float32
+
+
 @pytest.mark.parametrize("target", ["lossless", "max_error", "prdn"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("dtype", INTEGERS + FLOATS)
@@ -91,8 +94,8 @@ def test_round_trips(dtype, shape, target):
     y, info = san.decompress(blob), san.inspect(blob)
     assert y.dtype == x.dtype and y.shape == x.shape == info.shape and info.dtype == x.dtype
     error = np.abs(y.astype(float) - x.astype(float)).max(initial=0)
-    assert info.largest_error == error
-    assert info.prdn == pytest.approx(prdn_of(x, y), rel=1e-9)
+    assert error <= info.largest_error <= error * (1 + SINGLE)
+    assert info.prdn == pytest.approx(prdn_of(x, y), rel=SINGLE)
     if target == "lossless":
         assert same(x, y)
     elif target == "max_error":
@@ -294,7 +297,7 @@ def test_any_prdn_holds(x, prdn):
     accuracy = Accuracy(x.reshape(len(x), -1).shape[1] if x.size else 1)
     if x.size:
         accuracy.add(x.reshape(len(x), -1), y.reshape(len(x), -1))
-    assert accuracy.prdn == pytest.approx(info.prdn, rel=1e-9)
+    assert accuracy.prdn == pytest.approx(info.prdn, rel=SINGLE)
 
 
 def test_a_coder_that_misses_the_target_is_not_believed(monkeypatch):

@@ -16,12 +16,15 @@ import sys
 import time
 import tracemalloc
 import zlib
+from unittest import mock
 
 import numpy as np
 import plain_decoder
 import pytest
 
 import san
+from san.codec import encoder
+from san.codec.entropy.varints import write_varint
 from san.codec.errors import CodecError
 from san.codec.file_format.stream import StreamReader
 
@@ -41,6 +44,12 @@ def signal(channels=1, dtype="int16"):
 
 @functools.cache
 def streams():
+    """Streams of the long form, although they are short."""
+    with mock.patch.object(encoder, "SHORT_STREAM", 0):
+        return long_streams()
+
+
+def long_streams():
     shared = san.learn_dictionary(np.tile(signal(), 12), fs=90, prdn=10)
     gaps = signal(dtype="float64")
     gaps[40:50], gaps[70] = np.nan, np.inf
@@ -60,6 +69,20 @@ def streams():
     }
 
 
+@functools.cache
+def compact_streams():
+    """Streams of one chunk under one checksum."""
+    shared = san.learn_dictionary(np.tile(signal(), 12), fs=90, prdn=10)
+    return {
+        "compact": san.compress(signal(), fs=90, prdn=10),
+        "compact floats": san.compress(signal(2, "float64"), fs=1 / 3, max_error=0.01, names="II"),
+        "compact kernels": san.compress(signal(), fs=90, prdn=10, dictionary=shared),
+        "compact attachments": san.compress(signal(), max_error=4, attachments=FILES),
+        "compact rules": san.compress((signal(2) * 4.88).astype("i2"), lossless=True),
+    }
+
+
+COMPACT = ["compact", "compact floats", "compact kernels", "compact attachments", "compact rules"]
 NAMES = ["prdn", "dictionary", "bounded", "lossless", "two channels", "chunks", "grid", "gaps"]
 NAMES += ["bits", "bits per sample", "attachments", "rules"]
 
@@ -72,15 +95,19 @@ def decoded_or_refused(stream):
         return None
 
 
-@pytest.mark.parametrize("name", NAMES)
+def named(name):
+    return compact_streams()[name] if name in COMPACT else streams()[name]
+
+
+@pytest.mark.parametrize("name", NAMES + COMPACT)
 def test_a_stream_that_is_cut_is_refused(name):
-    for size in range(len(streams()[name])):
-        assert decoded_or_refused(streams()[name][:size]) is None
+    for size in range(len(named(name))):
+        assert decoded_or_refused(named(name)[:size]) is None
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES + COMPACT)
 def test_a_stream_with_a_flipped_bit_is_refused(name):
-    stream = streams()[name]
+    stream = named(name)
     for bit in range(8 * len(stream)):
         flipped = bytearray(stream)
         flipped[bit // 8] ^= 1 << bit % 8
@@ -107,7 +134,7 @@ def mutate(stream, source):
 @pytest.mark.slow
 def test_a_hundred_thousand_mutations_are_refused():
     source = random.Random(1)
-    small = list(streams().values())
+    small = [*streams().values(), *compact_streams().values()]
     for _ in range(100_000):
         stream = source.choice(small)
         mutated = mutate(stream, source)
@@ -157,6 +184,27 @@ def test_payloads_with_right_checksums_decode_or_are_refused(name):
         slowest = max(slowest, time.process_time() - began)
         assert found is None or found.shape == shape
     assert slowest < 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMPACT)
+def test_compact_streams_with_right_checksums_decode_or_are_refused(name):
+    source = random.Random(5)
+    stream, slowest = compact_streams()[name], 0.0
+    first = 6 + len(write_varint(len(stream)))  # after the length
+    assert sealed(stream[:6], stream[first:-4]) == stream
+    for _ in range(1000):
+        hostile = mutate(stream[first:-4], source)
+        began = time.process_time()
+        decoded_or_refused(sealed(stream[:6], hostile))
+        slowest = max(slowest, time.process_time() - began)
+    assert slowest < 2
+
+
+def sealed(head, body):
+    """A compact stream, its length and its checksum right."""
+    whole = head + write_varint(len(body) + 4) + body
+    return whole + struct.pack("<I", zlib.crc32(whole))
 
 
 @pytest.mark.slow

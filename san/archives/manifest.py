@@ -86,8 +86,13 @@ def read(out: Path) -> Manifest | None:
 
 
 def dictionary_path(out: Path, sha256: str) -> Path:
-    """The file in which an archive keeps a dictionary that its streams do not hold."""
-    return out / f"{sha256}.dictionary"
+    """The file in which an archive keeps a dictionary that its streams do not hold.
+
+    The name may be the first digits alone, where one file of the archive begins with them.
+    """
+    path = out / f"{sha256}.dictionary"
+    found = [] if path.is_file() else list(out.glob(f"{sha256}*.dictionary"))
+    return found[0] if len(found) == 1 else path
 
 
 @contextmanager

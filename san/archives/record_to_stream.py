@@ -191,6 +191,7 @@ def code_record(path: Path, options: Options) -> Coded:
         events=options.events,
         chunk_seconds=options.chunk_seconds,
         embed_dictionary=options.embed_dictionary,
+        short_name=True,  # the archive keeps the dictionary, and its manifest the whole name
     )
     found = streams.restored(path, Decoder(blob, dictionary=options.dictionary), array)
     if options.exact and found is not None:

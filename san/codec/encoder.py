@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from san.codec.block import Block, Samples, code_block, footer_of
 from san.codec.dictionaries import DictionaryLike
 from san.codec.file_format.header import Limits, check_header, checked_fs
-from san.codec.file_format.stream import StreamWriter
+from san.codec.file_format.stream import StreamWriter, compact_stream
 from san.codec.modes.dictionary import Dictionary
 from san.codec.numbers.integers import Integers, represent
 from san.codec.numbers.narrowing import narrowed
@@ -34,6 +34,9 @@ from san.codec.search.coding import may_be_smaller
 from san.codec.target import LOSSLESS, Target
 
 TRIED_VALUES = 1 << 15  # of a long signal, that decide whether its rules save bytes
+# Bytes of a stream that may be compact. A longer one says where its bytes went, has an index and a
+# checksum for each chunk, and is read by older releases, for less than 1 % of its bytes.
+SHORT_STREAM = 1 << 13
 SIZE_TRIES = 6  # streams that are encoded to meet a size; each allows the payloads fewer bytes
 
 
@@ -176,6 +179,7 @@ def encode(
     events: bool = True,
     chunk_seconds: float | None = None,
     embed_dictionary: bool = True,
+    short_name: bool = False,
     units: Texts = None,
     names: Texts = None,
     attachments: Mapping[str, bytes] | None = None,
@@ -184,7 +188,9 @@ def encode(
 ) -> bytes:
     """Encode an array whose shape is certain, of a dtype that streams have.
 
-    The parameters, and what it raises, are those of `compress`.
+    The parameters, and what it raises, are those of `compress`. With `short_name`, a dictionary
+    that is not embedded is named by the first 4 bytes of its SHA-256, which is enough where its
+    owner, such as an archive, keeps all dictionaries that it has.
     """
     limits = limits or Limits()
     found = represent(x, target)
@@ -196,7 +202,9 @@ def encode(
     given = fitting_dictionary(dictionary, representation, embed_dictionary, events)
     samples = _samples(array, found)
     texts = texts_of(units), texts_of(names)
-    header = HeaderPlan(representation, request, *texts, embed_dictionary, attachments, limits)
+    header = HeaderPlan(
+        representation, request, *texts, embed_dictionary, attachments, limits, short_name
+    )
     check_header(header.build(given), limits)  # what it refuses is refused before the work
     report = progress or silent
     if target.bits_per_sample is not None and n:
@@ -287,11 +295,17 @@ def _within_size(
 
 
 def _stream(block: Block, samples: int, header: HeaderPlan) -> bytes:
-    """The whole stream of payloads."""
+    """The whole stream of payloads, a compact one if it is short."""
     file = io.BytesIO()
     writer = StreamWriter(file, header.limits)
-    writer.write_header(header.build(block.dictionary, block.newer_modes), header.attachments)
+    head = header.build(block.dictionary, block.newer_modes)
+    writer.write_header(head, header.attachments)
     for payload in block.payloads:
         writer.write_chunk(payload)
-    writer.finish(footer_of(samples, block.accuracy, block.sections))
-    return file.getvalue()
+    footer = footer_of(samples, block.accuracy, block.sections)
+    writer.finish(footer)
+    whole = file.getvalue()
+    if len(whole) > SHORT_STREAM or len(block.payloads) > 1:
+        return whole
+    small = compact_stream(head, footer, header.attachments, b"".join(block.payloads))
+    return whole if small is None else min(whole, small, key=len)

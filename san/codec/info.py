@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from san.codec.errors import CorruptStream
-from san.codec.file_format.header import Limits
+from san.codec.file_format.header import Footer, Limits
 from san.codec.file_format.source import StreamLike
 from san.codec.file_format.stream import StreamReader
 from san.codec.target import Target
@@ -38,7 +38,8 @@ class Info:
     largest_error : float
         Of any sample, in the signal's units; the encoder measured it on the decoded signal.
     prdn : float
-        In per cent, of the channel where it is largest; measured in the same way.
+        In per cent, of the channel where it is largest; measured in the same way. A compact stream
+        has both rounded up to a float32.
     chunks, chunk_samples : int
         How many chunks, and the samples of each but the last.
     bytes : int
@@ -46,13 +47,15 @@ class Info:
     sections : dict of str to int
         Bytes of each part; their sum is `bytes`. The parts are header, dictionary, attachments,
         the parts of the payloads, framing (lengths and checksums of the chunks), and index (the
-        footer).
+        footer). A compact stream does not say the parts of its payload, which then count as
+        payload.
     compression_ratio : float
         Bytes of the array, in its dtype, for each byte of the stream.
     bits_per_sample : float
         Of the stream, for each sample of each channel; infinite without samples.
     dictionary_sha256 : str or None
-        Of the dictionary that the chunks need, if they need one.
+        Of the dictionary that the chunks need, if they need one; its first 8 digits where the
+        stream names the dictionary by them.
     dictionary_carried : bool
         Whether that dictionary is in the stream.
     attachments : dict of str to int
@@ -139,17 +142,26 @@ def describe(reader: StreamReader) -> Info:
     header, footer = reader.header, reader.footer
     if footer is None or reader.chunk_count is None:
         raise ValueError("the source cannot seek: its length is known only after its last chunk")
-    representation = header.representation
     begin, first, end, total = reader.places
     sections = {"header": begin - len(header.dictionary or b"")}
     sections["dictionary"] = len(header.dictionary or b"")
     sections["attachments"] = first - begin
+    if reader.is_compact:
+        sections |= dict.fromkeys(SECTIONS, 0) | {"payload": end - first, "framing": total - end}
+        return _described(reader, footer, sections)
     told = footer.sections if sum(footer.sections) <= end - first else ()
     sections |= dict.fromkeys(SECTIONS, 0) | dict(zip(SECTIONS, told, strict=False))
     sections["other"] += sum(told[len(SECTIONS) :])
     sections["framing"] = 0
     sections["framing" if told == footer.sections else "other"] += end - first - sum(told)
     sections["index"] = total - end
+    return _described(reader, footer, sections)
+
+
+def _described(reader: StreamReader, footer: Footer, sections: dict[str, int]) -> Info:
+    """What header and footer say, with the bytes of each part."""
+    header, total = reader.header, reader.places[-1]
+    representation = header.representation
     digest = header.dictionary_sha256
     if header.dictionary is not None:
         digest = hashlib.sha256(header.dictionary).digest()
@@ -166,7 +178,7 @@ def describe(reader: StreamReader) -> Info:
         value=header.value,
         largest_error=footer.largest_error,
         prdn=footer.prdn,
-        chunks=reader.chunk_count,
+        chunks=reader.chunk_count or 0,
         chunk_samples=header.chunk_samples,
         bytes=total,
         sections=sections,

@@ -155,6 +155,7 @@ class ChunkCoding:
             self.fs,
             dictionary=self.dictionary,
             embed_dictionary=self.dictionary is None,
+            short_name=True,  # the array's metadata hold the dictionary
             events=self.events,
         )
 

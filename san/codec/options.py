@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from san.codec.dictionaries import DictionaryLike, find_dictionary
 from san.codec.file_format.attachments import pack_attachments
-from san.codec.file_format.header import Header, Limits, checked_fs
+from san.codec.file_format.header import SHORT_NAME, Header, Limits, checked_fs
 from san.codec.modes.dictionary import Dictionary
 from san.codec.numbers.integers import Representation
 from san.codec.target import Target
@@ -48,8 +48,10 @@ class HeaderPlan:
         embed: bool,
         attachments: Mapping[str, bytes] | None = None,
         limits: Limits | None = None,
+        short_name: bool = False,
     ) -> None:
         self._embed, self.limits = embed, limits or Limits()
+        self._name_bytes = SHORT_NAME if short_name else 32
         self.attachments = pack_attachments(attachments or {}, self.limits)
         self._plain = Header(
             representation,
@@ -75,7 +77,8 @@ class HeaderPlan:
             return plain
         if self._embed:
             return replace(plain, dictionary=dictionary.data)
-        return replace(plain, dictionary_sha256=bytes.fromhex(dictionary.sha256))
+        name = bytes.fromhex(dictionary.sha256)[: self._name_bytes]
+        return replace(plain, dictionary_sha256=name)
 
 
 def silent(share: float) -> None:

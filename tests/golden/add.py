@@ -185,6 +185,52 @@ def joint_faults():
     yield "joint-of-version-1", with_mode((FOLDER / "five-channels-lossless.san").read_bytes(), 3)
 
 
+def compact_streams():
+    """(name, array, options of compress) of frozen compact streams."""
+    for dtype in DTYPES:
+        yield f"compact-lossless-{dtype}", beats(200, 2, dtype), {"lossless": True, "fs": 99.5}
+    plain = {"fs": 360, "prdn": 9, "events": False}
+    yield "compact-prdn", beats(300), plain
+    yield "compact-bound", beats(300, dtype="float64"), {"max_error": 0.0123, "fs": 1 / 3}
+    yield "compact-two-targets", beats(300), {"prdn": 9, "max_error": 7, "fs": 100}
+    yield "compact-bits-per-sample", beats(300), {"bits_per_sample": 3}
+    yield "compact-texts", beats(300), plain | {"units": "mV", "names": "II"}
+    yield "compact-attachments", beats(300), plain | {"attachments": {"note": b"at rest"}}
+    yield "compact-kernels", beats(900), {"prdn": 15, "fs": 100}
+    yield "compact-empty", np.zeros((0, 3), np.int32), {"max_error": 2}
+    yield "compact-one", np.array([7], np.uint8), {"lossless": True}
+
+
+def compact_faults():
+    """(name, bytes) of damaged compact streams."""
+    stream = (FOLDER / "compact-prdn.san").read_bytes()
+    for size in (6, 7, 12, len(stream) // 2, len(stream) - 1):
+        yield f"compact-cut-{size}", stream[:size]
+    for at in (5, 8, 10, 20, len(stream) - 1):
+        yield f"compact-flipped-{at}", flipped(stream, at)
+    yield "compact-more-behind", stream + b"\0"
+    yield "compact-two-in-one", stream + stream
+    good = b"\x21\xa0\x0b\x20\x64\x08" + struct.pack("<f", 7.5) + b"\1\1\0\2\0\0"
+    for name, (body, flags) in {
+        "dtype": (b"\x27" + good[1:], 4),
+        "target": (b"\x51" + good[1:], 4),
+        "number": (b"\x21\3" + struct.pack("<d", 360.0) + good[3:], 4),
+        "prdn": (good[:6] + struct.pack("<f", -1.0) + good[10:], 4),
+        "no-samples": (good[:4] + b"\0" + good[5:], 4),
+        "no-texts": (good[:4] + b"\0\0" + good[4:], 12),
+        "no-dictionary": (good[:4] + b"\0" + good[4:], 20),
+        "another-dictionary": (good[:4] + b"\3abcd" + good[4:], 20),
+        "flag": (good, 36),
+    }.items():
+        yield f"compact-{name}", sealed(body, flags)
+
+
+def sealed(body, flags):
+    """A compact stream of this body, its length and its checksum right."""
+    block = b"\x93SAN\4" + bytes([flags, len(body) + 4]) + body
+    return block + struct.pack("<I", zlib.crc32(block))
+
+
 def newer_faults():
     """(name, bytes) of damaged streams of version 4."""
     stream = (FOLDER / "rules-list-int16.san").read_bytes()
@@ -344,6 +390,7 @@ def main():
     named = {"dictionary": shared, "embed_dictionary": False, "fs": 100, "prdn": 9}
     worth = payload.WORTH
     every = [*streams(), *newer_streams(), *joint_streams(), *streams_across()]
+    every += compact_streams()
     for name, x, options in [*every, ("shared", beats(500, seed=9), named)]:
         if f"{name}.san" in known["streams"]:
             continue
@@ -364,7 +411,8 @@ def main():
     payload.WORTH = worth
     stream = (FOLDER / "events-two.san").read_bytes()
     old = faults(stream, (FOLDER / "shared.san").read_bytes())
-    for name, damaged in [*old, *newer_faults(), *joint_faults(), *faults_across()]:
+    newer = [*newer_faults(), *joint_faults(), *faults_across(), *compact_faults()]
+    for name, damaged in [*old, *newer]:
         if f"faulty-{name}.san" in known["faulty"]:
             continue
         try:

@@ -23,8 +23,11 @@ MOST_CHUNKS = 2**32  # a chunk's number has four bytes
 LEAST_CHUNK = 5  # bytes of a chunk: a length of one byte, and the checksum
 SMALL_DICTIONARY = 2**16  # values that the shortest stream may carry: 0.2 s to decode, 9 MB
 _TWO_DIMENSIONS = 16
-_PRDN_AND_BOUND = 4  # the target's code, beyond those of TARGETS
-_NO_DICTIONARY, _CARRIED, _NAMED = range(3)
+PRDN_AND_BOUND = 4  # the target's code, beyond those of TARGETS
+_NO_DICTIONARY, _CARRIED, _NAMED, _NAMED_SHORTLY = range(4)
+SHORT_NAME = 4  # bytes of a dictionary's SHA-256 that name it where its owner knows all of them
+# What the byte after version 4 says of a stream. The last two are of compact streams only.
+WITH_ATTACHMENTS, WITH_RULES, COMPACT, WITH_TEXTS, WITH_DICTIONARY = 1, 2, 4, 8, 16
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,8 @@ class Header:
     dictionary : bytes, optional
         Bytes of the dictionary that the stream carries.
     dictionary_sha256 : bytes, optional
-        32 bytes, of a dictionary that the chunks need and the stream does not carry.
+        32 bytes, or the first 4 of them, of a dictionary that the chunks need and the stream does
+        not carry.
     newer_modes : bool
         Whether chunks may have the payload modes that version 4 of the format has brought.
 
@@ -176,8 +180,22 @@ class Header:
                 write_text(text)
         if self.dictionary is not None and self.dictionary_sha256 is not None:
             raise ValueError("a dictionary is carried or named, not both")
-        if self.dictionary_sha256 is not None and len(self.dictionary_sha256) != 32:
+        if self.dictionary_sha256 is not None and len(self.dictionary_sha256) not in (
+            SHORT_NAME,
+            32,
+        ):
             raise ValueError(f"a SHA-256 has 32 bytes, got {len(self.dictionary_sha256)}")
+
+    @property
+    def flags(self) -> int:
+        """The flags of version 4 that the header's own fields need."""
+        return WITH_RULES * bool(self.representation.rules)
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether streams before version 4 cannot have this header."""
+        shortly = self.dictionary_sha256 is not None and len(self.dictionary_sha256) < 32
+        return bool(self.flags) or self.newer_modes or shortly or self.bound is not None
 
     def needed_dictionary(self, given: bytes | None) -> bytes | None:
         """The dictionary that the chunks need: the one in the stream, or the one that is given.
@@ -190,7 +208,7 @@ class Header:
         if self.dictionary_sha256 is None:
             return self.dictionary
         digest = None if given is None else hashlib.sha256(given).digest()
-        if digest != self.dictionary_sha256:
+        if digest is None or digest[: len(self.dictionary_sha256)] != self.dictionary_sha256:
             raise WrongDictionary(self.dictionary_sha256, digest)
         return given
 
@@ -263,22 +281,29 @@ def pack_header(header: Header) -> bytes:
     code = DTYPES.index(representation.dtype) + _TWO_DIMENSIONS * (representation.dimensions - 1)
     parts = [bytes([code]), write_varint(representation.channels)]
     parts += [struct.pack("<d", header.fs), pack_representation(representation)]
-    for texts in (header.units, header.names):
-        parts.append(write_varint(len(texts)))
-        for text in texts:
-            parts.append(write_text(text))
+    parts += [pack_texts(header.units), pack_texts(header.names)]
     if header.bound is None:
         parts.append(struct.pack("<Bd", TARGETS.index(header.target), header.value))
     else:
-        parts.append(struct.pack("<Bdd", _PRDN_AND_BOUND, header.value, header.bound))
+        parts.append(struct.pack("<Bdd", PRDN_AND_BOUND, header.value, header.bound))
     parts.append(write_varint(header.chunk_samples))
-    if header.dictionary is not None:
-        parts += [bytes([_CARRIED]), write_varint(len(header.dictionary)), header.dictionary]
-    elif header.dictionary_sha256 is not None:
-        parts += [bytes([_NAMED]), header.dictionary_sha256]
-    else:
-        parts.append(bytes([_NO_DICTIONARY]))
+    parts.append(pack_dictionary(header))
     return b"".join(parts)
+
+
+def pack_texts(texts: tuple[str, ...]) -> bytes:
+    """The bytes of units or names."""
+    return write_varint(len(texts)) + b"".join(map(write_text, texts))
+
+
+def pack_dictionary(header: Header) -> bytes:
+    """The bytes of a header's dictionary: itself, its name, or that there is none."""
+    if header.dictionary is not None:
+        return bytes([_CARRIED]) + write_varint(len(header.dictionary)) + header.dictionary
+    name = header.dictionary_sha256
+    if name is None:
+        return bytes([_NO_DICTIONARY])
+    return bytes([_NAMED if len(name) == 32 else _NAMED_SHORTLY]) + name
 
 
 def unpack_header(
@@ -308,15 +333,15 @@ def unpack_header(
     representation, fields.position = unpack_representation(
         body, fields.position, DTYPES[number], dimensions, channels, with_rules
     )
-    units, names = _unpack_texts(fields, channels), _unpack_texts(fields, channels)
+    units, names = unpack_texts(fields, channels), unpack_texts(fields, channels)
     target = fields.byte()
-    with_bound = newer_modes and target == _PRDN_AND_BOUND
+    with_bound = newer_modes and target == PRDN_AND_BOUND
     if target >= len(TARGETS) and not with_bound:
         raise CorruptStream(f"no target has the code {target}")
     value, bound = fields.float64(), fields.float64() if with_bound else None
     chunk_samples = fields.varint()
     limits.check("chunk_values", chunk_samples * channels)
-    dictionary, digest = _unpack_dictionary(fields, limits)
+    dictionary, digest = unpack_dictionary(fields, limits, newer_modes)
     fields.end()
     limits.check("header_bytes", len(body) - len(dictionary or b""))
     try:
@@ -339,19 +364,28 @@ def unpack_header(
         raise CorruptStream(f"the header is corrupt: {error}") from error
 
 
-def _unpack_texts(fields: Fields, channels: int) -> tuple[str, ...]:
+def unpack_texts(fields: Fields, channels: int) -> tuple[str, ...]:
+    """Units or names; raises CorruptStream."""
     count = fields.varint()
     if count not in (0, 1, channels):
         raise CorruptStream(f"{count} texts cannot describe {channels} channels")
     return tuple(fields.text() for _ in range(count))
 
 
-def _unpack_dictionary(fields: Fields, limits: Limits) -> tuple[bytes | None, bytes | None]:
+def unpack_dictionary(
+    fields: Fields, limits: Limits, newer: bool
+) -> tuple[bytes | None, bytes | None]:
+    """A dictionary and the name of one, of which one or both are None; raises CodecError.
+
+    Streams before version 4 (`newer` is False) have no short names.
+    """
     kind = fields.byte()
     if kind == _NO_DICTIONARY:
         return None, None
     if kind == _NAMED:
         return None, fields.take(32)
+    if kind == _NAMED_SHORTLY and newer:
+        return None, fields.take(SHORT_NAME)
     if kind != _CARRIED:
         raise CorruptStream(f"no dictionary has the kind {kind}")
     length = fields.varint()

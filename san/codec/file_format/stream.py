@@ -33,9 +33,19 @@ from san.codec.errors import (
     UnsupportedVersion,
 )
 from san.codec.file_format.attachments import Attachment, checksum, restored, unpack_directory
+from san.codec.file_format.compact import (
+    LARGEST,
+    WITH_ALL,
+    flags_of,
+    pack_compact,
+    unpack_compact,
+)
 from san.codec.file_format.header import (
+    COMPACT,
     INDEX_STEP,
     MOST_CHUNKS,
+    WITH_ATTACHMENTS,
+    WITH_RULES,
     Footer,
     Header,
     Limits,
@@ -53,7 +63,6 @@ __all__ = ["MAGIC", "VERSIONS", "Footer", "Header", "Limits", "StreamReader", "S
 MAGIC = b"\x93SAN"
 PLAIN, ATTACHED, FLAGGED = 1, 3, 4
 VERSIONS = (PLAIN, ATTACHED, FLAGGED)
-WITH_ATTACHMENTS, WITH_RULES = 1, 2  # flags of version 4
 WALKED = 1 << 16  # chunks that are followed to tell a cut stream from one with bytes after its end
 
 
@@ -112,9 +121,8 @@ class StreamWriter:
         self._limits.check("dictionary_bytes", len(header.dictionary or b""))
         self._limits.check("header_bytes", len(body) - len(header.dictionary or b""))
         version = bytes([ATTACHED if attachments else PLAIN])
-        flags = WITH_RULES * bool(header.representation.rules)
-        if flags or header.newer_modes or header.bound is not None:
-            version = bytes([FLAGGED, flags + WITH_ATTACHMENTS * bool(attachments)])
+        if header.is_newer:
+            version = bytes([FLAGGED, header.flags + WITH_ATTACHMENTS * bool(attachments)])
         block = MAGIC + version + write_varint(len(body)) + body
         self._write(block + _crc(block))
         self._write(attachments)
@@ -177,6 +185,16 @@ class StreamWriter:
             view = view[count:]
 
 
+def compact_stream(
+    header: Header, footer: Footer, attachments: bytes, payload: bytes
+) -> bytes | None:
+    """A whole stream of one chunk in few bytes, or None where such a stream cannot hold it."""
+    flags = header.flags + flags_of(header) + COMPACT + WITH_ATTACHMENTS * bool(attachments)
+    head = MAGIC + bytes([FLAGGED, flags])
+    body = pack_compact(head, header, footer, attachments, payload)
+    return None if body is None else head + body
+
+
 class StreamReader:
     """Reads a stream from bytes or a binary file.
 
@@ -216,11 +234,15 @@ class StreamReader:
         self._limits = self.limits = limits or Limits()
         self._lock = threading.RLock()  # of the place in the source: threads may share a reader
         self.version, self._flags = self._read_version()
+        self.attachments: tuple[Attachment, ...] = ()
+        self._stored: list[bytes] = []  # all of them, of a source that cannot seek
+        self._payload: bytes | None = None  # of a compact stream
+        if self._flags & COMPACT:
+            self._read_compact()
+            return
         self.header = self._read_header()
         self._after_header = self._source.position
-        self.attachments: tuple[Attachment, ...] = ()
         self._files = self._after_header  # where the first of them is
-        self._stored: list[bytes] = []  # all of them, of a source that cannot seek
         if self.version == ATTACHED or self._flags & WITH_ATTACHMENTS:
             self._read_directory()
         self._first = self._source.position
@@ -243,10 +265,13 @@ class StreamReader:
         CorruptStream
             If it does not agree with its checksum.
         """
-        if not self._random or self.chunk_count is None:
+        if self._payload is None and (not self._random or self.chunk_count is None):
             raise ValueError("the source cannot seek: read its chunks in their order")
-        if not 0 <= number < self.chunk_count:
-            raise IndexError(f"chunk {number} is not among the {self.chunk_count} of the stream")
+        count = self.chunk_count or 0
+        if not 0 <= number < count:
+            raise IndexError(f"chunk {number} is not among the {count} of the stream")
+        if self._payload is not None:
+            return self._payload
         with self._lock:
             return self._found_chunk(number)
 
@@ -283,7 +308,7 @@ class StreamReader:
         if name not in names:
             raise KeyError(name)
         number = names.index(name)
-        if not self._random:
+        if not self._random or self._payload is not None:
             return restored(self.attachments[number], self._stored[number])
         with self._lock:
             self._source.seek(self._files + sum(e.stored + 4 for e in self.attachments[:number]))
@@ -300,6 +325,9 @@ class StreamReader:
         CodecError
             If a chunk is corrupt or missing, or the footer does not agree with the chunks.
         """
+        if self._payload is not None:
+            yield from [self._payload] * (self.chunk_count or 0)
+            return
         if not self._random and self._started:
             raise ValueError("the source cannot seek: its chunks can be read once only")
         self._started = True
@@ -340,9 +368,16 @@ class StreamReader:
         return max(0, min(full, self.footer.samples - number * full))
 
     @property
+    def is_compact(self) -> bool:
+        """Whether the stream is a compact one, with one chunk and one checksum."""
+        return self._payload is not None
+
+    @property
     def places(self) -> tuple[int, int, int, int]:
         """Positions of the header's end, the first chunk, the end mark and the end, once known."""
         size = self._source.position if self._source.size is None else self._source.size
+        if self._payload is not None:
+            size = self._end + 4
         return self._after_header, self._first, self._end, size
 
     def _read_version(self) -> tuple[int, int]:
@@ -355,7 +390,8 @@ class StreamReader:
         if head[-1] not in VERSIONS:
             raise UnsupportedVersion(head[-1], VERSIONS)
         flags = self._source.exactly(1, "the flags")[0] if head[-1] == FLAGGED else 0
-        if flags & ~(WITH_ATTACHMENTS + WITH_RULES):
+        known = WITH_ALL if flags & COMPACT else WITH_ATTACHMENTS + WITH_RULES
+        if flags & ~known:
             raise CorruptStream(f"no stream has the flags {flags:#04x}")
         return head[-1], flags
 
@@ -369,6 +405,21 @@ class StreamReader:
         if self._source.exactly(4, "a checksum") != _crc(head, write_varint(length), body):
             raise CorruptStream("the header does not agree with its checksum")
         return unpack_header(body, self._limits, newer, bool(self._flags & WITH_RULES))
+
+    def _read_compact(self) -> None:
+        """Read all of a compact stream."""
+        length = self._source.varint("the stream")
+        if length > LARGEST:
+            raise CorruptStream(f"a compact stream has {LARGEST} bytes at most, not {length}")
+        begin = self._source.position
+        head = MAGIC + bytes([self.version, self._flags]) + write_varint(length)
+        found = unpack_compact(head, self._source.exactly(length, "the stream"), self._limits)
+        if self._source.some(1):
+            raise CorruptStream("bytes follow the end of the stream")
+        self.header, self.footer, self._payload = found.header, found.footer, found.payload
+        self.attachments, self._stored = found.attachments, list(found.files)
+        self._after_header, self._first, self._end = (begin + place for place in found.places)
+        self.chunk_count = chunks_of(found.footer.samples, found.header)
 
     def _read_directory(self) -> None:
         """Read the directory of attachments, and go to the first chunk."""
