@@ -278,7 +278,8 @@ def _within_size(
 ) -> bytes:
     """A stream of so many bits per sample at most, headers and kernels included."""
     allowed = math.floor(bits * samples.x.size / 8)
-    room, smallest = float(allowed - 64 - len(header.attachments)), math.inf
+    around = 32 if allowed <= SHORT_STREAM else 64  # header and footer, about
+    room, smallest = float(allowed - around - len(header.attachments)), math.inf
     for _ in range(SIZE_TRIES):
         if room <= 0:
             break
