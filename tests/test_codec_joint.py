@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as arrays
 import san
 from san.codec.entropy.varints import write_varint
 from san.codec.errors import CodecError, CorruptStream
+from san.codec.file_format.stream import StreamReader
 from san.codec.modes import least_squares, odds
 from san.codec.modes.joint import decode, encode
 from san.codec.modes.payload import JOINT, PREDICTIVE, encode_predictive
@@ -237,10 +238,11 @@ def test_the_smaller_mode_is_written():
     assert encode_predictive(leads(9, 300), (0,) * 300, newer_modes=True)[0] == PREDICTIVE
 
 
-def test_a_stream_is_of_version_4_only_where_that_is_smaller():
+def test_the_second_predictive_mode_is_used_only_where_that_is_smaller():
     x = leads(2000, 6).astype(np.int16)
-    versions = [san.compress(y, lossless=True)[4] for y in (x, x[:3, :1], np.zeros_like(x))]
-    assert versions == [4, 1, 1]
+    streams = [san.compress(y, lossless=True) for y in (x, x[:3, :1], np.zeros_like(x))]
+    modes = [StreamReader(stream).chunk(0)[0] for stream in streams]
+    assert modes == [JOINT, PREDICTIVE, PREDICTIVE]
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "uint8", "uint16", "float32"])
