@@ -73,9 +73,9 @@ def small(monkeypatch):
 
 
 def test_the_study_of_compression_is_told(small):
-    results = made(compression, compression.plan(2))
+    results = made(compression, compression.plan(1))
     search = rows_of(results, kind="search", nodes=8, dimension=10)
-    assert len(search) == 4
+    assert len(search) == 2
     assert all(row["gap"] < 1e-9 and row["from_simplex"] < 1e-5 for row in search)
     for row in rows_of(results, kind="finite"):
         assert row["optimum"] <= row["turned"] + 1e-12 <= row["any rotation"] + 2e-12
@@ -83,20 +83,19 @@ def test_the_study_of_compression_is_told(small):
     assert all(row["optimum"] <= row["greedy"] + 1e-12 for row in rows_of(results, kind="nodes"))
     whole = rows_of(results, kind="digits", way="the network")
     assert all(row["error"] == 0 for row in whole)
-    for seed in (0, 1):
-        way = {r["way"]: r["error"] for r in rows_of(results, kind="digits", nodes=3, seed=seed)}
-        assert way["prune, refit"] < way["prune"]
+    way = {row["way"]: row["error"] for row in rows_of(results, kind="digits", nodes=3)}
+    assert way["prune, refit"] < way["prune"]
     told = compression_told.tables(results)
     assert [len(table.heads) for table in told] == [len(table.rows[0]) for table in told]
     assert len(told) == 5
     said = compression_told.conclusion(results)
-    assert "8 of 8 searches with free scales ended at the simplex" in said
+    assert "4 of 4 searches with free scales ended at the simplex" in said
     assert "the icosahedron" in said.lower()
     assert {*compression_told.figures(results)} == {"products", "ways", "many-nodes", "digits"}
 
 
 def test_the_study_of_sparse_activations_is_told(small):
-    results = made(sparse_activations, sparse_activations.plan(2))
+    results = made(sparse_activations, sparse_activations.plan(1))
     for row in rows_of(results, kind="weight"):
         assert row["influence"] <= row["bound"]
         if row["active"] == "address":
