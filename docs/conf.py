@@ -63,6 +63,8 @@ PLAIN |= {
 PAGES = {  # what the files of the repository that are pages here link to
     "results/physionet/tables.md": "paper-physionet.md",
     "results/classified/tables.md": "paper-others.md",
+    "results/networks/compression/tables.md": "study-compression.md",
+    "results/networks/sparse-activations/tables.md": "study-sparse-activations.md",
 }
 
 
