@@ -54,6 +54,8 @@ OWNERS = {
             "amplitude lengths": (ranges.AMPLITUDE_LENGTHS, ranges.AMPLITUDE_BITS),
             "bands": (ranges.BAND_BITS, ranges.LEVELS),
             "bounds": (ranges.BOUND_LENGTHS, mixing.LENGTHS),
+            "component bands": (ranges.COMPONENT_BAND_BITS, ranges.COMPONENTS * ranges.LEVELS),
+            "offsets": (ranges.OFFSET_LENGTHS, mixing.LENGTHS),
         },
     ),
     "contexts": (
@@ -65,6 +67,7 @@ OWNERS = {
             "kernel": (ranges.KERNEL_CONTEXTS, ranges.KERNEL_INPUTS),
             "amplitude": (ranges.AMPLITUDE_CONTEXTS, ranges.AMPLITUDE_INPUTS),
             "block": (ranges.BLOCK_CONTEXTS, ranges.BLOCK_INPUTS),
+            "component block": (ranges.COMPONENT_CONTEXTS, ranges.COMPONENT_INPUTS),
         },
     ),
     "cells of a bucket": (
@@ -185,20 +188,20 @@ sys.modules["numba"] = None
 import json
 import numpy as np
 from san.codec.entropy import mixing
-from san.codec.modes import bands, events, predictive, ranges, transform
+from san.codec.modes import across, bands, components, events, predictive, ranges, transform
 from san.codec.modes.dictionary import quantize
 from san.codec.modes.events import QuantizedEvents
 
 used = {}
 KINDS = ("_code_value", "_code_rest", "_code_block", "_code_bin", "_code_place", "_code_kernel",
-         "_code_difference", "_find_contexts", "_find_block_contexts", "_code_bands",
-         "_code_corrections")
+         "_code_difference", "_find_contexts", "_find_block_contexts", "code_bands",
+         "code_corrections", "_code_offset")
 
 def kind_of_caller():
     frame = sys._getframe(2)
     while frame.f_code.co_name not in KINDS:
         frame = frame.f_back
-    return frame.f_globals["__name__"].rpartition(".")[2] + frame.f_code.co_name
+    return frame.f_globals["__name__"].rpartition(".")[2] + "_" + frame.f_code.co_name.lstrip("_")
 
 def keep(what, value):
     used.setdefault(kind_of_caller_of_record + " " + what, set()).add(value)
@@ -233,6 +236,7 @@ bands.find_bucket = recorded(mixing.find_bucket, bucket)
 ranges.find_bucket = recorded(mixing.find_bucket, bucket)
 transform.code_simple_bit = recorded(mixing.code_simple_bit, simple)
 transform.code_number = recorded(mixing.code_number, number)
+components.code_number = transform.code_number
 
 rng = np.random.default_rng(0)
 n, channels, many = 1100, 2, 60
@@ -247,6 +251,12 @@ for bin_bits in (0, 8):
     plan = transform.Plan(transform.Setting((0, 900), bin_bits), found, (0, 200))
     payload, y, _ = transform.encode(x, plan, dictionary)
 assert (np.abs(x - y).max(0) <= (0, 200)).all()
+
+turns = rng.integers(0, 16, across.angles_of(5, 5))
+layout = components.Layout((300,) * 5, 4, turns, (0, -3, 70, 10**6, -(10**8)))
+q = np.rint(rng.normal(size=(200, 3)) * 10.0 ** rng.uniform(-2, 4, (200, 1))).astype(np.int64)
+plan = components.Plan(layout, q, bounds=(0, 1, 2, 3, 9))
+components.encode(components.reconstruct(plan) + rng.integers(-9, 9, (200, 5)), plan, None)
 
 places, rows, weights = [set() for _ in range(predictive.INPUTS)], set(), set()
 of_refined = predictive.code_refined
@@ -285,7 +295,7 @@ MAY_USE = {
     "bands_code_block second": ("weight sets", "block level"),
     "bands_code_block row": ("rows", "block"),
     "bands_code_block cell": ("cells of a bucket", "zero"),
-    "bands_find_block_contexts context": ("contexts", "block"),
+    "bands_find_block_contexts context": ("contexts", "block", "component block"),
     "events_code_bin first": ("weight sets", "bin"),
     "events_code_bin second": ("weight sets", "lag"),
     "events_code_bin row": ("rows", "bin"),
@@ -309,7 +319,8 @@ MAY_USE = {
     "events_code_difference cell": ("cells of a bucket", "zero", "sign", "larger"),
     "events_code_difference context": ("contexts", "amplitude"),
     "events_code_rest simple": ("simple probabilities", "amplitude lengths"),
-    "transform_code_bands simple": ("simple probabilities", "bands"),
+    "transform_code_bands simple": ("simple probabilities", "bands", "component bands"),
+    "components_code_offset simple": ("simple probabilities", "offsets"),
     "transform_code_corrections simple": ("simple probabilities", "bounds"),
     "input 0": ("cells of a channel", "experts"),
     "input 1": ("cells of a channel", "experts"),

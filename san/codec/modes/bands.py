@@ -29,6 +29,7 @@ from san.codec.modes.ranges import (
     BLOCK_PASTS,
     BLOCK_ROW,
     BLOCK_SETS,
+    COMPONENT_INPUTS,
     LARGER,
     LARGER_KINDS,
     LARGER_ROWS,
@@ -263,7 +264,7 @@ def _find_block_contexts(mixer, q, around, level, start, stop, before):
     find_own(mixer, BLOCK_CONTEXTS, 6, ((o * 32 + s) * 32 + p) * LEVELS + level)
     find_own(mixer, BLOCK_CONTEXTS, 7, ((s * 32 + g) * 8 + near) * LEVELS + level)
     find_own(mixer, BLOCK_CONTEXTS, 8, (component * 32 + p) * LEVELS + level)
-    return BLOCK_INPUTS + 4
+    return BLOCK_INPUTS + COMPONENT_INPUTS
 
 
 @integer_step
