@@ -10,6 +10,8 @@
 Modes 3 and 4 are those of version 4 of the format: older streams do not have them.
 """
 
+import threading
+
 import numpy as np
 
 from san.codec.entropy.varints import Fields, write_varint
@@ -21,6 +23,9 @@ from san.codec.modes.events import QuantizedEvents, no_events
 TRANSFORM, PREDICTIVE, SHARED, JOINT, ACROSS = 0, 1, 2, 3, 4
 NEWER_MODES = frozenset({JOINT, ACROSS})  # of version 4 of the format
 WORTH = 16  # bytes that a newer mode must save: releases before 0.5 do not read it
+
+SMALL = 64  # samples and columns of a chunk for which taking memory costs more than decoding
+_KEPT = threading.local()
 
 
 def decode_payload(
@@ -50,7 +55,7 @@ def decode_payload(
     if mode != PREDICTIVE:
         raise CorruptStream(f"a chunk of mode {mode}, which is none of 0 ... 4")
     k = np.empty((n, columns), np.int64)
-    done, room = 0, predictive.Room()
+    done, room = 0, _room_for(n, columns)
     while done < columns:
         count, bound, size = fields.varint(), fields.varint(), fields.varint()
         if not 1 <= count <= columns - done or bound >= 1 << 31:
@@ -60,6 +65,16 @@ def decode_payload(
         done += count
     fields.end()
     return k
+
+
+def _room_for(n: int, columns: int) -> predictive.Room:
+    """Memory to decode in. That of small chunks stays for the next ones of the same thread."""
+    if n > SMALL or columns > SMALL:
+        return predictive.Room()
+    if not hasattr(_KEPT, "room"):
+        _KEPT.room = predictive.Room()
+    room: predictive.Room = _KEPT.room
+    return room
 
 
 def payload_events(
