@@ -75,7 +75,7 @@ FITTED = {1: (0.35, 0.25, 0.18, 0.125), 2: (1.4, 1.0, 0.7, 0.5)}
 HASHES = 3  # for each seed and ε
 SUBSPACE_CELLS = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5)
 SUBSPACE_TRAIN = 16_000
-LINE = (3000, 2, 0.2)  # inputs, projections and ε of the one-dimensional model
+LINE = (3000, 4, 0.2)  # inputs, projections and ε of the one-dimensional model
 DRAWN = 400  # points of its figure
 
 
@@ -84,7 +84,7 @@ def plan(seeds: int) -> list[Part]:
     sizes = {"train": TRAIN, "test": TEST}
     parts = []
     for seed in range(seeds):
-        parts.append(Part(NAME, "line", seed, {"inputs": LINE[0]}, cost=0.3))
+        parts.append(Part(NAME, "line", seed, {"inputs": LINE[0], "lines": LINE[1]}, cost=0.3))
         for n in DIMENSIONS:
             parts.append(Part(NAME, f"buckets n={n}", seed, {"n": n, **sizes}, cost=8.0))
         for n in MASKED_DIMENSIONS:

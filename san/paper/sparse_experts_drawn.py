@@ -74,7 +74,9 @@ def _draw_errors(results: Sequence[Result]) -> Figure:
     return figure
 
 
-def _draw_means(ax: Axes, rows: Sequence[Row], name: str, colour: str, label: str) -> None:
+def _draw_means(
+    ax: Axes, rows: Sequence[Row], name: str, colour: str, label: str, style: str = "o-"
+) -> None:
     """Mean error over the seeds against a count, with error bars of the deviation."""
     by_count: dict[int, list[Row]] = {}
     for row in rows:
@@ -82,7 +84,7 @@ def _draw_means(ax: Axes, rows: Sequence[Row], name: str, colour: str, label: st
     counts = sorted(by_count)
     spreads = [spread_of(by_count[count], "error") for count in counts]
     means, deviations = zip(*spreads, strict=True)
-    ax.errorbar(counts, means, deviations, fmt="o-", color=colour, markersize=4, label=label)
+    ax.errorbar(counts, means, deviations, fmt=style, color=colour, markersize=4, label=label)
 
 
 def _draw_widths(results: Sequence[Result]) -> Figure:
@@ -93,8 +95,8 @@ def _draw_widths(results: Sequence[Result]) -> Figure:
             results, kind="buckets", target="hypercube", n=n, degree=degree, tables=1, chosen=0
         )
         label = f"n = {n}, {'linear' if degree else 'constant'}"
-        _draw_means(left, found, "cell", ("#2a6f97", "#c1121f")[n > 4], label)
-        left.lines[-1].set_linestyle("--" if degree else "-")
+        colour, style = ("#2a6f97", "#c1121f")[n > 4], "o--" if degree else "o-"
+        _draw_means(left, found, "cell", colour, label, style)
     left.set(xscale="log", yscale="log", xlabel="ε", ylabel="error over variance")
     left.legend(frameon=False, fontsize=8)
     for k, of in itertools.product(FITTED, AROUND):
@@ -107,8 +109,10 @@ def _draw_widths(results: Sequence[Result]) -> Figure:
         right.plot(cells, counts, style, color=f"C{k}", markersize=4, label=label)
     right.set(xscale="log", yscale="log", xlabel="ε", ylabel="buckets that are not empty")
     right.legend(frameon=False, fontsize=8)
-    _plain(left)
-    _plain(right)
+    for ax, shown in ((left, (0.7, 1, 2, 4, 6)), (right, (0.125, 0.25, 0.5, 1, 1.4))):
+        ax.set_xticks(shown, [f"{width:g}" for width in shown])
+        ax.set_xticks([], minor=True)
+        _plain(ax)
     return figure
 
 

@@ -8,17 +8,20 @@ import numpy as np
 from san.paper.sparse_experts import (
     AROUND,
     DIMENSIONS,
+    EPOCHS,
     FITTED,
     IMAGE_ACTIVE,
     IMAGE_DATA,
     MASKED_DIMENSIONS,
     NAME,
     RANDOM,
+    RANDOM_TRAIN,
     ROUTED,
     SHARES,
     SUBSPACES,
     TABLES,
     TARGETS,
+    TRAIN,
     TRAINED,
     WIDTH,
     Row,
@@ -28,6 +31,7 @@ from san.paper.sparse_experts import (
 )
 from san.paper.sparse_experts_drawn import MASKS, figures
 from san.paper.study import Result, Study, Table, digits, rows_of, spread_of
+from san.paper.tables import Spread
 
 #: Table 1 of the paper: test error at each number of FLOPs, without the routing.
 PUBLISHED_ERROR = {
@@ -80,8 +84,8 @@ def _random_table(results: Sequence[Result]) -> Table:
         "A random first layer: error over variance",
         ["network", "width", *_WORK_HEADS, *heads],
         rows,
-        "The work is that of n = 8. Top k must compute the whole first layer to choose its units: "
-        "the paper's count leaves this out.",
+        f"{RANDOM_TRAIN:,} training inputs. The work is that of n = 8. Top k computes the whole "
+        "first layer to choose its units: the paper's count leaves this out.",
     )
 
 
@@ -121,11 +125,15 @@ def _bucket_table(results: Sequence[Result]) -> Table:
             )
             if not found:
                 continue
-            columns = ("error", "largest_error_over_slope", "buckets", "samples_50", "samples_5")
+            errors, counts = (
+                ("error", "largest_error_over_slope"),
+                ("buckets", "samples_50", "samples_5"),
+            )
             rows.append(
                 [f"{target}, n = {n}", "linear" if degree else "constant", str(tables_)]
                 + [_cells_chosen(found), f"{found[0]['with_routing']:,}"]
-                + [digits(spread_of(found, name)) for name in columns]
+                + [digits(spread_of(found, name)) for name in errors]
+                + [f"{spread_of(found, name).mean:,.0f}" for name in counts]
                 + [f"{100 * spread_of(found, 'in_empty_bucket').mean:.2g} %"]
             )
     heads = ["target", "expert", "tables", "ε", "multiply-adds", "error over variance"]
@@ -140,8 +148,9 @@ def _bucket_table(results: Sequence[Result]) -> Table:
         "An expert in each bucket",
         heads,
         rows,
-        "ε is chosen on validation data with one table. There are n projections. The work is that "
-        "with routing. An input in an empty bucket gets the mean of the training targets.",
+        f"{TRAIN:,} training inputs. ε is chosen on validation data with one table. There are n "
+        "projections. The work is that with routing. An input in an empty bucket gets the mean of "
+        "the training targets.",
     )
 
 
@@ -174,6 +183,7 @@ def _trained_table(results: Sequence[Result]) -> Table:
         "Both layers trained: hypercube function, n = 8",
         ["network", "target", *_WORK_HEADS, "error over variance"],
         rows,
+        f"{TRAIN:,} training inputs, {EPOCHS} epochs of Adam.",
     )
 
 
@@ -325,10 +335,13 @@ def _told_of_training(results: Sequence[Result]) -> list[str]:
         told.append(
             "With both layers trained, and at equal numbers of parameters, the top 64 of 256 units "
             f"have the error {digits(error['top 64 of 256'])}, the top 16 "
-            f"{digits(error['top 16 of 256'])}, and all 256 units {digits(error['dense 256'])}. A "
-            f"learned router with 2 of 64 experts has {digits(error['router, top 2 of 64'])}, and "
-            f"64 dense units have {digits(error['dense 64'])}, at about as many multiply-adds."
+            f"{digits(error['top 16 of 256'])}, and all 256 units {digits(error['dense 256'])}: "
+            f"{_better(error['top 64 of 256'], error['dense 256'])}. A learned router with 2 of "
+            f"64 experts has {digits(error['router, top 2 of 64'])}, and 64 dense units have "
+            f"{digits(error['dense 64'])}, at about as many multiply-adds: "
+            f"{_better(error['router, top 2 of 64'], error['dense 64'])}."
         )
+        told += _told_of_four_tables(results, by_model["dense 64"])
     for data in IMAGE_DATA:
         images = {m: rows_of(results, kind=data, model=m, active=64) for m in SHARES}
         if all(images.values()):
@@ -336,6 +349,28 @@ def _told_of_training(results: Sequence[Result]) -> list[str]:
             words = [f"{s.mean:.2f} ± {s.deviation:.2f} % ({m})" for m, s in accuracy.items()]
             told.append(f"On {data}, 64 active units reach {', '.join(words)}.")
     return told
+
+
+def _better(sparse: Spread, dense: Spread) -> str:
+    if abs(sparse.mean - dense.mean) <= max(sparse.deviation, dense.deviation):
+        return "neither is clearly better"
+    return "the sparse model wins" if sparse.mean < dense.mean else "the sparse model loses"
+
+
+def _told_of_four_tables(results: Sequence[Result], dense: Sequence[Row]) -> list[str]:
+    own = {"kind": "buckets", "target": "hypercube", "n": 8, "degree": 1, "tables": 4, "chosen": 1}
+    found = rows_of(results, **own)
+    if not found:
+        return []
+    kept = spread_of(found, "parameters").mean
+    verdict = _better(spread_of(found, "error"), spread_of(dense, "error"))
+    return [
+        f"Linear experts in the buckets of four tables need {found[0]['with_routing']} "
+        f"multiply-adds with their routing and have the error "
+        f"{digits(spread_of(found, 'error'))}. The 64 trained dense units need "
+        f"{dense[0]['with_routing']}: in error, {verdict}. But the experts keep {kept:,.0f} "
+        f"numbers, and the dense network keeps {dense[0]['parameters']}."
+    ]
 
 
 STUDY = Study(
