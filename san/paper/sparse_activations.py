@@ -246,7 +246,7 @@ def expected_sum(q: int) -> float:
 
     Examples
     --------
-    >>> [expected_sum(q) for q in (0, 1, 2, 3)]
+    >>> [round(expected_sum(q), 9) for q in (0, 1, 2, 3)]
     [0.0, 1.0, 1.0, 1.5]
     """
     if q == 0:
