@@ -54,6 +54,22 @@ def leads(n, channels, dtype="int16"):
     return x.astype(dtype)
 
 
+def pulses(n, channels):
+    """Channels that are mixtures of two pulses that come again and again, from integers only."""
+    state, x, shape = 77, np.zeros((n, 2), np.int64), np.zeros((64, 2), np.int64)
+    for s in range(2):
+        for t in range(64):
+            state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+            shape[t, s] = ((state >> 56) - 128) * min(t, 63 - t) // 8
+    start = 20
+    while start < n - 70:
+        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+        x[start : start + 64] += shape
+        start += 80 + (state >> 61)
+    of = np.array([[(7 * c + 3 * s) % 11 - 5 for c in range(channels)] for s in range(2)])
+    return (x @ of // 4 + beats(n, channels, seed=3) % 5).astype(np.int16)
+
+
 def streams_across():
     """(name, array, options of compress) of streams whose channels are coded together."""
     plain = {"fs": 100, "events": False}
@@ -74,6 +90,8 @@ def streams_across():
     x = leads(120, 6, "float64")
     x[30:45, 1], x[99, 4] = np.nan, -np.inf
     yield "across-gaps", x, {"prdn": 8, **plain}
+    yield "across-events", pulses(1200, 5), {"prdn": 9, "fs": 100}
+    yield "across-events-bound", pulses(900, 4), {"max_error": 40, "fs": 100}
     yield (
         "across-attachments",
         leads(220, 6),
