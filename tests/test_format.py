@@ -60,7 +60,7 @@ CASES = {
     "two leads": (beats(2000, 2), dict(prdn=8.0)),
     "kernels in the stream": (beats(5000), dict(prdn=12.0)),
     "kernels of two leads": (beats(5000, 2), dict(prdn=10.0)),
-    "excerpt in the dictionary": (beats(7200, 2), dict(prdn=8.0, chunk_seconds=2)),
+    "excerpt in the dictionary": (beats(7200), dict(prdn=8.0, chunk_seconds=2)),
     "bits per sample": (beats(3000), dict(bits_per_sample=1.5)),
     "lossless": (beats(2500), dict(lossless=True)),
     "lossless, three leads": (beats(1200, 3), dict(lossless=True)),
