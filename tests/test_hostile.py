@@ -498,3 +498,15 @@ def test_mutated_input_is_read_or_refused(kind, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(sys, "argv", ["fuzz", f"--{kind}", "300", "--failures", folder])
     code, said = fuzz.main(), json.loads(capsys.readouterr().out)
     assert (code, said[kind]["tries"], said[kind]["failures"]) == (0, 300, [])
+
+
+@pytest.mark.parametrize("target", [{"max_error": 1}, {"prdn": 1e-7}], ids=str)
+def test_columns_of_very_different_size_are_coded_within_any_error(target):
+    t = np.arange(40)
+    large = np.rint(1e9 * np.sin(t / 5))
+    x = np.stack([large, np.rint(90 * np.cos(t / 3))], axis=1).astype("i4")
+    y = san.decompress(san.compress(x, fs=250, events=False, **target))
+    assert np.abs(x.astype(np.int64) - y).max() <= 1
+    assert (
+        san.decompress(san.compress(x, fs=250, events=False, bits_per_sample=64)).shape == x.shape
+    )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from san.codec.errors import CorruptStream
 from san.codec.modes.dictionary import Dictionary
 from san.codec.modes.payload import (
     ACROSS,
@@ -112,7 +113,8 @@ def encode_signal(
     elif target.max_error is not None:
         found = meet_bounds(signal, bounds, progress)
         if across:
-            found = min(found, meet_bounds_across(signal, bounds, progress), key=_cost)
+            together = _if_possible(lambda: meet_bounds_across(signal, bounds, progress))
+            found = found if together is None else min(found, together, key=_cost)
         return _smaller(found, predict(bounds))
     else:
         found = _within_size(signal, target.value * k.size / 8, across, progress)
@@ -142,12 +144,22 @@ def _within_both(
     return predicted if found is None else _smaller(found, predicted)
 
 
+def _if_possible(meet: Callable[[], Encoded | None]) -> Encoded | None:
+    """What `meet` finds; None where a coefficient is larger than the mode across columns has."""
+    try:
+        return meet()
+    except CorruptStream:
+        return None
+
+
 def _within_error(
     signal: Signal, allowed: np.ndarray, across: bool, progress: Progress,
     bounds: tuple[int, ...] | None,
 ) -> Encoded | None:  # fmt: skip
     """The smaller result of the transform modes whose errors are at most what is allowed."""
-    together = meet_error_across(signal, allowed, progress, bounds) if across else None
+    together = None
+    if across:
+        together = _if_possible(lambda: meet_error_across(signal, allowed, progress, bounds))
     if together is not None:
         alone = signal.encode(guess_codes(signal, allowed), signal.none(), bounds)
         share = np.exp(score_of(together) - score_of(alone))
@@ -167,7 +179,9 @@ def _within_size(signal: Signal, room: float, across: bool, progress: Progress) 
     found = meet_size(signal, room, progress)
     if not across:
         return found
-    together = meet_size_across(signal, room, progress)
+    together = _if_possible(lambda: meet_size_across(signal, room, progress))
+    if together is None:
+        return found
     if (found.size <= room) != (together.size <= room):
         return min(found, together, key=size_of)
     return min(found, together, key=score_of)
