@@ -75,6 +75,14 @@ def test_every_committed_rank_obeys_its_law_or_bound():
     assert apart and all(int(row["rank"]) <= int(row["channels"]) for row in apart)
 
 
+@pytest.mark.parametrize("data", ["mnist", "fashion-mnist"])
+def test_images_have_five_seeds_at_about_equal_weights(data):
+    for window in (2, 3, 4):
+        found = rows("overlaps", kind="images", data=data, window=window)
+        assert mean(found, "accuracy") > 50
+        assert abs(int(found[0]["weights"]) / 17_002 - 1) < 0.03
+
+
 def test_offsets_have_four_records_of_five_seeds():
     found = rows("overlaps", kind="offset")
     assert len(found) == 4 * SEEDS * 4 * 12
@@ -87,4 +95,4 @@ def test_a_study_has_its_tables_and_figures(study):
     assert f"{SEEDS} seeds." in text and "## What holds" in text
     assert r"\begin{tabular}" in (RESULTS / study / "tables.tex").read_text()
     pictures = sorted((RESULTS / study / "figures").glob("*.png"))
-    assert len(pictures) >= 2 and all(p.with_suffix(".svg").is_file() for p in pictures)
+    assert len(pictures) == 3 and all(p.with_suffix(".svg").is_file() for p in pictures)
