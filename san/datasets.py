@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from san import deprecated, signals
-from san.data import epilepsy, fetch, images, physionet
-from san.data.fetch import MissingData
-from san.data.physionet import BUNDLED
+from san.dataset_readers import epilepsy, fetch, images, physionet
+from san.dataset_readers.fetch import MissingData
+from san.dataset_readers.physionet import BUNDLED
 from san.packages import need
 
 __all__ = [

@@ -12,9 +12,9 @@ import pytest
 import wfdb
 
 from san import datasets, signals
-from san.data import epilepsy, fetch, images
-from san.data import physionet as datasets_physionet
-from san.data.fetch import MissingData
+from san.dataset_readers import epilepsy, fetch, images
+from san.dataset_readers import physionet as datasets_physionet
+from san.dataset_readers.fetch import MissingData
 
 
 @pytest.fixture

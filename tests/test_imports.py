@@ -83,8 +83,8 @@ def test_every_public_name_of_the_networks_is_there():
 # inside them has lists of its own.
 ORDER = {
     "": """__main__ cli command pages paper sklearn training networks activations archive archives
-        files zarr numcodecs codec hot_path datasets data report signals wfdb_records times storage
-        metrics routing packages deprecated""",
+        files zarr numcodecs codec hot_path datasets dataset_readers report signals wfdb_records
+        times storage metrics routing packages deprecated""",
     "codec": """ndarray padding incremental encoder comparison block decoder options info
         dictionaries search modes file_format numbers entropy errors target""",
     "codec.search": "coding across coefficients convergence trials excerpts steps learning pursuit",
@@ -104,9 +104,9 @@ ORDER = {
         settings""",
     "archives": "verify workers record_to_stream walk manifest",
     "files": """reading streams restoring arrays npy tables table_times table_rows table_layout
-        table_forms table_moments physical edf_gaps edf edf_header wfdb_files wfdb""",
+        table_forms table_moments physical edf_gaps edf edf_header wfdb_writing wfdb_reading""",
     "wfdb_records": "segments record samples flac header formats",
-    "data": "cifar physionet images epilepsy fetch",
+    "dataset_readers": "cifar physionet images epilepsy fetch",
     "paper": """studies overlaps_told overlaps sparse_experts_told sparse_experts_drawn
         sparse_experts compression_told compression sparse_activations_told sparse_activations
         output study figures tables experiments store classifiers""",

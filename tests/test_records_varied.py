@@ -15,7 +15,7 @@ import san
 from san.codec.decoder import Decoder
 from san.files import arrays, streams
 from san.files.restoring import SAME, try_restoring
-from san.files.wfdb_files import files_of
+from san.files.wfdb_writing import files_of
 from san.wfdb_records.flac import write_flac
 from san.wfdb_records.formats import BITS, invalid_sample, pack, value_range
 from san.wfdb_records.header import FLAC

@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 
 from san import cli, datasets
-from san.data import fetch
-from san.data import physionet as datasets_physionet
+from san.dataset_readers import fetch
+from san.dataset_readers import physionet as datasets_physionet
 from san.paper import experiments, output, tables
 from san.paper.classifiers import Labelled, train_classifier
 

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from san import datasets
-from san.data import fetch
+from san.dataset_readers import fetch
 from san.networks.san import SAN
 from san.training import run_settings, runs
 

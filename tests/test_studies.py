@@ -12,8 +12,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from san import cli, datasets
-from san.data import cifar
-from san.data.images import import_torchvision
+from san.dataset_readers import cifar
+from san.dataset_readers.images import import_torchvision
 from san.paper import studies
 from san.paper.study import Part, Study, Table, digits, rows_of, spread_of
 from san.paper.tables import Spread

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import san
 from san.codec.decoder import Decoder
 from san.files import streams
-from san.files import wfdb as reader
-from san.files import wfdb_files as writer
+from san.files import wfdb_reading as reader
+from san.files import wfdb_writing as writer
 from san.wfdb_records.formats import BITS, pack, value_range
 from san.wfdb_records.header import parse_header, renamed, with_values
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from san import storage
-from san.files import edf, npy, tables, wfdb, wfdb_files
+from san.files import edf, npy, tables, wfdb_reading, wfdb_writing
 from san.files.table_layout import TableOptions
 from san.signals import Array
 from san.wfdb_records.record import header_path
@@ -94,7 +94,7 @@ def read(
         if path.is_file():
             raise ValueError(f"{path} is neither .edf, .bdf, .npy, .csv nor a WFDB record")
         raise FileNotFoundError(f"{path} is not there, nor is a WFDB record of that name")
-    return wfdb.read_record(record, physical=physical, annotations=annotations)
+    return wfdb_reading.read_record(record, physical=physical, annotations=annotations)
 
 
 def write(path: Path, array: Array, exact: bool = False) -> None:
@@ -119,8 +119,8 @@ def write(path: Path, array: Array, exact: bool = False) -> None:
         return edf.write_edf(path, array)
     ending = path.suffix.lower()
     if ending in ("", ".hea") and path != STANDARD:
-        if wfdb.is_record(array):
-            wfdb_files.write_record(path.with_suffix(""), array, exact)
+        if wfdb_reading.is_record(array):
+            wfdb_writing.write_record(path.with_suffix(""), array, exact)
             return None
         raise ValueError(f"{path} has no ending, and this did not come from a WFDB record")
     if array.others:
@@ -133,7 +133,7 @@ def write(path: Path, array: Array, exact: bool = False) -> None:
     elif ending == ".csv":
         content = tables.content_of(array)
     else:
-        last = ", or with .hea for a record of that name" if wfdb.is_record(array) else ""
+        last = ", or with .hea for a record of that name" if wfdb_reading.is_record(array) else ""
         raise ValueError(
             f"{path} must end with .npy or .csv, or the ending of what was compressed{last}"
         )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from san.files import edf, wfdb
+from san.files import edf, wfdb_reading
 from san.packages import need
 from san.signals import Annotations, Array, columns_of, converter_of, groups_of
 from san.wfdb_records import record
@@ -59,7 +59,7 @@ def physical_parts(array: Array, exact: bool) -> list[Physical]:
         If the attachments do not fit the samples, or segments have several units of a signal.
     """
     parts = (array, *array.others)
-    if wfdb.is_record(array):
+    if wfdb_reading.is_record(array):
         return _of_record(array, exact)
     if edf.HEADER in array.attachments:
         return _of_edf(array)
@@ -87,9 +87,9 @@ def start_of(attached: Mapping[str, bytes]) -> datetime | time | None:
     """
     if edf.HEADER in attached:
         return _start_of_edf(attached)
-    if wfdb.ROOT + wfdb.HEADER not in attached:
+    if wfdb_reading.ROOT + wfdb_reading.HEADER not in attached:
         return None
-    header = parse_header(attached[wfdb.ROOT + wfdb.HEADER])
+    header = parse_header(attached[wfdb_reading.ROOT + wfdb_reading.HEADER])
     return _moment(header.start)
 
 
@@ -97,17 +97,17 @@ def annotations_of(array: Array, where: str) -> dict[str, Annotations]:
     """Read all annotations that are attached; a warning names those that cannot be read."""
     if edf.ANNOTATIONS in array.attachments:
         return _annotations_of_edf(array, where)
-    if wfdb.is_record(array):
+    if wfdb_reading.is_record(array):
         return _annotations_of_record(array, where)
     return {}
 
 
 def _of_record(array: Array, exact: bool) -> list[Physical]:
-    found = wfdb.attached_headers(array.attachments)
-    plan = wfdb.attached_plan(array, found)
+    found = wfdb_reading.attached_headers(array.attachments)
+    plan = wfdb_reading.attached_plan(array, found)
     signals = plan.signals
     groups = groups_of([s.samples_per_frame for s in signals])
-    is_shifted = wfdb.UNSHIFTED not in array.attachments
+    is_shifted = wfdb_reading.UNSHIFTED not in array.attachments
     result = []
     for part, group in zip((array, *array.others), groups, strict=True):
         raw = columns_of(part.x)
@@ -123,7 +123,7 @@ def _of_record(array: Array, exact: bool) -> list[Physical]:
             for segment in plan.parts:
                 here, size = segment.columns[c], segment.frames * signals[c].samples_per_frame
                 if here is not None and size:
-                    line = wfdb.lines_of(found.headers[segment.name])[here]
+                    line = wfdb_reading.lines_of(found.headers[segment.name])[here]
                     said.append(line.units)
                     samples = raw[place : place + size, column]
                     skew = 0 if is_shifted else line.skew
@@ -169,21 +169,21 @@ def _moment(text: str) -> datetime | time | None:
 
 
 def _annotations_of_record(array: Array, where: str) -> dict[str, Annotations]:
-    found = wfdb.attached_headers(array.attachments)
+    found = wfdb_reading.attached_headers(array.attachments)
     fs = found.header.fs
     main_fs = array.fs or fs
     result = {}
-    places = [(wfdb.ROOT, "", 0)]
+    places = [(wfdb_reading.ROOT, "", 0)]
     if found.header.segments is not None:
         place = 0
-        for part in wfdb.attached_plan(array, found).parts:
+        for part in wfdb_reading.attached_plan(array, found).parts:
             if part.name in found.roots:
                 places.append((found.roots[part.name], f"{part.name}/", place))
             place += part.frames
     for root, prefix, place in places:
         for key, data in array.attachments.items():
-            if key.startswith(root + wfdb.ANNOTATIONS):
-                ending = key.removeprefix(root + wfdb.ANNOTATIONS)
+            if key.startswith(root + wfdb_reading.ANNOTATIONS):
+                ending = key.removeprefix(root + wfdb_reading.ANNOTATIONS)
                 read = _read_annotations(data, ending, fs, place / fs, main_fs, where)
                 if read is not None:
                     result[prefix + ending] = read

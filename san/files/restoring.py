@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from san.files import arrays, edf, wfdb
+from san.files import arrays, edf, wfdb_reading
 from san.signals import Array
 
 SAME, SAME_BUT_SAMPLES = "same files", "same files but for the samples"
@@ -73,11 +73,11 @@ def try_restoring(path: Path, array: Array, exact: bool) -> Restoration | None:
     ValueError
         If the files cannot be written again.
     """
-    known = wfdb.is_record(array) or edf.HEADER in array.attachments
+    known = wfdb_reading.is_record(array) or edf.HEADER in array.attachments
     if path == arrays.STANDARD or not (known or path.suffix.lower() in (".npy", ".csv")):
         return None
     name = path.name if path.suffix.lower() not in (".hea", ".dat") else path.stem
-    name += ".hea" if wfdb.is_record(array) else ""
+    name += ".hea" if wfdb_reading.is_record(array) else ""
     with tempfile.TemporaryDirectory() as folder:
         arrays.write(Path(folder) / name, array, exact)
         files = sorted(Path(folder).iterdir(), key=lambda file: file.name)
@@ -98,9 +98,9 @@ def _original_of(file: Path, path: Path) -> Path:
 
 
 def _holds_samples(name: str, array: Array) -> bool:
-    if not wfdb.is_record(array):
+    if not wfdb_reading.is_record(array):
         return True
-    headers = wfdb.attached_headers(array.attachments).headers.values()
+    headers = wfdb_reading.attached_headers(array.attachments).headers.values()
     return name in {file for header in headers for file in header.files}
 
 

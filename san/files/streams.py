@@ -18,7 +18,7 @@ from san.codec.errors import CorruptStream
 from san.codec.info import Info
 from san.codec.options import silent
 from san.codec.target import TARGETS, Target
-from san.files import arrays, edf, tables, wfdb, wfdb_files
+from san.files import arrays, edf, tables, wfdb_reading, wfdb_writing
 from san.files.restoring import Restoration, try_restoring
 from san.files.table_layout import TableOptions
 from san.signals import Array
@@ -82,7 +82,7 @@ def read_file(
     half a sampling interval.
     """
     array = arrays.read(path, fs, physical, annotations, exact, table)
-    return wfdb.with_gaps(array) if wfdb.is_record(array) and not exact else array
+    return wfdb_reading.with_gaps(array) if wfdb_reading.is_record(array) and not exact else array
 
 
 def encode_array(
@@ -164,13 +164,15 @@ def files_written(decoder: Decoder, out: Path) -> list[Path]:
         If the attachments are not those of a record.
     """
     attached = decoder.info.attachments
-    is_record = out.suffix in ("", ".hea") and wfdb.ROOT + wfdb.HEADER in attached
+    is_record = out.suffix in ("", ".hea") and wfdb_reading.ROOT + wfdb_reading.HEADER in attached
     if not is_record:
         is_table = out.suffix.lower() in (".npy", ".csv") or out == arrays.STANDARD
         rates = [each.info.fs for each in decoders(decoder)] if is_table else [None]
         return arrays.files_of_rates(out, rates)
-    known = {name: decoder.attachment(name) for name in attached if name.startswith(wfdb.ROOT)}
-    return [out.parent / name for name in wfdb_files.names_of(out.stem, known)]
+    known = {
+        name: decoder.attachment(name) for name in attached if name.startswith(wfdb_reading.ROOT)
+    }
+    return [out.parent / name for name in wfdb_writing.names_of(out.stem, known)]
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,9 @@ def compare_file(
         found.append((info, comparison))
         broken += comparison.broken
     for name, data in array.attachments.items():
-        kept = name in decoder.info.attachments and name != wfdb.NAME  # a copy may have another
+        kept = name in decoder.info.attachments
+        if name == wfdb_reading.NAME:  # a copy may have another
+            continue
         if kept and decoder.attachment(name) != data:
             broken.append(f"its {name} is not that of {path}")
     return FileComparison(tuple(found), tuple(broken), array)
@@ -225,15 +229,19 @@ def compare_file(
 def original(path: Path, decoder: Decoder) -> Array:
     """Read the file from which a stream was made, in the same way as then."""
     info = decoder.info
-    kept = wfdb.ROOT + wfdb.HEADER in info.attachments or edf.HEADER in info.attachments
+    headers = {wfdb_reading.ROOT + wfdb_reading.HEADER, edf.HEADER}
+    kept = not headers.isdisjoint(info.attachments)
     physical = info.dtype.kind == "f" and not kept
     said = {n: decoder.attachment(n) for n in info.attachments if n == tables.COLUMNS}
     options, has_rate = tables.as_then(said)
     fs = info.fs if has_rate else None
     array = read_file(path, exact=is_exact(info), fs=fs, physical=physical, table=options)
     array = tables.as_before(array, said)
-    is_old = wfdb.UNSHIFTED in array.attachments and wfdb.UNSHIFTED not in info.attachments
-    return wfdb.as_before(array) if is_old and not physical else array
+    is_old = (
+        wfdb_reading.UNSHIFTED in array.attachments
+        and wfdb_reading.UNSHIFTED not in info.attachments
+    )
+    return wfdb_reading.as_before(array) if is_old and not physical else array
 
 
 def restored(

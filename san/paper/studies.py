@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from san import datasets, storage
-from san.data import cifar, fetch
+from san.dataset_readers import cifar, fetch
 from san.paper import (
     compression_told,
     output,

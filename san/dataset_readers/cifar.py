@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from san.data.fetch import MissingData
-from san.data.images import Labelled, import_torchvision
+from san.dataset_readers.fetch import MissingData
+from san.dataset_readers.images import Labelled, import_torchvision
 
 FOLDER = "cifar-10-batches-py"
 VALIDATION = 5000  # the last of the training images

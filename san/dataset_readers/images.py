@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from san.data import fetch
-from san.data.fetch import MissingData
+from san.dataset_readers import fetch
+from san.dataset_readers.fetch import MissingData
 
 Manifest = dict[str, Any]
 Labelled = list[tuple[np.ndarray, np.ndarray]]

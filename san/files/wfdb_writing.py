@@ -1,4 +1,4 @@
-"""Which files a WFDB record becomes that was read by `wfdb`, and decoded since.
+"""Which files a WFDB record becomes that was read by `wfdb_reading`, and decoded since.
 
 With the samples that were read every file is as it was, if its attachments say all of it. With
 others the header has their checksums and first samples, and no sample becomes one that its format
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from san.codec.entropy.varints import Fields
-from san.files.wfdb import (
+from san.files.wfdb_reading import (
     ANNOTATIONS,
     BEGINNING,
     ENDING,

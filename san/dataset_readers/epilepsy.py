@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from san.data import fetch
-from san.data.fetch import MissingData
+from san.dataset_readers import fetch
+from san.dataset_readers.fetch import MissingData
 from san.packages import need
 
 Manifest = dict[str, Any]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from san import signals
-from san.data import fetch
-from san.data.fetch import MissingData
+from san.dataset_readers import fetch
+from san.dataset_readers.fetch import MissingData
 
 BUNDLED = "bundled"  # the record that needs no network
 
