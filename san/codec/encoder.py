@@ -35,8 +35,8 @@ from san.codec.target import LOSSLESS, Target
 
 TRIED_VALUES = 1 << 15  # of a long signal, that decide whether its rules save bytes
 # Bytes of a stream that may be compact. A longer one says where its bytes went, has an index and a
-# checksum for each chunk, and is read by older releases, for less than 1 % of its bytes.
-SHORT_STREAM = 1 << 13
+# checksum for each chunk, and is read by older releases, for less than 3 % of its bytes.
+SHORT_STREAM = 1 << 11
 SIZE_TRIES = 6  # streams that are encoded to meet a size; each allows the payloads fewer bytes
 
 

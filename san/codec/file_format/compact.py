@@ -239,7 +239,7 @@ def write_number(value: float) -> bytes:
     Examples
     --------
     >>> [len(write_number(v)) for v in (8.0, 360.0, 0.02, 7.9375, 1 / 3)]
-    [1, 2, 1, 3, 9]
+    [1, 2, 1, 5, 9]
     """
     if value < _MOST and value == math.floor(value):
         return write_varint(int(value) * 4 + _WHOLE)
