@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import sys
 
 import pytest
@@ -12,6 +13,11 @@ from hypothesis import HealthCheck, settings
 # Without this variable Triton 3.9 warns whenever it compiles for a GPU, and a warning is an error
 # here. The value is what Triton 3.9 does without it.
 os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
+
+# A shell starts what runs in the background with interrupts ignored, and so would be the processes
+# that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "san", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
