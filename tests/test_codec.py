@@ -574,7 +574,8 @@ def test_a_dictionary_is_carried_or_named(dictionary, tmp_path):
     named = san.compress(x, fs=360, prdn=8.0, dictionary=dictionary, embed_dictionary=False)
     info = san.inspect(named)
     assert info.dictionary_sha256 == dictionary.sha256 and not info.dictionary_carried
-    assert 0 <= len(blob) - len(named) - (len(dictionary.data) - 32) <= 3
+    compact = 64  # bytes that the short one may save besides, because it is compact
+    assert 0 <= len(blob) - len(named) - (len(dictionary.data) - 32) <= compact
     path = tmp_path / "beats.dictionary"
     dictionary.save(path)
     for it in (dictionary, path, str(path)):
