@@ -57,6 +57,24 @@ def test_memory_that_is_used_again_holds_nothing_over(case, activation):
         np.testing.assert_array_equal(ours, before)
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("case", CASES)
+def test_memory_is_written_before_it_is_read(case, activation, monkeypatch):
+    x, _, clean = make(case, activation)
+    memory = Bank._memory
+
+    def dirty(self, name, size, kind=np.float32):
+        part = memory(self, name, size, kind)
+        part.fill(np.nan if kind is np.float32 else -7)
+        return part
+
+    monkeypatch.setattr(Bank, "_memory", dirty)
+    ours = make(case, activation)[2].losses_and_gradient(x)
+    monkeypatch.undo()
+    for one, other in zip(ours, clean.losses_and_gradient(x), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("decoder", ["adjoint", "paper"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("case", CASES)

@@ -201,7 +201,10 @@ _reassociating = numba.njit(nogil=True, cache=True, error_model="numpy", fastmat
 
 @_reassociating
 def _inner_product(a, a_begin, x, x_begin, count):
-    here, there, total = np.uint64(a_begin), np.uint64(x_begin), a[0] * 0
+    # A zero that the compiler does not know, so that it sums in one order wherever this is inlined.
+    # It comes from the part that is summed: the rest of the array may never have been written.
+    here, there = np.uint64(a_begin), np.uint64(x_begin)
+    total = a[here] * 0
     for t in range(np.uint64(count)):
         total += a[here + t] * x[there + t]
     return total
