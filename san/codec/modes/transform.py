@@ -211,6 +211,7 @@ def _code_setting(
 
 
 def code_centers(mixer: Mixer, centers: tuple[int, int]) -> tuple[int, int]:
+    """Code where coefficients of ±1, and of more, lie within their step."""
     ones, more = (code_bits(mixer, center, CENTER_BITS) for center in centers)
     return ones, more
 
@@ -219,6 +220,7 @@ def code_chunk_events(
     mixer: Mixer, events: QuantizedEvents | None, n: int, bin_bits: int, dictionary: Dictionary,
     memory: np.ndarray,
 ) -> QuantizedEvents:  # fmt: skip
+    """Code the events of a chunk, or decode them if `events` is None."""
     kernels, channels, length = dictionary.kernels.shape
     count = 0 if events is None else len(events)
     if events is None:
@@ -308,10 +310,12 @@ def code_corrections(
 
 
 def code_bit(mixer: Mixer, bit: bool) -> bool:
+    """Code a bit of even odds."""
     return code_bits(mixer, int(bit), 1) == 1
 
 
 def code_bits(mixer: Mixer, value: int, count: int) -> int:
+    """Code a value of so many bits of even odds, the highest first."""
     return int(code_raw_bits(mixer.m, mixer.data, value, count))
 
 
