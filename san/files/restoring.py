@@ -93,8 +93,10 @@ def try_restoring(path: Path, array: Array, exact: bool) -> Restoration | None:
 
 def _original_of(file: Path, path: Path) -> Path:
     """The file that one that was written again is compared with."""
-    in_capitals = path.suffix == ".HEA" and file.name == f"{path.stem}.hea"
-    return path if in_capitals else path.parent / file.name
+    named = path.parent / file.name
+    in_capitals = named.with_suffix(".HEA")
+    is_header = file.suffix == ".hea" and not named.is_file()
+    return in_capitals if is_header and in_capitals.is_file() else named
 
 
 def _holds_samples(name: str, array: Array) -> bool:
