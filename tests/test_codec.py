@@ -737,6 +737,7 @@ def test_accuracy_adds_up(blocks, exponent):
         "comparison",
         "file_format.header",
         "file_format.stream",
+        "file_format.writing",
         "decoder",
         "dictionaries",
         "encoder",

@@ -19,7 +19,8 @@ from san.codec.errors import CorruptStream, LimitExceeded, TruncatedStream, Wron
 from san.codec.file_format.attachments import pack_attachments
 from san.codec.file_format.compact import read_number, write_number
 from san.codec.file_format.header import Footer, Header, Limits
-from san.codec.file_format.stream import StreamReader, compact_stream
+from san.codec.file_format.stream import StreamReader
+from san.codec.file_format.writing import compact_stream
 from san.codec.modes.dictionary import quantize
 from san.codec.numbers.grids import BITS, Scale
 from san.codec.numbers.representation import Representation

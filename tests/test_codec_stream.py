@@ -34,7 +34,8 @@ from san.codec.errors import (
 )
 from san.codec.file_format.attachments import Attachment, pack_attachments, restored
 from san.codec.file_format.header import TARGETS, pack_header, unpack_footer, unpack_header
-from san.codec.file_format.stream import MAGIC, Footer, Header, Limits, StreamReader, StreamWriter
+from san.codec.file_format.stream import MAGIC, Footer, Header, Limits, StreamReader
+from san.codec.file_format.writing import StreamWriter
 from san.codec.numbers.grids import BITS, GAIN, POWER, STEP, Scale
 from san.codec.numbers.integers import DTYPES, Representation
 

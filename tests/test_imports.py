@@ -90,7 +90,7 @@ ORDER = {
     "codec.search": "coding across coefficients convergence trials excerpts steps learning pursuit",
     "codec.modes": """payload components across transform joint predictive odds joint_experts
         least_squares experts dictionary wavelet bands events ranges""",
-    "codec.file_format": "stream compact attachments header source",
+    "codec.file_format": "writing stream compact attachments header source",
     "codec.numbers": """ruled integers narrowing representation steps gaps grids rule_search rules
         bits accuracy""",
     "codec.entropy": "mixing range_coder logistic loops varints",

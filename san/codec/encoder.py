@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from san.codec.block import Block, Samples, code_block, footer_of
 from san.codec.dictionaries import DictionaryLike
 from san.codec.file_format.header import Limits, check_header, checked_fs
-from san.codec.file_format.stream import StreamWriter, compact_stream
+from san.codec.file_format.writing import StreamWriter, compact_stream
 from san.codec.modes.dictionary import Dictionary
 from san.codec.numbers.integers import Integers, represent
 from san.codec.numbers.narrowing import narrowed

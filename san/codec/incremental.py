@@ -17,7 +17,7 @@ from san.codec.block import Block, Samples, TooCoarse, code_block, code_rounded,
 from san.codec.dictionaries import DictionaryLike
 from san.codec.errors import CodecError
 from san.codec.file_format.header import checked_fs
-from san.codec.file_format.stream import StreamWriter
+from san.codec.file_format.writing import StreamWriter
 from san.codec.info import SECTIONS
 from san.codec.modes.dictionary import Dictionary
 from san.codec.numbers.accuracy import Accuracy

@@ -20,7 +20,6 @@ import struct
 import threading
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
 
 import numpy as np
 
@@ -36,8 +35,6 @@ from san.codec.file_format.attachments import Attachment, checksum, restored, un
 from san.codec.file_format.compact import (
     LARGEST,
     WITH_ALL,
-    flags_of,
-    pack_compact,
     unpack_compact,
 )
 from san.codec.file_format.header import (
@@ -49,16 +46,13 @@ from san.codec.file_format.header import (
     Footer,
     Header,
     Limits,
-    check_header,
     chunks_of,
-    pack_footer,
-    pack_header,
     unpack_footer,
     unpack_header,
 )
 from san.codec.file_format.source import ByteSource, StreamLike
 
-__all__ = ["MAGIC", "VERSIONS", "Footer", "Header", "Limits", "StreamReader", "StreamWriter"]
+__all__ = ["MAGIC", "VERSIONS", "Footer", "Header", "Limits", "StreamReader", "checksum_of"]
 
 MAGIC = b"\x93SAN"
 PLAIN, ATTACHED, FLAGGED = 1, 3, 4
@@ -66,133 +60,12 @@ VERSIONS = (PLAIN, ATTACHED, FLAGGED)
 WALKED = 1 << 16  # chunks that are followed to tell a cut stream from one with bytes after its end
 
 
-def _crc(*parts: bytes) -> bytes:
+def checksum_of(*parts: bytes) -> bytes:
+    """The CRC32 of the parts one after another, as four bytes."""
     value = 0
     for part in parts:
         value = zlib.crc32(part, value)
     return struct.pack("<I", value)
-
-
-class StreamWriter:
-    """Writes a stream to a binary file object that need not seek.
-
-    Parameters
-    ----------
-    file : file object with `write`
-        The writer neither flushes nor closes it.
-    limits : Limits
-        The writer refuses what a reader with these limits would refuse.
-
-    Examples
-    --------
-    >>> import io
-    >>> from san.codec.numbers.representation import Representation
-    >>> file = io.BytesIO()
-    >>> writer = StreamWriter(file)
-    >>> writer.write_header(Header(Representation(np.dtype("int16"), 1, 1), chunk_samples=100))
-    >>> writer.write_chunk(b"first")
-    >>> writer.write_chunk(b"second")
-    >>> writer.finish(Footer(samples=150))
-    >>> StreamReader(file.getvalue()).chunk(1)
-    b'second'
-    """
-
-    def __init__(self, file: BinaryIO, limits: Limits | None = None) -> None:
-        self._file = file
-        self._limits = limits or Limits()
-        self._header: Header | None = None
-        self._offsets: list[int] = []
-        self._finished = False
-        self.chunk_count = 0
-        self.written = 0  # bytes
-
-    def write_header(self, header: Header, attachments: bytes = b"") -> None:
-        """Write magic, version, header and what `pack_attachments` made, once and first.
-
-        Raises
-        ------
-        LimitExceeded
-            If the header is beyond the limits.
-        """
-        if self._header is not None:
-            raise RuntimeError("the header is written once")
-        check_header(header, self._limits)
-        body = pack_header(header)
-        self._limits.check("dictionary_bytes", len(header.dictionary or b""))
-        self._limits.check("header_bytes", len(body) - len(header.dictionary or b""))
-        version = bytes([ATTACHED if attachments else PLAIN])
-        if header.is_newer:
-            version = bytes([FLAGGED, header.flags + WITH_ATTACHMENTS * bool(attachments)])
-        block = MAGIC + version + write_varint(len(body)) + body
-        self._write(block + _crc(block))
-        self._write(attachments)
-        self._header, self._offsets = header, [self.written]
-
-    def write_chunk(self, payload: bytes) -> None:
-        """Write the next chunk.
-
-        Raises
-        ------
-        LimitExceeded
-            If the payload is longer than a reader accepts.
-        """
-        header = self._ready()
-        self._limits.check_payload(header, len(payload))
-        number = self.chunk_count
-        if number >= MOST_CHUNKS:
-            raise ValueError(f"a stream has at most {MOST_CHUNKS} chunks: make them longer")
-        self._limits.check("samples", number * header.chunk_samples + 1)
-        if number and number % INDEX_STEP == 0:
-            self._offsets.append(self.written)
-        checksum = _crc(struct.pack("<I", number), payload)
-        self._write(write_varint(len(payload) + 1) + payload + checksum)
-        self.chunk_count += 1
-
-    def finish(self, footer: Footer) -> None:
-        """Write the end mark and the footer.
-
-        Raises
-        ------
-        ValueError
-            If its samples do not fill the chunks that were written.
-        """
-        header = self._ready()
-        self._limits.check("samples", footer.samples)
-        expected = chunks_of(footer.samples, header)
-        if expected != self.chunk_count:
-            raise ValueError(
-                f"{footer.samples} samples are {expected} chunks, and {self.chunk_count} were "
-                "written"
-            )
-        body = pack_footer(footer, [*self._offsets, self.written], header)
-        self._limits.check("header_bytes", len(body))
-        block = b"\0" + write_varint(len(body)) + body
-        self._write(block + _crc(block) + struct.pack("<I", len(block) + 8))
-        self._finished = True
-
-    def _ready(self) -> Header:
-        if self._header is None or self._finished:
-            raise RuntimeError("chunks come after the header and before the end")
-        return self._header
-
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            count = self._file.write(view)
-            if count is None:
-                raise BlockingIOError("the file would block: give one that waits")
-            self.written += count
-            view = view[count:]
-
-
-def compact_stream(
-    header: Header, footer: Footer, attachments: bytes, payload: bytes
-) -> bytes | None:
-    """A whole stream of one chunk in few bytes, or None where such a stream cannot hold it."""
-    flags = header.flags + flags_of(header) + COMPACT + WITH_ATTACHMENTS * bool(attachments)
-    head = MAGIC + bytes([FLAGGED, flags])
-    body = pack_compact(head, header, footer, attachments, payload)
-    return None if body is None else head + body
 
 
 class StreamReader:
@@ -402,7 +275,7 @@ class StreamReader:
         if length > self._limits.header_bytes + self._limits.dictionary_bytes:
             raise LimitExceeded("dictionary_bytes", length, self._limits.dictionary_bytes)
         body = self._source.exactly(length, "the header")
-        if self._source.exactly(4, "a checksum") != _crc(head, write_varint(length), body):
+        if self._source.exactly(4, "a checksum") != checksum_of(head, write_varint(length), body):
             raise CorruptStream("the header does not agree with its checksum")
         return unpack_header(body, self._limits, newer, bool(self._flags & WITH_RULES))
 
@@ -426,7 +299,7 @@ class StreamReader:
         length = self._source.varint("the attachments")
         self._limits.check("header_bytes", length)
         body = self._source.exactly(length, "the attachments")
-        if self._source.exactly(4, "a checksum") != _crc(write_varint(length), body):
+        if self._source.exactly(4, "a checksum") != checksum_of(write_varint(length), body):
             raise CorruptStream("the attachments do not agree with their checksum")
         self.attachments = unpack_directory(body, self._limits)
         self._files = self._source.position
@@ -464,7 +337,7 @@ class StreamReader:
             return None
         payload = self._source.exactly(length, f"chunk {number}")
         checksum = self._source.exactly(4, f"the checksum of chunk {number}")
-        if number >= MOST_CHUNKS or checksum != _crc(struct.pack("<I", number), payload):
+        if number >= MOST_CHUNKS or checksum != checksum_of(struct.pack("<I", number), payload):
             raise CorruptStream(f"chunk {number} does not agree with its checksum")
         return payload
 
@@ -491,7 +364,7 @@ class StreamReader:
         self._limits.check("header_bytes", length)
         body = self._source.exactly(length, "the footer")
         block = b"\0" + write_varint(length) + body
-        if self._source.exactly(4, "a checksum") != _crc(block):
+        if self._source.exactly(4, "a checksum") != checksum_of(block):
             raise CorruptStream("the footer does not agree with its checksum")
         size = int.from_bytes(self._source.exactly(4, "the footer's size"), "little")
         if size != len(block) + 8:
