@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         relu,
         top_k_absolutes,
     )
+    from san.codec.bank import DictionaryBank, learn_dictionaries
     from san.codec.decoder import Decoder, decompress
     from san.codec.dictionaries import learn_dictionary
     from san.codec.encoder import compress
@@ -54,6 +55,7 @@ _HOMES = {
         "relu",
         "top_k_absolutes",
     ],
+    "codec.bank": ["DictionaryBank", "learn_dictionaries"],
     "codec.decoder": ["Decoder", "decompress"],
     "codec.modes.dictionary": ["Dictionary"],
     "codec.encoder": ["compress"],
@@ -87,6 +89,7 @@ __all__ = [
     "CodecError",
     "Decoder",
     "Dictionary",
+    "DictionaryBank",
     "Encoder",
     "Events",
     "Limits",
@@ -107,6 +110,7 @@ __all__ = [
     "identity",
     "inspect",
     "inverse_compression_ratio",
+    "learn_dictionaries",
     "learn_dictionary",
     "list_activations",
     "max_abs_error",

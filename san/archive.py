@@ -18,14 +18,16 @@ from typing import Any
 
 from san.archives import manifest as manifest_file
 from san.archives import workers
-from san.archives.manifest import Manifest, Row, dictionary_path
+from san.archives.kinds import bank_of, is_kept
+from san.archives.manifest import Manifest, Row
 from san.archives.record_to_stream import NO_ROOM, STREAM, Options, Record, store_record, survey
 from san.archives.verify import Verification, verify
+from san.codec.dictionary_files import dictionary_path
 
 __all__ = ["Options", "Summary", "Verification", "archive", "verify"]
 
 Progress = Callable[[int, int, float], None]
-GONE = "its stream is missing or damaged, and the record is gone"
+GONE = "its stream or the dictionary of its stream is missing or damaged, and the record is gone"
 
 
 @dataclass
@@ -187,12 +189,18 @@ def archive(
     with manifest_file.locked(out), _without_leftovers(out):
         manifest, same = _begun(out, source, settings, force)
         if not same:
+            manifest.dictionaries = None
             for record in records:
                 manifest.rows.pop(record.path, None)
         waiting = _prune(manifest, records, out, jobs)
         kept = sum("failure" not in row for row in manifest.rows.values())
         if waiting:
             manifest.finished = False
+            if options.dictionaries is not None:
+                known = manifest.dictionaries
+                bank = bank_of(source, out, options, records, known, jobs, client)
+                manifest.dictionaries = [each.sha256 for each in bank]
+                options = replace(options, dictionaries=bank)
             manifest.write(out)
             if dictionary is not None and not options.embed_dictionary:
                 dictionary.save(dictionary_path(out, dictionary.sha256))
@@ -251,7 +259,9 @@ def _is_same(row: Row, record: Record) -> bool:
 
 
 def _is_whole(out: Path, row: Row) -> bool:
-    """Whether a stream is there as it was written."""
+    """Whether a stream, and the dictionary that it names, are there as they were written."""
+    if "dictionary" in row and not is_kept(out, row["dictionary"]):
+        return False
     try:
         with open(out / row["stream"], "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == row["sha256"]

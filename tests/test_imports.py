@@ -85,8 +85,8 @@ ORDER = {
     "": """__main__ cli command pages paper sklearn training networks activations archive archives
         files zarr numcodecs codec hot_path datasets dataset_readers report signals wfdb_records
         times storage metrics routing packages deprecated""",
-    "codec": """ndarray padding incremental encoder comparison block decoder options info
-        dictionaries search modes file_format numbers entropy errors target""",
+    "codec": """bank ndarray padding incremental encoder comparison block decoder options info
+        dictionaries dictionary_files search modes file_format numbers entropy errors target""",
     "codec.search": "coding across coefficients convergence trials excerpts steps learning pursuit",
     "codec.modes": """payload components across transform joint predictive odds joint_experts
         least_squares experts dictionary wavelet bands events ranges""",
@@ -102,7 +102,7 @@ ORDER = {
         convolution convolution_cpu padding choices""",
     "training": """runs outcomes provenance run_settings train scores distributed processes
         settings""",
-    "archives": "verify workers record_to_stream walk manifest",
+    "archives": "verify kinds workers record_to_stream walk manifest",
     "files": """reading streams restoring arrays npy tables table_times table_rows table_layout
         table_forms table_moments physical edf_gaps edf edf_header wfdb_writing wfdb_reading""",
     "wfdb_records": "segments record samples flac header formats",

@@ -8,6 +8,7 @@ record, the later one counts.
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,10 +17,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from san import storage
+from san.codec.dictionary_files import MANIFEST
 
 VERSION = 1
-NAME = "manifest.jsonl"
+NAME = MANIFEST
 LOCK = ".manifest.lock"
+SHA256 = re.compile("[0-9a-f]{64}")
 
 Row = dict[str, Any]
 
@@ -33,6 +36,7 @@ class Manifest:
     finished: bool = False
     rows: dict[str, Row] = field(default_factory=dict)  # by the record's path
     damaged: list[int] = field(default_factory=list)  # numbers of lines that cannot be read
+    dictionaries: list[str] | None = None  # SHA-256 of those of all kinds, once they are learned
 
     def write(self, out: Path) -> None:
         """Write all lines, sorted. A file with the same content is not touched."""
@@ -42,6 +46,7 @@ class Manifest:
             "settings": self.settings,
             "finished": self.finished,
         }
+        head |= {} if self.dictionaries is None else {"dictionaries": self.dictionaries}
         rows = [self.rows[name] for name in sorted(self.rows)]
         content = "".join(_line(row) for row in (head, *rows)).encode()
         path = out / NAME
@@ -76,6 +81,8 @@ def read(out: Path) -> Manifest | None:
                 f"{path} has version {head.get('archive')}, this release reads version {VERSION}"
             )
         manifest = Manifest(str(head.get("source")), head["settings"], head.get("finished") is True)
+        if _are_names(head.get("dictionaries")):
+            manifest.dictionaries = head["dictionaries"]
         for number, line in enumerate(file, 2):
             row = _parsed(line)
             if _is_row(row):
@@ -83,16 +90,6 @@ def read(out: Path) -> Manifest | None:
             else:
                 manifest.damaged.append(number)
     return manifest
-
-
-def dictionary_path(out: Path, sha256: str) -> Path:
-    """The file in which an archive keeps a dictionary that its streams do not hold.
-
-    The name may be the first digits alone, where one file of the archive begins with them.
-    """
-    path = out / f"{sha256}.dictionary"
-    found = [] if path.is_file() else list(out.glob(f"{sha256}*.dictionary"))
-    return found[0] if len(found) == 1 else path
 
 
 @contextmanager
@@ -162,6 +159,8 @@ def _is_row(row: Any) -> bool:
         return isinstance(row["failure"], str)
     if not _are_texts(row.get("left_out", [])) or not _are_texts(row.get("notes", [])):
         return False
+    if not _are_names([row["dictionary"]] if "dictionary" in row else []):
+        return False
     found = row.get("comes_back_as")  # 0.4 did not try it
     if found is not None and not _is_outcome(found):
         return False
@@ -181,6 +180,11 @@ def _is_outcome(found: Any) -> bool:
         and isinstance(found.get("outcome"), str)
         and _are_texts(found.get("differences"))
     )
+
+
+def _are_names(found: Any) -> bool:
+    """Whether these are SHA-256 in hexadecimal digits, of which names of files are made."""
+    return _are_texts(found) and all(SHA256.fullmatch(each) for each in found)
 
 
 def _are_texts(lines: Any) -> bool:

@@ -27,10 +27,13 @@ from san.packages import MissingPackage
 from san.signals import NoSignal
 
 if TYPE_CHECKING:
+    from san.codec.bank import DictionaryBank
     from san.codec.dictionaries import DictionaryLike
     from san.codec.info import Info
+    from san.codec.modes.dictionary import Dictionary
     from san.files.restoring import Restoration
     from san.files.table_layout import TableOptions
+    from san.signals import Array
 
 ENDINGS = (".hea", ".edf", ".bdf", ".npy", ".csv")
 STREAM = ".san"
@@ -59,6 +62,10 @@ class Options:
         The target.
     dictionary : Dictionary or path, optional
         Kernels to use instead of those learned on each record.
+    dictionaries : "learn", or path, or DictionaryBank, optional
+        Several dictionaries that the archive keeps: `learn` learns one for each kind of record. A
+        path is a folder of saved ones. Each record is coded without and with those of the nearest
+        kinds, and its smallest stream is kept.
     events, chunk_seconds, embed_dictionary
         As `san.compress` takes them. A dictionary that is not embedded is kept in the archive.
     fs : float, optional
@@ -93,6 +100,7 @@ class Options:
     annotations: bool = True
     exact: bool = False
     table: "TableOptions | None" = None
+    dictionaries: "str | os.PathLike[str] | DictionaryBank | None" = None
 
     @property
     def target(self) -> Target:
@@ -126,9 +134,10 @@ class Options:
             raise ValueError("exact=True needs lossless=True: within an error samples change")
         if self.dictionary is not None and not self.events:
             raise ValueError("events=False uses no dictionary: leave out one of the two")
+        self._check_dictionaries(target)
         sha256 = None if self.dictionary is None else find_dictionary(self.dictionary).sha256
         bound = {} if target.bound is None else {"bound": target.bound}
-        settings = bound | {
+        settings: dict[str, Any] = bound | {
             "target": target.kind,
             "value": target.value,
             "dictionary": sha256,
@@ -140,7 +149,31 @@ class Options:
             "annotations": self.annotations,
         }
         settings |= {"exact": True} if self.exact else {}  # 0.4 had neither of them
-        return settings | ({"table": self.table.given} if self.table else {})
+        settings |= {"table": self.table.given} if self.table else {}
+        if self.dictionaries is None:
+            return settings
+        return settings | {"dictionaries": _named(self.dictionaries)}
+
+    def _check_dictionaries(self, target: Target) -> None:
+        if self.dictionaries is None:
+            return
+        if self.dictionary is not None:
+            raise ValueError("dictionary and dictionaries were both given: leave out one of them")
+        if not self.events:
+            raise ValueError("events=False uses no dictionaries: leave out one of the two")
+        if target.exact:
+            raise ValueError("dictionaries save nothing without loss: leave them out")
+
+
+def _named(dictionaries: "str | os.PathLike[str] | DictionaryBank") -> str | list[str]:
+    """Dictionaries as a manifest names them: `learn`, or the SHA-256 of each."""
+    from san.codec.bank import DictionaryBank
+
+    if dictionaries == "learn":
+        return "learn"
+    if isinstance(dictionaries, (str, os.PathLike)):
+        dictionaries = DictionaryBank.load(dictionaries)
+    return sorted(each.sha256 for each in dictionaries)
 
 
 @dataclass(frozen=True)
@@ -167,6 +200,7 @@ class Coded:
     comes_back_as: "Restoration | None"
     left_out: tuple[str, ...]  # files that are not in it, and why
     notes: tuple[str, ...]  # how a table was read
+    dictionary: str | None  # the SHA-256 of the one that the archive keeps for it
 
 
 def code_record(path: Path, options: Options) -> Coded:
@@ -184,19 +218,42 @@ def code_record(path: Path, options: Options) -> Coded:
         annotations=options.annotations,
         table=options.table,
     )
-    blob = streams.encode_array(
-        array,
-        **target.arguments,
-        dictionary=options.dictionary,
-        events=options.events,
-        chunk_seconds=options.chunk_seconds,
-        embed_dictionary=options.embed_dictionary,
-        short_name=True,  # the archive keeps the dictionary, and its manifest the whole name
-    )
-    found = streams.restored(path, Decoder(blob, dictionary=options.dictionary), array)
+    tried = [options.dictionary, *_of_near_kinds(array, options)]
+    blobs = [
+        streams.encode_array(
+            array,
+            **target.arguments,
+            dictionary=dictionary,
+            events=options.events,
+            chunk_seconds=options.chunk_seconds,
+            embed_dictionary=options.embed_dictionary if number == 0 else False,
+            short_name=True,  # the archive keeps the dictionary, and its manifest the whole name
+        )
+        for number, dictionary in enumerate(tried)
+    ]
+    blob = min(blobs, key=len)
+    info, dictionary = inspect(blob), tried[blobs.index(blob)]
+    found = streams.restored(path, Decoder(blob, dictionary=dictionary), array)
     if options.exact and found is not None:
         found.refuse_other_bytes(path)
-    return Coded(blob, inspect(blob), found, array.left_out, array.notes)
+    return Coded(blob, info, found, array.left_out, array.notes, _name_of(dictionary, info))
+
+
+def _of_near_kinds(array: "Array", options: Options) -> "list[Dictionary]":
+    """The dictionaries of the archive that are tried for a record."""
+    from san.codec.bank import DictionaryBank
+
+    bank = options.dictionaries
+    return bank.nearest(array.x, array.fs) if isinstance(bank, DictionaryBank) else []
+
+
+def _name_of(dictionary: "DictionaryLike | None", info: "Info") -> str | None:
+    """The SHA-256 of the dictionary that a stream names; None if it carries or needs none."""
+    from san.codec.dictionaries import find_dictionary
+
+    if dictionary is None or info.dictionary_sha256 is None or info.dictionary_carried:
+        return None
+    return find_dictionary(dictionary).sha256
 
 
 def store_record(source: Path, out: Path, options: Options, record: Record) -> dict[str, Any]:
@@ -230,6 +287,7 @@ def store_record(source: Path, out: Path, options: Options, record: Record) -> d
     info = coded.info
     row |= {"left_out": list(coded.left_out)} if coded.left_out else {}
     row |= {"notes": list(coded.notes)} if coded.notes else {}
+    row |= {"dictionary": coded.dictionary} if coded.dictionary else {}
     row |= {} if info.bound is None else {"bound": info.bound}
     return row | {
         "stream": record.stream,

@@ -11,7 +11,7 @@ from typing import Any
 
 from san.archives import manifest as manifest_file
 from san.archives import workers
-from san.archives.manifest import Manifest, Row, dictionary_path
+from san.archives.manifest import Manifest, Row
 from san.archives.record_to_stream import STREAM, in_words
 
 Progress = Callable[[int, int, float], None]
@@ -130,7 +130,7 @@ def check_stream(out: Path, folder: Path, row: Row) -> tuple[bool, str]:
                 return False, "its SHA-256 is not that of the manifest"
             file.seek(0)
             compared = record.is_file()
-            problem = _problem_of(file, out, record if compared else None, row)
+            problem = _problem_of(file, record if compared else None, row)
     except Exception as error:
         problem = in_words(error)
     if problem and compared and not _is_same(folder, row):
@@ -138,16 +138,11 @@ def check_stream(out: Path, folder: Path, row: Row) -> tuple[bool, str]:
     return compared, problem
 
 
-def _problem_of(file: Any, out: Path, record: Path | None, row: Row) -> str:
+def _problem_of(file: Any, record: Path | None, row: Row) -> str:
     from san.codec.decoder import Decoder
-    from san.codec.info import inspect
     from san.files import streams
 
-    info, dictionary = inspect(file), None
-    if info.dictionary_sha256 is not None and not info.dictionary_carried:
-        dictionary = dictionary_path(out, info.dictionary_sha256)
-    file.seek(0)
-    decoder = Decoder(file, dictionary=dictionary)
+    decoder = Decoder(file)  # it finds the dictionaries of an archive
     if record is None:
         samples = sum(len(part) for part in decoder)
         return "" if samples == row["samples"] else f"it has {samples} samples"

@@ -9,6 +9,7 @@
     options       what a user asks of an encoder
     target        the error or the size that a stream is held to
     dictionaries  where dictionaries come from
+    bank          which of many dictionaries suit a signal
     block         samples become payloads, which are decoded and compared
     search        kernels, events and steps that meet the target in few bytes
     modes         integers become a payload, in one of three modes

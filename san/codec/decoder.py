@@ -7,11 +7,12 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from san import deprecated
-from san.codec.dictionaries import DictionaryLike, find_dictionary
+from san.codec.dictionaries import DictionariesLike, find_named
 from san.codec.errors import CodecError, CorruptStream
 from san.codec.file_format.header import Header, Limits
 from san.codec.file_format.source import StreamLike
@@ -28,7 +29,7 @@ def decompress(
     start: int | None = None,
     stop: int | None = None,
     *,
-    dictionary: DictionaryLike | None = None,
+    dictionary: DictionariesLike | None = None,
     limits: Limits | None = None,
 ) -> np.ndarray:
     """Decode a stream, or some samples of it.
@@ -115,8 +116,9 @@ class Decoder:
     ----------
     source : bytes-like or binary file
         The chunks of a file that cannot seek can be read once, in their order.
-    dictionary : Dictionary or path, optional
-        Needed if the stream only names one.
+    dictionary : Dictionary or path, or iterable of Dictionary, optional
+        Needed if the stream only names one, which is neither beside it nor in its archive. Of a
+        folder or of several dictionaries, the one that the stream names is taken.
     limits : Limits, optional
         Streams that declare more are refused.
 
@@ -143,11 +145,11 @@ class Decoder:
         self,
         source: StreamLike,
         *,
-        dictionary: DictionaryLike | None = None,
+        dictionary: DictionariesLike | None = None,
         limits: Limits | None = None,
     ) -> None:
         self._reader = StreamReader(source, limits)
-        self._dictionary = _dictionary_of(self._reader, dictionary)
+        self._dictionary = _dictionary_of(self._reader, dictionary, _file_of(source))
 
     @property
     def header(self) -> Header:
@@ -343,11 +345,19 @@ def _units_of_one(representation: Representation) -> np.ndarray:
     return np.atleast_1d(high - low) / steps
 
 
-def _dictionary_of(reader: StreamReader, given: DictionaryLike | None) -> Dictionary | None:
+def _file_of(source: StreamLike) -> Path | None:
+    """The file that a stream is read from, where its source says so."""
+    name = getattr(source, "name", None)
+    return Path(name) if isinstance(name, str) and Path(name).is_file() else None
+
+
+def _dictionary_of(
+    reader: StreamReader, given: DictionariesLike | None, file: Path | None
+) -> Dictionary | None:
     """The dictionary that a stream's chunks need, or None; decoded, even if no chunk uses it."""
     header, found = reader.header, None
-    if given is not None and header.dictionary_sha256 is not None:
-        found = find_dictionary(given)
+    if header.dictionary_sha256 is not None:
+        found = find_named(given, header.dictionary_sha256, file)
     data = header.needed_dictionary(None if found is None else found.data)
     if found is None and data is not None:
         footer, channels = reader.footer, header.representation.channels

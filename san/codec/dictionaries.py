@@ -1,12 +1,14 @@
 """Where a dictionary comes from: signals that share one, a file, or a trained model."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from san import storage
+from san.codec.dictionary_files import archive_of, dictionary_path, kept_with
+from san.codec.errors import WrongDictionary
 from san.codec.file_format.header import checked_fs
 from san.codec.modes.dictionary import Dictionary, middle_of, quantize
 from san.codec.numbers.grids import BITS
@@ -18,6 +20,8 @@ MODEL_FORMAT = "san model 1"
 MULTIPLE = 32  # samples; zeros are added to kernels up to a multiple of this
 
 DictionaryLike = Dictionary | str | os.PathLike[str]
+# What a decoder takes: also a folder, or any number of dictionaries, one of which a stream names.
+DictionariesLike = DictionaryLike | Iterable[Dictionary]
 
 
 def learn_dictionary(
@@ -57,13 +61,21 @@ def learn_dictionary(
     >>> san.decompress(blob).shape
     (3600,)
     """
-    from san.codec.search.excerpts import learn_for
-
     arrays = [x] if isinstance(x, np.ndarray) else list(x)
     if not all(isinstance(array, np.ndarray) for array in arrays):
         raise TypeError("learn_dictionary takes an array, or a sequence of arrays")
     if not arrays:
         raise ValueError("learn_dictionary needs a signal, got none")
+    found = learn_shared(arrays, fs, prdn)
+    if found is None:
+        raise ValueError("no kernel saves anything on these signals: compress without a dictionary")
+    return found
+
+
+def learn_shared(arrays: Sequence[np.ndarray], fs: float | None, prdn: float) -> Dictionary | None:
+    """The dictionary of one or more signals; None where no kernel saves anything."""
+    from san.codec.search.excerpts import learn_for
+
     empty = next((array.shape for array in arrays if not array.size), None)
     if empty is not None:
         raise ValueError(f"learn_dictionary needs signals with samples, got one of shape {empty}")
@@ -74,13 +86,10 @@ def learn_dictionary(
         )
     fs, joined = checked_fs(fs), [array.reshape(len(array), -1) for array in arrays]
     k, representation, _, _ = represent(np.concatenate(joined), Target.of(prdn=prdn))
-    found = None
-    if not any(scale.kind == BITS for scale in representation.scales) and np.ptp(k, axis=0).any():
-        ends = np.cumsum([len(array) for array in arrays])
-        found = learn_for(np.split(k, ends[:-1]), fs, prdn)
-    if found is None:
-        raise ValueError("no kernel saves anything on these signals: compress without a dictionary")
-    return found
+    if any(scale.kind == BITS for scale in representation.scales) or not np.ptp(k, axis=0).any():
+        return None
+    ends = np.cumsum([len(array) for array in arrays])
+    return learn_for(np.split(k, ends[:-1]), fs, prdn)
 
 
 def find_dictionary(source: DictionaryLike) -> Dictionary:
@@ -103,6 +112,49 @@ def find_dictionary(source: DictionaryLike) -> Dictionary:
         if not path.is_file():
             raise FileNotFoundError(f"{path} is not there: {source} is not a run folder")
     return of_model(path) if path.suffix == ".safetensors" else Dictionary.load(path)
+
+
+def find_named(given: DictionariesLike | None, name: bytes, stream: Path | None) -> Dictionary:
+    """The dictionary that a stream names by its SHA-256 or the first bytes of it.
+
+    Parameters
+    ----------
+    given : Dictionary or path, or iterable of Dictionary, or None
+        What the caller has. A path may be a folder of dictionaries. With None, the dictionary is
+        looked for beside the stream, and in the archive that the stream is part of.
+    name : bytes
+    stream : Path or None
+        The file of the stream, if it is in one.
+
+    Raises
+    ------
+    WrongDictionary
+        If no such dictionary is there.
+    FileNotFoundError, ValueError
+        As `find_dictionary`.
+    """
+    digits, archive = name.hex(), None
+    if given is None and stream is not None:
+        given, archive = kept_with(stream, digits), archive_of(stream)
+    elif isinstance(given, (str, os.PathLike)) and Path(given).is_dir():
+        inside = dictionary_path(Path(given), digits)
+        if not inside.is_file() and not (Path(given) / MODEL).is_file():
+            raise WrongDictionary(name, None, str(given))
+        given = inside if inside.is_file() else given
+    if given is None:
+        raise WrongDictionary(name, None, None if archive is None else str(archive))
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        digest = None
+        for each in given:
+            digest = bytes.fromhex(each.sha256)
+            if digest.startswith(name):
+                return each
+        raise WrongDictionary(name, digest)
+    found = find_dictionary(given)
+    digest = bytes.fromhex(found.sha256)
+    if not digest.startswith(name):
+        raise WrongDictionary(name, digest)
+    return found
 
 
 def of_model(path: str | os.PathLike[str]) -> Dictionary:

@@ -68,7 +68,9 @@ class LimitExceeded(CodecError):
 
 
 class WrongDictionary(CodecError):
-    """The stream names a dictionary by its SHA-256, and another one or none was given.
+    """The stream names a dictionary by its SHA-256, and another one or none is there.
+
+    `archive` is the folder of the archive that should have the dictionary, if there is one.
 
     Examples
     --------
@@ -76,11 +78,17 @@ class WrongDictionary(CodecError):
     the stream needs the dictionary with SHA-256 000000000000..., and none was given
     """
 
-    def __init__(self, needed: bytes, given: bytes | None) -> None:
-        super().__init__(needed, given)
-        self.needed, self.given = needed, given
+    def __init__(self, needed: bytes, given: bytes | None, archive: str | None = None) -> None:
+        super().__init__(needed, given, archive)
+        self.needed, self.given, self.archive = needed, given, archive
 
     def __str__(self) -> str:
+        if self.given is None and self.archive is not None:
+            return (
+                f"the stream needs the dictionary {self.needed.hex()}….dictionary, which is not "
+                f"in {self.archive}: put a copy of that file back, or archive the record "
+                "again"
+            )
         given = "none was given" if self.given is None else f"{self.given.hex()[:12]}... was given"
         return (
             f"the stream needs the dictionary with SHA-256 {self.needed.hex()[:12]}..., and {given}"

@@ -40,6 +40,9 @@ EXACT = """With --lossless, let a record fail whose files would not come back wi
 such as FLAC files of another encoder."""
 NAME_ONLY = "Store that dictionary once, in OUT, instead of in every stream."
 
+DICTIONARIES = """Dictionaries that OUT keeps for its records: `learn` learns one for each kind of
+record, and a folder holds saved ones. A record uses one where it saves bytes."""
+
 
 class Commands(TyperGroup):
     """Commands of one word, and of two."""
@@ -72,6 +75,7 @@ def archive(
     bits_per_sample: Annotated[float | None, _option(codec.TARGET, codec.BITS, "BITS")] = None,
     dictionary: Annotated[Path | None, _option(codec.CODING, DICTIONARY, "PATH")] = None,
     name_only: Annotated[bool, _option(codec.CODING, NAME_ONLY, None, "--name-only")] = False,
+    dictionaries: Annotated[str | None, _option(codec.CODING, DICTIONARIES, "learn|FOLDER")] = None,
     no_events: Annotated[bool, _option(codec.CODING, codec.NO_EVENTS, None, "--no-events")] = False,
     chunk_seconds: Annotated[float | None, _option(codec.CODING, codec.CHUNK, "SECONDS")] = None,
     fs: Annotated[float | None, _option(codec.CODING, codec.FS, "HZ")] = None,
@@ -115,6 +119,7 @@ def archive(
     options = Options(
         **target.arguments,
         dictionary=dictionary,
+        dictionaries=dictionaries,
         events=not no_events,
         chunk_seconds=chunk_seconds,
         embed_dictionary=not name_only,

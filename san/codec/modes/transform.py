@@ -350,6 +350,13 @@ def _learned(data: bytes) -> Known:
     return _decode(dictionary.excerpt, dictionary.samples, channels, dictionary, known).known
 
 
+def excerpt_of(dictionary: Dictionary) -> np.ndarray:
+    """The samples of a dictionary's excerpt, int64 (samples, channels); raises CorruptStream."""
+    channels = dictionary.kernels.shape[1]
+    known = _start_of_excerpt(dictionary, dictionary.samples)
+    return _decode(dictionary.excerpt, dictionary.samples, channels, dictionary, known).samples
+
+
 def _start_of_excerpt(dictionary: Dictionary, samples: int) -> Known:
     count, channels, _ = dictionary.kernels.shape
     return Known(new_state(samples * channels, EXCERPT_BITS), new_memory(count, channels), None)
