@@ -43,6 +43,7 @@ PARAMETERS = {
 }
 SMALLEST = 2e-3  # seconds that one measurement takes at least
 LARGEST = 1 << 22  # samples on which a rival that goes map by map in Python is measured, about
+MAPS_ON_GPU = 4  # of such a rival on a GPU, which waits for the device many times a map
 
 
 def noise(shape: tuple[int, ...]) -> torch.Tensor:
@@ -191,6 +192,8 @@ def row(s: torch.Tensor, kind: str, operation: str, parameter: int, repeats: int
     target = torch.empty_like(s)
     learned = s.detach().requires_grad_()
     share = s[: max(1, len(s) * LARGEST // s.numel())]
+    if s.device.type == "cuda":
+        share = s[:MAPS_ON_GPU, :1]
     inputs = [share if rival in BY_MAP else s for rival in against.values()]
 
     def with_gradient() -> None:
@@ -245,10 +248,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7, help="of each measurement (default: 7)")
     parser.add_argument("--output", type=Path, help="JSON file for the rows")
     options = parser.parse_args()
-    files = ["tests/test_activations.py"]
-    if options.device == "cuda":
-        files += ["tests/test_activations_gpu.py"]
-    tests = [sys.executable, "-m", "pytest", "-q", "-x", *files]
+    of_device = "_gpu" if options.device == "cuda" else ""
+    file = f"tests/test_activations{of_device}.py"
+    tests = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not slow", file]
     if subprocess.run(tests, cwd=ROOT, stdout=subprocess.DEVNULL).returncode != 0:
         sys.exit("the tests of the activations fail: nothing is measured")
     torch.set_num_threads(1)

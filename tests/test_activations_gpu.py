@@ -147,6 +147,85 @@ def test_the_gradient_passes_where_alpha_is_not_zero():
     assert passed.tolist() == [0, 0, 3, 4, 5]
 
 
+class Watched(torch.overrides.TorchFunctionMode):
+    """No function of some names may be called by the package."""
+
+    def __init__(self, *forbidden):
+        super().__init__()
+        self.forbidden = forbidden
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function.__name__ in self.forbidden:
+            frame = sys._getframe(1)
+            while "/torch/" in frame.f_code.co_filename:
+                frame = frame.f_back  # Triton's interpreter copies too, and may
+            name = frame.f_code.co_filename
+            assert "/san/hot_path/" not in name, f"{function.__name__} is called by {name}"
+        return function(*args, **(kwargs or {}))
+
+
+EXPANDED = {
+    "one number": lambda shape: torch.tensor(3.0).expand(shape),
+    "one for each map": lambda shape: torch.rand(shape[:2])[..., None, None].expand(shape),
+    "one for each column": lambda shape: torch.rand(shape[-1]).expand(shape),
+    "another order of axes": lambda shape: torch.rand(shape[::-1]).permute(3, 2, 1, 0),
+    "written out": torch.rand,
+}
+
+
+@pytest.mark.parametrize("form", EXPANDED)
+def test_the_gradient_is_read_in_the_form_in_which_it_comes(monkeypatch, form):
+    alpha = signal("ties", (2, 3, 4, 5)).to(DEVICE)
+    slope = EXPANDED[form]((2, 3, 4, 5)).to(DEVICE)
+    expected = torch.where(alpha != 0, slope, 0)
+    with Watched("contiguous", "clone", "copy_", "to"):
+        passed = launch.pass_gradient(alpha, slope)
+    assert torch.equal(passed, expected)
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_a_captured_graph_depends_on_no_memory_outside(monkeypatch, name):
+    s = signal("smooth", (2, 5, 40))
+    rows = [(1,), (3,), (9,), (2,), (4,)]
+    expected = select(name, s, *rows)
+    there = s.to(DEVICE)
+    monkeypatch.setattr(launch, "_is_capturing", lambda device: True)
+    monkeypatch.setattr(torch, "tensor", None)
+    assert torch.equal(launch.select(name, there, tuple(rows)).cpu(), expected)
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_maps_of_2_to_the_31_samples_are_refused(name):
+    s = torch.empty(1, device=DEVICE).expand(1, 1, 1 << 31)
+    with pytest.raises(ValueError, match=r"at most 2130706432 samples, got 2147483648: .*s.cpu()"):
+        launch.select(name, s, ((3,),))
+
+
+WAITING = ("item", "tolist", "cpu", "numpy", "nonzero", "to", "is_nonzero", "unique", "copy_")
+WAITING += ("__bool__", "__int__", "__float__", "__index__", "__array__")
+
+
+@pytest.mark.skipif(DEVICE == "cuda", reason="the device's own check follows below")
+@pytest.mark.parametrize("longest", [10, 16_384], ids=["long maps", "short maps"])
+@pytest.mark.parametrize("name", SPARSE)
+def test_a_selection_asks_nothing_of_the_device(monkeypatch, name, longest):
+    monkeypatch.setattr(launch, "LONGEST", longest)
+    s, rows = signal("noise", (1, 2, 40)), ((3,), (5,))
+    expected = launch.select(name, s, rows)  # brings the parameters of the channels there
+    with Watched(*WAITING):
+        alpha = launch.select(name, s, rows)
+        slope = launch.pass_gradient(alpha, alpha)
+    assert torch.equal(alpha, expected)
+    assert torch.equal(slope, alpha)
+
+
+def test_that_test_can_fail(monkeypatch):
+    monkeypatch.setattr(launch, "_is_capturing", lambda device: torch.zeros(1))
+    test = test_a_selection_asks_nothing_of_the_device
+    with pytest.raises(AssertionError, match="__bool__ is called by"):
+        test(monkeypatch, "extrema", 16_384)
+
+
 SELECTED = 1000 if DEVICE == "cuda" else 28  # maps of a batch; the interpreter takes 50 ms for one
 
 
@@ -184,18 +263,18 @@ import itertools
 import torch, triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from san.hot_path.gpu import extrema, maps, pool, top_k
+from san.hot_path.gpu import extrema, gradient, pool, top_k
 from san.hot_path.gpu.maps import number_types
 
 FLOATS = {"fp16": torch.float16, "fp32": torch.float32, "fp64": torch.float64}
 POINTERS = {"threshold": "*i64"} | dict.fromkeys(
     ("table", "places", "states", "counts", "ends", "waiting", "room", "before"), "*i32")
 SIZES = dict(CHUNK=32768, BLOCK=1024, CANDIDATES=128, MAPS=2, CELLS=64, WINDOWS=16, SHIFT=8,
-             CHUNKS=32, LAST=True, WIDEST=3, SPAN=64)
+             CHUNKS=32, LAST=True, WIDEST=3, SPAN=64, STRIDE=1)
 CHOICES = ("ONE_AXIS", "WHOLE", "FIRST")
 
 compiled = 0
-for room in (extrema, maps, pool, top_k):
+for room in (extrema, gradient, pool, top_k):
     for kernel in vars(room).values():
         names = getattr(kernel, "arg_names", ())
         if "s" not in names and "counts" not in names and "passed" not in names:
@@ -224,7 +303,10 @@ print(compiled)
 def test_every_kernel_compiles_for_a_gpu_that_is_not_here(tmp_path):
     environment = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
     run = subprocess.run(
-        [sys.executable, "-c", COMPILE], env=environment, capture_output=True, text=True
+        [sys.executable, "-W", "error", "-c", COMPILE],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 0, run.stderr[-2000:]
-    assert int(run.stdout) == 63  # 21 variants of the kernels, 3 types
+    assert int(run.stdout) == 66  # 22 variants of the kernels, 3 types

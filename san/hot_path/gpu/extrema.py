@@ -17,28 +17,30 @@ from san.hot_path.gpu.candidates import (
     look_around,
     mark_candidates,
 )
-from san.hot_path.gpu.maps import BLOCK, CHUNK, integer_type
+from san.hot_path.gpu.maps import BLOCK, CHUNK, integer_type, parameter
 
 SWEEPS = 8  # over the lists of candidates, by all programs
 
 
 def extrema(
-    s: Tensor, alpha: Tensor, table: Tensor, maps: int, height: int, width: int, types: tuple
-) -> None:
+    s: Tensor, alpha: Tensor, table: Tensor | None, row: tuple[int, ...], maps: int, height: int,
+    width: int, types: tuple,
+) -> None:  # fmt: skip
     """Write the extrema of maps into alpha; see `launch.select`."""
     samples, programs = height * width, min(maps, PROGRAMS)
     places = torch.empty((programs, samples), dtype=torch.int32, device=s.device)
     heights = torch.empty_like(places, dtype=integer_type(s.dtype))
     states = torch.empty_like(places)
     _extrema[(programs,)](
-        s, alpha, table, places, heights, states, s.shape[1], maps, height, width, s.dim() == 3,
-        *types, min(triton.next_power_of_2(samples), 1024), CANDIDATES,
+        s, alpha, table, *row, places, heights, states, s.shape[1], maps, height, width,
+        s.dim() == 3, *types, min(triton.next_power_of_2(samples), 1024), CANDIDATES,
     )  # fmt: skip
 
 
 def extrema_of_long(
-    s: Tensor, alpha: Tensor, table: Tensor, maps: int, height: int, width: int, types: tuple
-) -> None:
+    s: Tensor, alpha: Tensor, table: Tensor | None, row: tuple[int, ...], maps: int, height: int,
+    width: int, types: tuple,
+) -> None:  # fmt: skip
     """Write the extrema of long maps into alpha; see `launch.select`."""
     samples, channels, one_axis = height * width, s.shape[1], s.dim() == 3
     chunks = triton.cdiv(samples, CHUNK)
@@ -56,18 +58,19 @@ def extrema_of_long(
     waiting = torch.zeros(maps, dtype=torch.int32, device=s.device)
     for sweep in range(SWEEPS):
         _sweep[(maps * programs,)](
-            s, alpha, table, places, heights, states, ends, waiting, programs, chunks, channels,
-            samples, width, one_axis, sweep == SWEEPS - 1, CANDIDATES,
+            s, alpha, table, *row, places, heights, states, ends, waiting, programs, chunks,
+            channels, samples, width, one_axis, sweep == SWEEPS - 1, CANDIDATES,
         )  # fmt: skip
     _finish[(maps,)](
-        s, alpha, table, places, heights, states, ends, waiting, chunks, channels, samples, width,
-        one_axis, CANDIDATES,
+        s, alpha, table, *row, places, heights, states, ends, waiting, chunks, channels, samples,
+        width, one_axis, CANDIDATES,
     )  # fmt: skip
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["down", "across", "channels", "maps", "height"])
 def _extrema(
-    s, alpha, table, places, heights, states, channels, maps, height, width, ONE_AXIS: tl.constexpr,
+    s, alpha, table, down, across, places, heights, states, channels, maps, height, width,
+    ONE_AXIS: tl.constexpr,
     FLOAT: tl.constexpr, INT: tl.constexpr, MASK: tl.constexpr,
     BLOCK: tl.constexpr, CANDIDATES: tl.constexpr,
 ):  # fmt: skip
@@ -89,14 +92,14 @@ def _extrema(
             for begin in range(0, found, CANDIDATES):
                 waiting += look_around(
                     s + here, alpha + here, places + mine, heights + mine, states + mine, begin,
-                    found, tl.load(table + i % channels * 2),
-                    tl.load(table + i % channels * 2 + 1), width, ONE_AXIS, CANDIDATES,
+                    found, parameter(table, down, i, channels, 0),
+                    parameter(table, across, i, channels, 1), width, ONE_AXIS, CANDIDATES,
                 )  # fmt: skip
             tl.debug_barrier()
         here += tl.num_programs(0) * samples
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["chunks", "height"])
 def _count_candidates(
     s, alpha, counts, chunks, samples, height, width, ONE_AXIS: tl.constexpr,
     FLOAT: tl.constexpr, CHUNK: tl.constexpr, BLOCK: tl.constexpr,
@@ -114,7 +117,7 @@ def _count_candidates(
     tl.store(counts + tl.program_id(0), tl.sum(marked, 0))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["chunks", "height"])
 def _list_candidates(
     s, alpha, places, heights, states, ends, counts, chunks, samples, height, width,
     ONE_AXIS: tl.constexpr, FLOAT: tl.constexpr, INT: tl.constexpr, MASK: tl.constexpr,
@@ -133,10 +136,10 @@ def _list_candidates(
         )  # fmt: skip
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["down", "across", "programs", "chunks", "channels"])
 def _sweep(
-    s, alpha, table, places, heights, states, ends, waiting, programs, chunks, channels, samples,
-    width, ONE_AXIS: tl.constexpr, LAST: tl.constexpr, CANDIDATES: tl.constexpr,
+    s, alpha, table, down, across, places, heights, states, ends, waiting, programs, chunks,
+    channels, samples, width, ONE_AXIS: tl.constexpr, LAST: tl.constexpr, CANDIDATES: tl.constexpr,
 ):  # fmt: skip
     i, program = tl.program_id(0) // programs, tl.program_id(0) % programs
     here = i.to(tl.int64) * samples
@@ -145,17 +148,17 @@ def _sweep(
     for begin in range(program * CANDIDATES, found, programs * CANDIDATES):
         left += look_around(
             s + here, alpha + here, places + here, heights + here, states + here, begin, found,
-            tl.load(table + i % channels * 2), tl.load(table + i % channels * 2 + 1), width,
+            parameter(table, down, i, channels, 0), parameter(table, across, i, channels, 1), width,
             ONE_AXIS, CANDIDATES,
         )  # fmt: skip
     if LAST:
         tl.atomic_add(waiting + i, left)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["down", "across", "chunks", "channels"])
 def _finish(
-    s, alpha, table, places, heights, states, ends, waiting, chunks, channels, samples, width,
-    ONE_AXIS: tl.constexpr, CANDIDATES: tl.constexpr,
+    s, alpha, table, down, across, places, heights, states, ends, waiting, chunks, channels,
+    samples, width, ONE_AXIS: tl.constexpr, CANDIDATES: tl.constexpr,
 ):  # fmt: skip
     i = tl.program_id(0)
     here = i.to(tl.int64) * samples
@@ -166,7 +169,7 @@ def _finish(
         for begin in range(0, found, CANDIDATES):
             left += look_around(
                 s + here, alpha + here, places + here, heights + here, states + here, begin,
-                found, tl.load(table + i % channels * 2), tl.load(table + i % channels * 2 + 1),
-                width, ONE_AXIS, CANDIDATES,
+                found, parameter(table, down, i, channels, 0),
+                parameter(table, across, i, channels, 1), width, ONE_AXIS, CANDIDATES,
             )  # fmt: skip
         tl.debug_barrier()

@@ -1,4 +1,4 @@
-"""What all GPU kernels do with maps: magnitudes as integers, and the gradient.
+"""What all GPU kernels do with maps: magnitudes as integers, and the parameter of a map.
 
 Magnitudes are compared as integers: without their sign bit, floats are ordered as the integers
 with the same bits are, and a NaN is larger than anything. FLOAT, INT and MASK are what
@@ -8,7 +8,6 @@ with the same bits are, and a NaN is larger than anything. FLOAT, INT and MASK a
 import torch
 import triton
 import triton.language as tl
-from torch import Tensor
 
 CELLS = 4096  # samples of a program's tile, about
 CHUNK = 32_768  # samples of a long map per program
@@ -33,18 +32,9 @@ def magnitudes(values, INT: tl.constexpr, MASK: tl.constexpr):
     return values.to(INT, bitcast=True) & MASK
 
 
-def pass_gradient(alpha: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient with respect to s: that of α where α is not zero."""
-    passed = torch.empty_like(alpha)
-    grid = (triton.cdiv(alpha.numel(), CELLS),)
-    _pass_gradient[grid](alpha, gradient.contiguous(), passed, alpha.numel(), CELLS)
-    return passed
-
-
 @triton.jit
-def _pass_gradient(alpha, gradient, passed, samples, BLOCK: tl.constexpr):
-    t = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    kept = tl.load(alpha + t, mask=t < samples, other=0) != 0
-    tl.store(
-        passed + t, tl.load(gradient + t, mask=kept & (t < samples), other=0), mask=t < samples
-    )
+def parameter(table, same, i, channels, COLUMN: tl.constexpr):
+    """The parameter of map i: `same` if there is no table, else that of its channel."""
+    if table is None:
+        return same
+    return tl.load(table + i % channels * 2 + COLUMN)

@@ -4,23 +4,23 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from san.hot_path.gpu.maps import CELLS, magnitudes
+from san.hot_path.gpu.maps import CELLS, magnitudes, parameter
 
 NARROW = 12  # samples of a window that one thread searches
 TOGETHER = 256  # narrow windows of a program
 
 
 def extrema_pool(
-    s: Tensor, alpha: Tensor, sides: list[tuple[int, int]], table: Tensor, maps: int, height: int,
-    width: int, types: tuple,
+    s: Tensor, alpha: Tensor, sides: tuple[tuple[int, ...], ...], table: Tensor | None, maps: int,
+    height: int, width: int, types: tuple,
 ) -> None:  # fmt: skip
-    """Write the extrema of all windows into alpha; `sides` has the table's rows, on the host."""
+    """Write the extrema of all windows into alpha; `sides` has the table's rows."""
     one_axis, widest = s.dim() == 3, max(wide for _, wide in sides)
     if one_axis and widest <= NARROW:
         windows = max(triton.cdiv(width, wide) for _, wide in sides)
         tiles = triton.cdiv(windows, TOGETHER)
         _pool_narrow_windows[(maps * tiles,)](
-            s, alpha, table, s.shape[1], tiles, width, *types, TOGETHER, widest,
+            s, alpha, table, *sides[0], s.shape[1], tiles, width, *types, TOGETHER, widest,
             TOGETHER * triton.next_power_of_2(widest),
         )  # fmt: skip
         return
@@ -30,20 +30,20 @@ def extrema_pool(
     together = max(1, CELLS // cells // 2)
     tiles = triton.cdiv(windows, together)
     _extrema_pool[(maps * tiles,)](
-        s, alpha, table, s.shape[1], tiles, height, width, one_axis, *types, together, cells,
-        area <= cells,
+        s, alpha, table, *sides[0], s.shape[1], tiles, height, width, one_axis, *types, together,
+        cells, area <= cells,
     )  # fmt: skip
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["down", "across", "channels", "tiles"])
 def _pool_narrow_windows(
-    s, alpha, table, channels, tiles, width,
+    s, alpha, table, down, across, channels, tiles, width,
     FLOAT: tl.constexpr, INT: tl.constexpr, MASK: tl.constexpr,
     WINDOWS: tl.constexpr, WIDEST: tl.constexpr, SPAN: tl.constexpr,
 ):  # fmt: skip
     """Windows of one axis, each searched by one thread in memory that all have brought near."""
     i, tile = tl.program_id(0) // tiles, tl.program_id(0) % tiles
-    wide = tl.load(table + i % channels * 2 + 1)
+    wide = parameter(table, across, i, channels, 1)
     first = tile * WINDOWS * wide
     t = tl.arange(0, SPAN)
     inside = t < tl.minimum(WINDOWS * wide, width - first)
@@ -64,20 +64,21 @@ def _pool_narrow_windows(
     tl.store(alpha + place, value, mask=is_one)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["down", "across", "channels", "tiles", "height"])
 def _extrema_pool(
-    s, alpha, table, channels, tiles, height, width, ONE_AXIS: tl.constexpr,
+    s, alpha, table, down, across, channels, tiles, height, width, ONE_AXIS: tl.constexpr,
     FLOAT: tl.constexpr, INT: tl.constexpr, MASK: tl.constexpr,
     WINDOWS: tl.constexpr, CELLS: tl.constexpr, WHOLE: tl.constexpr,
 ):  # fmt: skip
     i, tile = tl.program_id(0) // tiles, tl.program_id(0) % tiles
-    tall, wide = tl.load(table + i % channels * 2), tl.load(table + i % channels * 2 + 1)
+    tall = parameter(table, down, i, channels, 0)
+    wide = parameter(table, across, i, channels, 1)
     window = tile * WINDOWS + tl.arange(0, WINDOWS)
     if ONE_AXIS:
         y, x = window * 0, window * wide
     else:
-        across = tl.cdiv(width, wide)
-        y, x = window // across * tall, window % across * wide
+        in_a_row = tl.cdiv(width, wide)
+        y, x = window // in_a_row * tall, window % in_a_row * wide
     is_one = (y + tall <= height) & (x + wide <= width)
     here = i.to(tl.int64) * height * width
     best = tl.full([WINDOWS], -1, INT)

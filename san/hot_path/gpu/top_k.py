@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from san.hot_path.gpu.maps import BLOCK, CHUNK, magnitudes
+from san.hot_path.gpu.maps import BLOCK, CHUNK, magnitudes, parameter
 
 DIGIT = 8  # bits that one launch finds
 
@@ -20,21 +20,23 @@ _DIGITS = tl.constexpr(1 << DIGIT)
 
 
 def top_k_absolutes(
-    s: Tensor, alpha: Tensor, table: Tensor, maps: int, height: int, width: int, types: tuple
-) -> None:
+    s: Tensor, alpha: Tensor, table: Tensor | None, row: tuple[int, ...], maps: int, height: int,
+    width: int, types: tuple,
+) -> None:  # fmt: skip
     """Write the k largest magnitudes of maps into alpha; see `launch.select`."""
     samples = height * width
     block = triton.next_power_of_2(samples)
     together = max(1, 1024 // block)
     _top_k_absolutes[(triton.cdiv(maps, together),)](
-        s, alpha, table, s.shape[1], maps, samples, *types, together, block,
+        s, alpha, table, row[0], s.shape[1], maps, samples, *types, together, block,
         num_warps=min(max(block * together // 512, 1), 16),
     )  # fmt: skip
 
 
 def top_k_absolutes_of_long(
-    s: Tensor, alpha: Tensor, table: Tensor, maps: int, height: int, width: int, types: tuple
-) -> None:
+    s: Tensor, alpha: Tensor, table: Tensor | None, row: tuple[int, ...], maps: int, height: int,
+    width: int, types: tuple,
+) -> None:  # fmt: skip
     """Write the k largest magnitudes of long maps into alpha; see `launch.select`."""
     samples, channels, integer = height * width, s.shape[1], torch.int64
     chunks = triton.cdiv(samples, CHUNK)
@@ -48,7 +50,7 @@ def top_k_absolutes_of_long(
             s, threshold, counts, chunks, samples, *types, shift, CHUNK, BLOCK
         )
         _choose_digit[(maps,)](
-            counts, table, threshold, room, before, chunks, channels, shift == bits - DIGIT,
+            counts, table, row[0], threshold, room, before, chunks, channels, shift == bits - DIGIT,
             triton.next_power_of_2(min(chunks, 32)),
         )  # fmt: skip
     _keep_above[(maps * chunks,)](
@@ -56,9 +58,9 @@ def top_k_absolutes_of_long(
     )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["same", "channels", "maps"])
 def _top_k_absolutes(
-    s, alpha, table, channels, maps, samples,
+    s, alpha, table, same, channels, maps, samples,
     FLOAT: tl.constexpr, INT: tl.constexpr, MASK: tl.constexpr,
     MAPS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -68,7 +70,7 @@ def _top_k_absolutes(
     at = i.to(tl.int64)[:, None] * samples + t
     values = tl.load(s + at, mask=inside, other=0).to(FLOAT)
     magnitude = tl.where(inside, magnitudes(values, INT, MASK), -1)
-    k = tl.minimum(tl.load(table + i % channels * 2), samples)
+    k = tl.minimum(i * 0 + parameter(table, same, i, channels, 0), samples)
     threshold = _threshold(magnitude, k, samples + k * 0, FLOAT, INT, MASK)
     above, equal = magnitude > threshold[:, None], magnitude == threshold[:, None]
     room = k - tl.sum(above.to(tl.int32), 1)
@@ -114,7 +116,7 @@ def _threshold(magnitude, k, samples, FLOAT: tl.constexpr, INT: tl.constexpr, MA
     return low
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["chunks"])
 def _count_digits(
     s, threshold, counts, chunks, samples, FLOAT: tl.constexpr, INT: tl.constexpr,
     MASK: tl.constexpr, SHIFT: tl.constexpr, CHUNK: tl.constexpr, BLOCK: tl.constexpr,
@@ -137,15 +139,15 @@ def _count_digits(
     tl.store(counts + tl.program_id(0).to(tl.int64) * _DIGITS + digits, total)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["same", "chunks", "channels"])
 def _choose_digit(
-    counts, table, threshold, room, before, chunks, channels, FIRST: tl.constexpr,
+    counts, table, same, threshold, room, before, chunks, channels, FIRST: tl.constexpr,
     CHUNKS: tl.constexpr,
 ):  # fmt: skip
     """The next digit of the threshold; how many magnitudes equal to it are wanted, and how many
     of them lie in earlier chunks."""
     i = tl.program_id(0)
-    wanted = tl.load(table + i % channels * 2) if FIRST else tl.load(room + i)
+    wanted = parameter(table, same, i, channels, 0) if FIRST else tl.load(room + i)
     digits = tl.arange(0, _DIGITS)
     rows = tl.arange(0, CHUNKS)
     here = counts + i.to(tl.int64) * chunks * _DIGITS
@@ -167,7 +169,7 @@ def _choose_digit(
         passed += tl.sum(equal, 0)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["chunks"])
 def _keep_above(
     s, alpha, threshold, room, before, chunks, samples, FLOAT: tl.constexpr, INT: tl.constexpr,
     MASK: tl.constexpr, CHUNK: tl.constexpr, BLOCK: tl.constexpr,
