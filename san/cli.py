@@ -100,6 +100,7 @@ def _option(panel: str, help: str, metavar: str | None = None) -> Any:
 
 
 DATA, MODEL, TRAINING, RUN = "Data", "Model", "Training", "Run"
+OWN = "Files of your own"
 BEYOND = "Beyond the paper"
 PASSES = "How often extrema are selected, each time from what is left. Default: 1."
 REFIT = "Refit all amplitudes of a signal after each selection. Default: no."
@@ -119,11 +120,33 @@ DATASET = "physionet, uci-epilepsy, mnist or fashion-mnist. Default: physionet."
 RECORD = """PhysioNet record, such as mitdb/100; a database for its first record; 'all' for the
 first of each of the paper's 15. Default: the bundled recording."""
 CHANNEL = "Channel of the record, from 0. Default: 0."
+RECORDINGS = """Files of your own: WFDB records, .edf, .bdf, .npy, .csv, streams, zarr arrays, and
+folders of them. Default: a named data set."""
 WINDOW = "Samples per window. Default: 1000."
-WINDOWS = "Windows, split 1/2, 1/6, 1/3 into training, validation, test. Default: 12."
+WINDOW_SECONDS = "Length of a window in seconds."
+WINDOWS = """Windows, split 1/2, 1/6, 1/3 into training, validation, test. Default: 12. Of each
+recording of your own: at most so many, at even distances. Default: all."""
 START = """Where the first window begins, in seconds. Default: 0; for the bundled recording, the
 start of a calm stretch."""
 START_SAMPLE = "Where the first window begins, in samples."
+CHANNELS = """Channels by name or number, with commas: MLII,V1. 'MLII|II' takes the first name that
+a recording has; all takes all. Default: the first channel."""
+STOP = "Where the last window ends at the latest, in seconds. Default: the end of the recording."
+STOP_SAMPLE = "Where the last window ends at the latest, in samples."
+STRIDE = (
+    "Samples from the start of a window to the start of the next. Default: the window's length."
+)
+STRIDE_SECONDS = "The same in seconds."
+SPLIT = """How windows become training, validation and test: time, within each recording; record,
+whole recordings; or a table (.csv) with the columns record and group, or record and split.
+Default: time."""
+SHARES = "How much each of the three gets, such as 12,4,4. Default: 3,1,1."
+STANDARDISE = """Mean 0 and standard deviation 1 of each window, of each record, or none.
+Default: window."""
+FS = "Sampling rate in Hz, of files that do not state it."
+RESAMPLE = "Rate of all windows in Hz. Default: where rates differ, the lowest."
+LABELS = """Keep a label of each window: what a channel of this name, or annotations such as atr,
+mostly say in it."""
 DATA_DIR = "Searched for data before the cache and the network. Default: $SAN_DATA_DIR."
 ACTIVATION = "identity, relu, top-k-absolutes, extrema-pool or extrema. Default: extrema."
 KERNEL_SIZES = """Sizes m to try, in samples: 74, or 7,10,74, or a range such as 1:250 (up to 249)
@@ -149,6 +172,10 @@ JSON = "Print JSON."
 
 @app.command()
 def train(
+    recordings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RECORDING...]", help=RECORDINGS, show_default=False),
+    ] = None,
     dataset: Annotated[str | None, _option(DATA, DATASET)] = None,
     record: Annotated[str | None, _option(DATA, RECORD, "DATABASE/RECORD")] = None,
     channel: Annotated[int | None, _option(DATA, CHANNEL)] = None,
@@ -157,6 +184,18 @@ def train(
     start: Annotated[float | None, _option(DATA, START)] = None,
     start_sample: Annotated[int | None, _option(DATA, START_SAMPLE)] = None,
     data_dir: Annotated[str | None, _option(DATA, DATA_DIR, "FOLDER")] = None,
+    channels: Annotated[str | None, _option(OWN, CHANNELS, "NAMES")] = None,
+    window_seconds: Annotated[float | None, _option(OWN, WINDOW_SECONDS)] = None,
+    stride: Annotated[int | None, _option(OWN, STRIDE)] = None,
+    stride_seconds: Annotated[float | None, _option(OWN, STRIDE_SECONDS)] = None,
+    stop: Annotated[float | None, _option(OWN, STOP)] = None,
+    stop_sample: Annotated[int | None, _option(OWN, STOP_SAMPLE)] = None,
+    split: Annotated[str | None, _option(OWN, SPLIT, "time|record|TABLE")] = None,
+    shares: Annotated[str | None, _option(OWN, SHARES, "A,B,C")] = None,
+    standardise: Annotated[str | None, _option(OWN, STANDARDISE, "window|record|none")] = None,
+    fs: Annotated[float | None, _option(OWN, FS, "HZ")] = None,
+    resample: Annotated[float | None, _option(OWN, RESAMPLE, "HZ")] = None,
+    labels: Annotated[str | None, _option(OWN, LABELS, "NAME")] = None,
     activation: Annotated[str | None, _option(MODEL, ACTIVATION)] = None,
     kernel_sizes: Annotated[str | None, _option(MODEL, KERNEL_SIZES, "SIZES")] = None,
     kernels: Annotated[int | None, _option(MODEL, KERNELS)] = None,
@@ -181,14 +220,20 @@ def train(
 ) -> None:
     """Train a Sparsely Activated Network and choose kernel size and epoch by validation φ.
 
+    It learns from a named data set, or from recordings of your own.
+
     The run folder holds settings, history, model, test metrics and figures.
     """
-    given = {name: value for name, value in locals().items() if value is not None}
-    for name in ("settings", "output", "resume", "as_json", "start", "start_sample"):
+    given = {name: value for name, value in locals().items() if value not in (None, [])}
+    for name in ("settings", "output", "resume", "as_json"):
+        given.pop(name, None)
+    for name in ("start", "start_sample", "stop", "stop_sample"):
         given.pop(name, None)
     begin = {"start_seconds": start, "start": start_sample}  # as settings name them
-    given |= {name: value for name, value in begin.items() if value is not None}
+    end = {"stop_seconds": stop, "stop": stop_sample}
+    given |= {name: value for name, value in {**begin, **end}.items() if value is not None}
     parts.refuse_both("--start", start, start_sample)
+    parts.refuse_both("--stop", stop, stop_sample)
     if processes.is_first():
         parts.say_unit(start=start)
     packages.need(*packages.OF_NETWORKS)
@@ -205,8 +250,9 @@ def train(
         given["activation"] = given["activation"].replace("-", "_")
     if settings is not None:
         kept = run_settings.read_settings(settings)
-        if given.keys() & begin.keys():
-            kept = {name: value for name, value in kept.items() if name not in begin}
+        for name in ("window", "stride", "start", "stop"):  # in samples, or in seconds
+            if given.keys() & {name, f"{name}_seconds"}:
+                kept = {k: v for k, v in kept.items() if k not in (name, f"{name}_seconds")}
         given = {**kept, **given}
     chosen = run_settings.settings_from(given)
     with processes.joined():

@@ -8,32 +8,35 @@ where the published experiments and the corrected ones differ.
 import csv
 import functools
 import gzip
-import hashlib
 import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from san import deprecated, signals
+from san import signals
 from san.dataset_readers import epilepsy, fetch, images, physionet
 from san.dataset_readers.fetch import MissingData
 from san.dataset_readers.physionet import BUNDLED
+from san.dataset_readers.recordings import RECORDINGS, from_files
+from san.dataset_readers.splits import Dataset, Splits
 from san.packages import need
 
 __all__ = [
     "BUNDLED",
     "NAMES",
     "PROTOCOLS",
+    "RECORDINGS",
     "Dataset",
     "Entry",
     "MissingData",
     "Splits",
     "available",
     "databases",
+    "from_files",
     "load",
     "load_splits",
     "published_baseline",
@@ -47,43 +50,6 @@ __all__ = [
 NAMES = ("physionet", "uci-epilepsy", "mnist", "fashion-mnist")
 #: What `load_splits` takes as its protocol.
 PROTOCOLS = ("corrected", "published")
-
-
-@deprecated.arguments(sampling_rate="fs", channels="names")
-@dataclass(frozen=True)
-class Dataset:
-    """One split of a data set."""
-
-    name: str  #: "physionet mitdb/100"
-    split: str
-    x: np.ndarray  #: (N, C, *size), float32, normalised
-    y: np.ndarray | None  #: (N,), int64 class numbers
-    fs: float | None  #: sampling rate in Hz
-    units: tuple[str, ...]  #: of each channel, before normalisation
-    names: tuple[str, ...]  #: of each channel
-    scale: str  #: of x: "standard deviations", "scaled to [0, 1]"
-    licence: str
-
-    sampling_rate = deprecated.attribute("sampling_rate", "fs")
-    channels = deprecated.attribute("channels", "names")
-    __setstate__ = deprecated.state(sampling_rate="fs", channels="names")
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of shape and samples (little-endian float32) and of the classes."""
-        digest = hashlib.sha256(repr(self.x.shape).encode())
-        digest.update(np.ascontiguousarray(self.x, "<f4").tobytes())
-        if self.y is not None:
-            digest.update(np.ascontiguousarray(self.y, "<i8").tobytes())
-        return digest.hexdigest()
-
-
-class Splits(NamedTuple):
-    """The three splits of a data set."""
-
-    train: Dataset
-    validation: Dataset
-    test: Dataset
 
 
 @dataclass(frozen=True)

@@ -82,9 +82,9 @@ def test_every_public_name_of_the_networks_is_there():
 # A room may import those below it: what comes after it in the list. Folders are rooms here; what is
 # inside them has lists of its own.
 ORDER = {
-    "": """__main__ cli command pages paper sklearn training networks activations archive archives
-        files zarr numcodecs codec hot_path datasets dataset_readers report signals wfdb_records
-        times storage metrics routing packages deprecated""",
+    "": """__main__ cli command pages paper sklearn training networks activations datasets
+        dataset_readers archive archives files zarr numcodecs codec hot_path report signals
+        wfdb_records times storage metrics routing packages deprecated""",
     "codec": """bank ndarray padding incremental encoder comparison block decoder options info
         dictionaries dictionary_files search modes file_format numbers entropy errors target""",
     "codec.search": "coding across coefficients convergence trials excerpts steps learning pursuit",
@@ -106,7 +106,8 @@ ORDER = {
     "files": """reading streams restoring arrays npy tables table_times table_rows table_layout
         table_forms table_moments physical edf_gaps edf edf_header wfdb_writing wfdb_reading""",
     "wfdb_records": "segments record samples flac header formats",
-    "dataset_readers": "cifar physionet images epilepsy fetch",
+    "dataset_readers": """recordings windows labels channels sources splitting listing splits cifar
+        physionet images epilepsy fetch""",
     "paper": """studies overlaps_told overlaps sparse_experts_told sparse_experts_drawn
         sparse_experts compression_told compression sparse_activations_told sparse_activations
         output study figures tables experiments store classifiers""",

@@ -280,7 +280,7 @@ def store_record(source: Path, out: Path, options: Options, record: Record) -> d
     except Exception as error:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise
-        without = _without_signal(source / record.path, error)
+        without = without_signal(source / record.path, error)
         if without:
             return row | {"failure": without, "no_signal": True}
         return row | _failure_of(error)
@@ -306,7 +306,7 @@ def store_record(source: Path, out: Path, options: Options, record: Record) -> d
     }
 
 
-def _without_signal(path: Path, error: Exception) -> str:
+def without_signal(path: Path, error: Exception) -> str:
     """Why a file that could not be coded has no signal; empty if it should have one."""
     if isinstance(error, NoSignal):
         return in_words(error)

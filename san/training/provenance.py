@@ -1,6 +1,8 @@
 """What a run was made with: versions, platform and data; and whether data are still the same."""
 
+import csv
 import importlib.metadata
+import io
 import platform
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,19 @@ def provenance(splits: datasets.Splits) -> dict[str, Any]:
         "platform": platform.platform(),
         **versions,
     }
+
+
+def windows_text(splits: datasets.Splits) -> str:
+    """Say where each window of files of your own is from, as CSV, and its label if it has one."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["split", "recording", "start", "label"])
+    for split in splits:
+        assert split.starts is not None
+        said = [""] * len(split.x) if split.y is None else [split.classes[y] for y in split.y]
+        rows = zip(split.recordings, split.starts.tolist(), said, strict=True)
+        writer.writerows([split.split, *row] for row in rows)
+    return text.getvalue()
 
 
 def check_data(splits: datasets.Splits, recorded: Any, folder: Path) -> None:

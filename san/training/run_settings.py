@@ -4,6 +4,7 @@ What `settings_text` writes, every TOML reader reads, and `read_settings` gives 
 """
 
 import dataclasses
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -22,17 +23,51 @@ _LONG_KEY = re.compile(r"""(?<![\w"'-])(?:(?:"[^"\n]*"|'[^'\n]*'|[\w-]++)[ \t]*+
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
+# For recordings of your own: sizes from a short wave to a heartbeat, of windows of 1,000 samples.
+RECORDING_DEFAULTS: dict[str, Any] = {"kernel_sizes": "20:200:30", "batch_size": 8}
+# What only recordings of your own have, and what only named data sets have.
+OF_RECORDINGS = (
+    "recordings", "channels", "window_seconds", "stride", "stride_seconds", "stop", "stop_seconds",
+    "split", "shares", "standardise", "fs", "resample", "labels",
+)  # fmt: skip
+_OF_NAMED = ("record", "channel")
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _split_at_commas(value: Any) -> Any:
+    """A text with commas as its parts; anything else as it is."""
+    return tuple(value.split(",")) if isinstance(value, str) else value
+
+
 @pydantic.dataclasses.dataclass(frozen=True, config=pydantic.ConfigDict(extra="forbid"))
 class RunData:
-    """The signals that a run is trained on; see `san.datasets.load_splits`."""
+    """The signals that a run is trained on.
+
+    See `san.datasets.load_splits`, and `san.datasets.from_files` for recordings of your own.
+    """
 
     dataset: str = "physionet"
+    recordings: tuple[str, ...] | None = None  # paths of files of your own
+    channels: Annotated[tuple[str, ...] | None, pydantic.BeforeValidator(_split_at_commas)] = None
     record: str | None = None
     channel: Annotated[int, Field(ge=0)] | None = None
     window: Annotated[int, Field(ge=2)] | None = None  # samples
-    windows: Annotated[int, Field(ge=6)] | None = None
+    window_seconds: _Positive | None = None
+    stride: Annotated[int, Field(ge=1)] | None = None  # samples
+    stride_seconds: _Positive | None = None
+    windows: Annotated[int, Field(ge=1)] | None = None
     start: Annotated[int, Field(ge=0)] | None = None  # sample
     start_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    stop: Annotated[int, Field(ge=1)] | None = None  # sample
+    stop_seconds: _Positive | None = None
+    split: str | None = None
+    shares: Annotated[
+        tuple[float, float, float] | None, pydantic.BeforeValidator(_split_at_commas)
+    ] = None
+    standardise: str | None = None
+    fs: _Positive | None = None  # Hz
+    resample: _Positive | None = None  # Hz
+    labels: str | None = None
     data_dir: str | None = None
 
 
@@ -63,15 +98,51 @@ def settings_from(given: dict[str, Any], where: str = "the settings") -> tuple[R
         if name not in names:
             raise ValueError(f"{where}: there is no setting {name!r}")
     try:
-        data = RunData(**{k: v for k, v in given.items() if k in of_data})
+        data = _data_from({k: v for k, v in given.items() if k in of_data}, where)
         own = {k: v for k, v in given.items() if k not in of_data}
         protocol = own.get("protocol", "corrected")
-        defaults = datasets.training_defaults(data.dataset, data.record, protocol)
+        if data.recordings is None:
+            defaults = datasets.training_defaults(data.dataset, data.record, protocol)
+        else:
+            defaults = RECORDING_DEFAULTS
         if protocol == "published":
             defaults = {"init": "normal", "decoder": "paper", **defaults}
         return data, Settings(**{**defaults, **own})
     except pydantic.ValidationError as error:
         raise ValueError(f"{where}: {first_problem(error)}") from error
+
+
+def _data_from(given: dict[str, Any], where: str) -> RunData:
+    """Check that what is given is of a named data set, or of recordings of your own."""
+    data = RunData(**given)
+    if data.recordings is None:
+        for name in OF_RECORDINGS:
+            if getattr(data, name) is not None:
+                raise ValueError(f"{where}: {name} is for files of your own, and none is named")
+        known = {*datasets.NAMES, *datasets.databases(), datasets.BUNDLED, ALL}
+        for name in ("dataset", "record"):
+            text = str(getattr(data, name))
+            is_file = os.path.exists(text) or os.path.exists(f"{text}.hea")
+            if is_file and text.partition("/")[0] not in known:
+                raise ValueError(
+                    f"{where}: {text} is a recording of your own: train on it with "
+                    f"san train {text}, without --{name}"
+                )
+        return data
+    if given.get("dataset", datasets.RECORDINGS) != datasets.RECORDINGS:
+        raise ValueError(f"{where}: give files of your own, or dataset {data.dataset}, not both")
+    for name in _OF_NAMED:
+        if getattr(data, name) is not None:
+            raise ValueError(
+                f"{where}: {name} is for named data sets: files of your own have channels"
+            )
+    table = data.split if data.split and data.split.lower().endswith(".csv") else None
+    return dataclasses.replace(
+        data,
+        dataset=datasets.RECORDINGS,
+        recordings=tuple(map(os.path.abspath, data.recordings)),  # to continue from elsewhere
+        split=os.path.abspath(table) if table else data.split,
+    )
 
 
 def read_settings(path: Path) -> dict[str, Any]:

@@ -6,13 +6,14 @@
     model.safetensors       the chosen model, with its own SHA-256
     metrics.json            its scores on the test split, and every kernel size's validation φ
     figures/                what it makes of the first test signal
+    windows.csv             of recordings of your own: split, recording, start and label of each
 
 Every file is written whole or not at all, and after every epoch; a run that was killed continues
 to the same result. Of several processes the first alone reads and writes the folder.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from typing import Any
 from san import datasets, deprecated, storage
 from san.training import distributed, processes
 from san.training.outcomes import Outcome, figures_of, history_text, metrics_text, outcome_of
-from san.training.provenance import check_data, provenance
+from san.training.provenance import check_data, provenance, windows_text
 from san.training.run_settings import (
     ALL,
+    OF_RECORDINGS,
     RunData,
     read_provenance,
     read_settings,
@@ -37,6 +39,7 @@ SETTINGS = "settings.toml"
 CHECKPOINT = "checkpoint.safetensors"
 MODEL = "model.safetensors"
 METRICS = "metrics.json"
+WINDOWS = "windows.csv"
 
 deprecated.names(__name__, {"Source": "training.run_settings.RunData"})
 
@@ -92,7 +95,8 @@ def start(data: RunData, settings: Settings, folder: Path | None = None) -> "Run
     splits, training = _prepare(data, settings)
     name = f"{splits.train.name} {settings.activation}".replace(" ", "-").replace("/", "-")
     text = settings_text(data, settings, provenance(splits))
-    folder = processes.from_first(lambda: _begin(folder, name, text))
+    origins = windows_text(splits) if data.recordings is not None else None
+    folder = processes.from_first(lambda: _begin(folder, name, text, origins))
     if processes.were_restarted():
         _restore(training, folder)
     return Run(folder, data, settings, splits, training)
@@ -176,7 +180,9 @@ def finish(
 
 def _write_outcome(folder: Path, outcome: Outcome) -> None:
     test = outcome.test
-    notes = {"dataset": test.name, "fs": test.fs, "sampling_rate": test.fs}  # the last until 0.6
+    notes: dict[str, Any] = {"dataset": test.name, "fs": test.fs}
+    notes["sampling_rate"] = test.fs  # until 0.6
+    notes |= {"names": list(test.names), "units": list(test.units)}
     outcome.result.model.save(folder / MODEL, notes)
     storage.write(folder / METRICS, metrics_text(outcome))
     (folder / "figures").mkdir(exist_ok=True)
@@ -187,7 +193,22 @@ def _write_outcome(folder: Path, outcome: Outcome) -> None:
 def _load(data: RunData, settings: Settings) -> datasets.Splits:
     options = dataclasses.asdict(data)
     name = options.pop("dataset")
+    if data.recordings is not None:
+        paths = _located(options.pop("recordings"), options.pop("data_dir"))
+        given = {name: value for name, value in options.items() if value is not None}
+        return datasets.from_files(paths, seed=settings.seed, **given)
+    for option in OF_RECORDINGS:
+        options.pop(option)
     return datasets.load_splits(name, protocol=settings.protocol, seed=settings.seed, **options)
+
+
+def _located(recordings: Sequence[str], data_dir: str | None) -> list[Path]:
+    """Recordings where the run names them, or else of the same name in a folder."""
+    found = []
+    for path in map(Path, recordings):
+        is_there = path.exists() or path.with_name(f"{path.name}.hea").exists()
+        found.append(path if is_there or data_dir is None else Path(data_dir) / path.name)
+    return found
 
 
 def _refuse_processes() -> None:
@@ -215,7 +236,7 @@ def _restore(training: Training, folder: Path) -> None:
         training.restore(*state)
 
 
-def _begin(folder: Path | None, name: str, text: str) -> Path:
+def _begin(folder: Path | None, name: str, text: str, origins: str | None) -> Path:
     """Make the folder of a new run, with its settings; restarted processes take the old one."""
     if processes.were_restarted():
         folders = [folder] if folder else Path("runs").glob(f"{name}*")
@@ -227,6 +248,8 @@ def _begin(folder: Path | None, name: str, text: str) -> Path:
         if had and folder:
             return folder
     folder = _make_folder(folder, name)
+    if origins is not None:
+        storage.write(folder / WINDOWS, origins)
     storage.write(folder / SETTINGS, text)
     return folder
 
