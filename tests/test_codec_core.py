@@ -3,12 +3,13 @@
 import hashlib
 import math
 
+import naive
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from san.codec.entropy import logistic, mixing, range_coder
+from san.codec.entropy import logistic, loops, mixing, range_coder
 from san.codec.errors import CodecError
 from san.codec.modes import bands, dictionary, events, payload, transform, wavelet
 from san.codec.modes.transform import Plan, Setting
@@ -228,10 +229,39 @@ def test_pursuit_takes_nothing_from_noise():
     assert len(pursuit.pursue(x, kernel)[0]) == 0
 
 
-def test_peaks_are_the_same_without_compiled_code():
-    x = np.abs(np.random.default_rng(0).normal(size=4000)).astype(np.float32)
-    x[x < 1] = 0
-    assert np.array_equal(pursuit.peaks(x, 20), pursuit.peaks_plain(x, 20))
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(0, 20))
+@settings(max_examples=100, deadline=None)
+def test_peaks_are_the_extrema_of_a_map_that_is_not_below_zero(heights, min_distance):
+    x = np.array(heights, np.float32)
+    kept = np.flatnonzero(naive.extrema(x, (min_distance,)))
+    assert pursuit.peaks(x, min_distance).tolist() == kept.tolist()
+
+
+def test_a_part_of_compiled_loops_is_compiled_once_for_all_integers():
+    numba = pytest.importorskip("numba")
+
+    @loops.integer_step
+    def twice(v):
+        return 2 * v
+
+    mixed = numba.njit(lambda a, b: twice(3) + twice(a[0]) + twice(b) + twice(b > 1))
+    assert mixed(np.array([20], np.int32), 100) == 248
+    assert twice.signatures == [(numba.int64,)]
+
+
+def test_the_smallest_functions_are_the_same_when_compiled():
+    numba = pytest.importorskip("numba")
+    a, found = np.array([5, -7]), np.zeros(7, np.int64)
+
+    @numba.njit
+    def fill(a, found):
+        found[0], found[1] = loops.least(a[0], a[1]), loops.most(a[0], a[1])
+        found[2], found[3] = loops.size_of(a[1]), loops.size_of(4)
+        found[4], found[5] = loops.item_of(a, 1), loops.item_of(a, 2)
+        found[6] = loops.item_of(a, -1)
+
+    fill(a, found)
+    assert found.tolist() == [-7, 5, 7, 4, -7, 0, 0]
 
 
 def test_learning_finds_the_shape_of_the_beats():

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import san
+from san.codec.entropy.loops import integer_loop
 from san.codec.entropy.varints import write_varint
 from san.codec.errors import CodecError, CorruptStream
 from san.codec.file_format.stream import StreamReader
@@ -292,6 +293,14 @@ def test_no_value_of_a_table_is_near_the_middle_of_two_integers(name):
     assert table.tolist() == [round(v) for v in values]
 
 
+@integer_loop
+def find_odds(place, edge, width, tables, found):
+    found[0] = odds.odds_of_some(place, width, tables)
+    found[1] = odds.odds_of_above(place, width, tables)
+    found[2] = odds.odds_of_beyond(edge, width, tables)
+    found[3] = odds.odds_of_further(edge, width, tables)
+
+
 @pytest.mark.parametrize("place", [-3000, -700, 0, 40, 2500])
 @pytest.mark.parametrize("width", [40, 900, 4000])
 def test_odds_are_those_of_the_logistic_distribution(place, width):
@@ -303,15 +312,15 @@ def test_odds_are_those_of_the_logistic_distribution(place, width):
 
     tables, half, steps = odds.odds_tables(), width // 2, 2
     inside = below(place + half) - below(place - half)
-    functions = [odds.odds_of_some, odds.odds_of_above, odds.odds_of_beyond, odds.odds_of_further]
-    some, above, beyond, further = (getattr(f, "py_func", f) for f in functions)
-    near(some(place, width, tables), 1 - inside, inside)
-    near(above(place, width, tables), 1 - below(place + half), below(place - half))
-    edge = place + half + steps * width
+    edge, found = place + half + steps * width, np.zeros(4, np.int64)
+    find_odds(place, edge, width, tables, found)
+    some, above, beyond, further = found.tolist()
+    near(some, 1 - inside, inside)
+    near(above, 1 - below(place + half), below(place - half))
     past, next_past = 1 - below(edge), 1 - below(edge + width)
-    near(beyond(edge, width, tables), next_past, past - next_past)
+    near(beyond, next_past, past - next_past)
     near(
-        further(edge, width, tables),
+        further,
         below(edge + 2 * width) - below(edge + width),
         below(edge + width) - below(edge),
     )

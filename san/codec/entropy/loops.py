@@ -3,9 +3,16 @@
 The loops that decide bytes are written once. They work on one-dimensional arrays, on named tuples
 of these, and on integers that never leave 64 bits. Without numba each array becomes a memoryview,
 whose items are Python's own integers.
+
+Nearly all the time of a first call is numba's, so numba is given little to do. A part of a loop is
+compiled once, for 64-bit integers, whatever integers its callers pass: left alone, numba compiles
+it again for each mixture of constants and variables. Only loops, which Python calls, get the
+wrappers for calls from Python. The smallest functions are a few instructions that numba need not
+compile.
 """
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +20,12 @@ import numpy as np
 
 try:
     import numba
+    import numba.extending
 except ImportError:
     numba = None  # type: ignore[assignment]
 
 Loop = Callable[..., Any]
+PART: dict[str, Any] = {"no_cpython_wrapper": True}  # numba's options of what Python never calls
 
 
 def _viewed(argument: Any) -> Any:
@@ -28,10 +37,32 @@ def _viewed(argument: Any) -> Any:
     return argument
 
 
+def _compiled(function: Loop, **options: Any) -> Any:
+    """Let numba compile a function when it is first called; it runs without the GIL.
+
+    Whatever integers compiled code calls it with, they become 64-bit integers.
+    """
+    options |= {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+    made = numba.njit(**options)(function)
+    compile_for = made.get_call_template
+
+    def get_call_template(kinds: Any, named: Any) -> Any:
+        return compile_for(tuple(map(_widened, kinds)), named)
+
+    made.get_call_template = get_call_template
+    return made
+
+
+def _widened(kind: Any) -> Any:
+    """int64 for the type of any integer, and the type itself for others."""
+    is_whole = isinstance(kind, numba.types.Integer | numba.types.IntegerLiteral)
+    return numba.types.int64 if is_whole or isinstance(kind, numba.types.Boolean) else kind
+
+
 def integer_loop(function: Loop) -> Loop:
     """Compile a loop that is called with arrays, named tuples of arrays, and integers."""
     if numba is not None:
-        return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+        return _compiled(function, cache=True)
 
     @functools.wraps(function)
     def plain(*arguments: Any) -> Any:
@@ -42,38 +73,91 @@ def integer_loop(function: Loop) -> Loop:
 
 def integer_step(function: Loop) -> Loop:
     """Compile a part of such loops; only they may call it."""
-    if numba is not None:
-        return numba.njit(nogil=True, error_model="numpy")(function)
-    return function
+    return function if numba is None else _compiled(function, **PART)
 
 
 def integer_part(function: Loop) -> Loop:
     """Compile a part as if it were written where it is called: this is faster than a call."""
-    if numba is not None:
-        return numba.njit(nogil=True, error_model="numpy", inline="always")(function)
-    return function
+    return function if numba is None else _compiled(function, **PART, inline="always")
 
 
 def search_loop(function: Loop) -> Loop:
     """Compile a loop of the encoder's search. It may use floats, because no decoder runs it."""
     if numba is not None:
-        return numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=True)(function)
+        return _compiled(function, cache=True, fastmath=True)
     return integer_loop(function)
 
 
-@integer_step
+def search_step(function: Loop) -> Loop:
+    """Compile a part of such loops; only they may call it."""
+    return function if numba is None else _compiled(function, **PART, fastmath=True)
+
+
+def _instructions(write: Callable[..., Any]) -> Callable[[Loop], Loop]:
+    """Give numba the instructions of a function of 64-bit integers: it need not compile them.
+
+    `write` gets LLVM's builder and the values. Arrays may be among them, of such integers: what
+    stands for one is numba's structure of an array.
+    """
+
+    def of(function: Loop) -> Loop:
+        if numba is None:
+            return function
+
+        def typed(typing: Any, *kinds: Any) -> Any:
+            def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+                made = [
+                    context.make_array(kind)(context, builder, value)
+                    if isinstance(kind, numba.types.Array)
+                    else value
+                    for kind, value in zip(signature.args, values, strict=True)
+                ]
+                return write(builder, *made)
+
+            return numba.types.int64(*map(_widened, kinds)), generate
+
+        names = inspect.signature(function).parameters.values()
+        first = inspect.Parameter("typing", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        typed.__signature__ = inspect.Signature([first, *names])  # type: ignore[attr-defined]
+        typed.__name__, typed.__doc__ = function.__name__, function.__doc__
+        return numba.extending.intrinsic(typed)
+
+    return of
+
+
+@_instructions(lambda builder, a, b: builder.select(builder.icmp_signed("<", a, b), a, b))
 def least(a, b):
-    """The smaller of two integers; numba compiles it much faster than `min`."""
+    """The smaller of two integers."""
     return a if a < b else b
 
 
-@integer_step
+@_instructions(lambda builder, a, b: builder.select(builder.icmp_signed(">", a, b), a, b))
 def most(a, b):
     """The larger of two integers."""
     return a if a > b else b
 
 
-@integer_step
+def _write_size(builder, a):
+    return builder.select(builder.icmp_signed("<", a, a.type(0)), builder.neg(a), a)
+
+
+@_instructions(_write_size)
 def size_of(a):
     """The magnitude of an integer."""
     return a if a >= 0 else -a
+
+
+def _write_item(builder, a, i):
+    before = builder.block
+    with builder.if_then(builder.icmp_unsigned("<", i, a.nitems)):
+        item, inside = builder.load(builder.gep(a.data, [i])), builder.block
+    value = builder.phi(item.type)
+    value.add_incoming(item, inside)
+    value.add_incoming(item.type(0), before)
+    return value
+
+
+@_instructions(_write_item)
+def item_of(a, i):
+    """a[i] of an int64 array, 0 outside of it."""
+    return a[i] if 0 <= i < len(a) else 0

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from san.codec.entropy.loops import integer_loop, integer_part, integer_step, least, most, size_of
+from san.codec.entropy.loops import integer_loop, integer_step, item_of, least, most, size_of
 from san.codec.entropy.mixing import (
     LENGTHS,
     NUMBER_BITS,
@@ -118,12 +118,6 @@ def _coarse(v):
     return least(STEPS - 1, 10 + 4 * octaves + ((v - 8) >> 1))
 
 
-@integer_part
-def _at(a, i):
-    """a[i], 0 outside."""
-    return a[i] if 0 <= i < len(a) else 0
-
-
 @integer_loop
 def code_band(mixer, q, magnitude, penalty, around, level, sparse):
     """Code the coefficients q of a band; the decoder fills q.
@@ -159,15 +153,15 @@ def code_band(mixer, q, magnitude, penalty, around, level, sparse):
     return 0
 
 
-@integer_part
+@integer_step
 def _find_contexts(mixer, q, i, around, level):
     """Find the contexts of a coefficient: their number, and two sums of what is around it."""
     parent, grandparent, events, other = around[:4]
-    q1, q2, q3, q4 = _at(q, i - 1), _at(q, i - 2), _at(q, i - 3), _at(q, i - 4)
-    q5, q6, j = _at(q, i - 5), _at(q, i - 6), i >> 1
-    p0, p1, pm = _at(parent, j), _at(parent, j + 1), _at(parent, j - 1)
+    q1, q2, q3, q4 = item_of(q, i - 1), item_of(q, i - 2), item_of(q, i - 3), item_of(q, i - 4)
+    q5, q6, j = item_of(q, i - 5), item_of(q, i - 6), i >> 1
+    p0, p1, pm = item_of(parent, j), item_of(parent, j + 1), item_of(parent, j - 1)
     j = i >> 2
-    g0, g1, gm = _at(grandparent, j), _at(grandparent, j + 1), _at(grandparent, j - 1)
+    g0, g1, gm = item_of(grandparent, j), item_of(grandparent, j + 1), item_of(grandparent, j - 1)
     a1, a2, a3, b0 = size_of(q1), size_of(q2), size_of(q3), size_of(p0)
     near = 2 * a1 + a2 + a3 + 2 * b0 + size_of(p1) + size_of(pm)
     wide = 6 * a1 + 4 * a2 + 2 * a3 + 2 * size_of(q4) + size_of(q5) + size_of(q6)
@@ -178,13 +172,13 @@ def _find_contexts(mixer, q, i, around, level):
     g0, g1 = _within(g0, 7) + 7, _within(g1, 7) + 7
     contexts, own, o0 = 9, wide, 0
     if len(events) > 0:
-        e0, e1, em = events[i], _at(events, i + 1), _at(events, i - 1)
+        e0, e1, em = events[i], item_of(events, i + 1), item_of(events, i - 1)
         near += 2 * size_of(e0)
         wide += 4 * size_of(e0) + 2 * size_of(e1) + 2 * size_of(em)
         _find_beside(mixer, 9, e0, e1, em, q1, p0 * 15 + p1, level)
         contexts = 12
     if len(other) > 0:
-        o0, o1, om = other[i], _at(other, i + 1), _at(other, i - 1)
+        o0, o1, om = other[i], item_of(other, i + 1), item_of(other, i - 1)
         near += size_of(o0)
         wide += 2 * size_of(o0) + size_of(o1) + size_of(om)
         _find_beside(mixer, contexts, o0, o1, om, q1, p0 * 15 + q2, level)
@@ -209,7 +203,7 @@ def _find_contexts(mixer, q, i, around, level):
     return contexts, near, wide
 
 
-@integer_part
+@integer_step
 def _find_beside(mixer, slot, x0, x1, xm, q1, more, level):
     """Find three contexts of what is known beside a coefficient, around its place."""
     x0, x1, xm = _within(x0, 15) + 15, _within(x1, 7) + 7, _within(xm, 7) + 7
@@ -218,12 +212,12 @@ def _find_beside(mixer, slot, x0, x1, xm, q1, more, level):
     find_bucket(mixer, slot + 2, (x0 * 225 + more) * LEVELS + level)
 
 
-@integer_part
+@integer_step
 def _find_across(mixer, slot, around, i, other, own, last, level):
     """Find four contexts of the components before; what they add to what is near."""
     total, component = around.total, least(15, around.number)
     own = _coarse(own)
-    here = _coarse(2 * total[i] + _at(total, i + 1) + _at(total, i - 1))
+    here = _coarse(2 * total[i] + item_of(total, i + 1) + item_of(total, i - 1))
     second = (_within(around.second[i], 5) + 5) * 31 + _within(other, 15) + 15
     find_bucket(mixer, slot, (here * STEPS + own) * LEVELS + level)
     find_bucket(mixer, slot + 1, ((here * 16 + component) * 8 + least(7, last)) * LEVELS + level)

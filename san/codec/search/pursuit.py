@@ -1,16 +1,15 @@
 """Which kernel is drawn where, and how strongly, so that the rest of a signal costs few bits.
 
 This is matching pursuit in rounds. The similarities of all kernels with the signal are computed
-once. In each round the extrema (`san.hot_path.cpu.extrema`) of the strongest similarity are taken
-together, quantized and subtracted, until none is above a threshold. Then all amplitudes are fitted
-again, and events that cost more bits than they save are dropped. Bits are estimated from the
-wavelet coefficients around an event.
+once. In each round the extrema of the strongest similarity are taken together, quantized and
+subtracted, until none is above a threshold. Then all amplitudes are fitted again, and events that
+cost more bits than they save are dropped. Bits are estimated from the wavelet coefficients around
+an event.
 """
 
 import numpy as np
 
-from san.codec.entropy import loops
-from san.codec.entropy.loops import search_loop
+from san.codec.entropy.loops import least, most, search_loop, search_step
 from san.codec.modes.events import QuantizedEvents, capacity, no_events
 from san.codec.modes.wavelet import GAIN, INVERSE_GAIN, STEPS
 
@@ -20,6 +19,7 @@ SWEEPS = 3  # over all amplitudes when they are fitted again; more cost time and
 THRESHOLD = 10.0
 # The bits that an event costs, on the scale of estimate_bits. A larger number drops more events.
 EVENT_BITS = 45.0
+FREE, NEAR, KEPT = range(3)  # what a place is while peaks are chosen
 _BLOCK = 4096  # samples of a Fourier transform
 _MARGIN = 16  # samples around a kernel whose coefficients its event changes
 _LIFTING = np.array([s / 65536 for s in (*STEPS, GAIN, INVERSE_GAIN)])
@@ -115,26 +115,27 @@ def _gram(kernels: np.ndarray) -> np.ndarray:
 
 
 def peaks(strongest: np.ndarray, min_distance: int) -> np.ndarray:
-    """Places of the extrema of a float32 map, at least min_distance apart."""
-    if loops.numba is None:
-        return peaks_plain(strongest, min_distance)
-    from san.hot_path.cpu.extrema import extrema
+    """Places of the extrema of a float32 map, none below zero, that no larger one suppresses.
 
-    alpha = np.empty(strongest.size, np.float32)
-    extrema(strongest, (strongest.size,), np.array([[min_distance]]), alpha, False)
-    return np.flatnonzero(alpha)
+    These are the places that `san.extrema` keeps, which takes longer to compile than the search.
+    """
+    rises = strongest[1:] > strongest[:-1]
+    places = 1 + np.flatnonzero(rises & ~np.append(rises[1:], False))
+    order = places[np.argsort(-strongest[places], kind="stable")]
+    state = np.zeros(strongest.size, np.uint8)
+    _suppress(state, order, min_distance)
+    return np.flatnonzero(state == KEPT)
 
 
-def peaks_plain(strongest: np.ndarray, min_distance: int) -> np.ndarray:
-    """The same selection without compiled code: the strongest first."""
-    free, kept = strongest > 0, []
-    for t in np.argsort(-strongest, kind="stable"):
-        if strongest[t] <= 0:
-            break
-        if free[t]:
-            kept.append(t)
-            free[max(0, t - min_distance) : t + min_distance + 1] = False
-    return np.sort(np.array(kept, np.int64))
+@search_loop
+def _suppress(state, order, distance):
+    """Keep each place, in this order, that no place kept before it is near."""
+    for i in range(len(order)):
+        t = order[i]
+        if state[t] == FREE:
+            for u in range(most(0, t - distance), least(len(state), t + distance + 1)):
+                state[u] = NEAR
+            state[t] = KEPT
 
 
 @search_loop
@@ -162,10 +163,10 @@ def _strongest(similarity, strongest, count, channels, threshold):
             strongest[t] = 0
 
 
-@search_loop
+@search_step
 def _subtract(similarity, gram, n, count, channels, length, t, k, c, amplitude):
     """Change the similarities in a channel as an event is subtracted from the signal."""
-    low, high = max(0, t - length + 1), min(n, t + length)
+    low, high = most(0, t - length + 1), least(n, t + length)
     for j in range(count):
         g = ((k * count + j) * channels + c) * (2 * length - 1) + low - t + length - 1
         s = (j * channels + c) * n + low
@@ -189,7 +190,7 @@ def _take(similarity, gram, peaks, count, channels, length, positions, chosen, a
                 best, k = energy, j
         some = False
         for c in range(channels):
-            amplitude = round(similarity[(k * channels + c) * n + t])
+            amplitude = 1.0 * round(similarity[(k * channels + c) * n + t])
             amplitudes[taken * channels + c] = amplitude
             if amplitude != 0:
                 some = True
@@ -211,7 +212,7 @@ def _refit(similarity, gram, count, channels, length, positions, chosen, amplitu
                 before = amplitudes[i * channels + c]
                 after = before + similarity[(k * channels + c) * n + t]
                 if sweep == sweeps - 1:
-                    after = round(after)
+                    after = 1.0 * round(after)
                 if after != before:
                     amplitudes[i * channels + c] = after
                     _subtract(similarity, gram, n, count, channels, length, t, k, c, after - before)
@@ -254,7 +255,7 @@ def estimate_bits(work, start, size, lifting):
     return bits
 
 
-@search_loop
+@search_step
 def _bits(t):
     if t < 0.65:
         return 16 * t * t
@@ -273,8 +274,8 @@ def _prune(
     n = len(left) // channels
     for e in range(len(order)):
         i = order[e]
-        low = max(0, positions[i] - 16)
-        high = min(n, positions[i] + length + 16)
+        low = most(0, positions[i] - 16)
+        high = least(n, positions[i] + length + 16)
         size = high - low
         saved = 0.0
         for c in range(channels):
