@@ -20,7 +20,7 @@ from san.codec.modes.events import QuantizedEvents
 from san.codec.modes.transform import levels, step_code
 from san.codec.search.coefficients import ANGLE_BITS, bands_of, chosen, restored
 from san.codec.search.excerpts import find_events
-from san.codec.search.learning import as_floats, learn_kernels
+from san.codec.search.learning import as_floats, kernel_length, learn_kernels
 from san.codec.search.steps import HIGHEST_CODE, SLOPE, step_of
 from san.codec.search.trials import Encoded, Signal
 
@@ -38,13 +38,18 @@ BALANCING_AGAIN = 8  # after it was found, with the errors that were measured
 ROUNDS = 3  # of both; with 2, a fifth of the time is saved, and there are 0.7 % more bytes
 LEVELS_TRIED = 9  # moves of all scales together, at most
 FIRST_SCALE = 3.0  # times the error that is allowed: where the search begins
-# Scales that are tried under a bound, as multiples of the range of errors it allows.
-BOUND_SCALES = (1.1, 0.8, 1.5)
+# Scales that are tried under a bound, as multiples of the range of errors it allows: two, and a
+# third beyond the better one.
+BOUND_SCALES, FINER_SCALE, COARSER_SCALE = (1.1, 1.5), 0.8, 2.0
 FIRST_ERROR = 0.01  # the share of the energy where the search for a size begins
 # Events are looked for in so many components. With 6, kernels of ten seconds of 12 leads cost more
 # than they save where 3 pay, and learning takes twice as long; records of 15 s and more gain 5 %.
 MOST_COMPONENTS = 3
 IN_A_STEP = 16  # parts of a step that samples of components are given in
+# Under a bound, events are looked for where the signal is so many kernels long, or where a value
+# takes fewer bits than this without them. Else the kernels cost more than they save: at more bits,
+# none of the 12-lead records that were tried had any, and the search took most of the time.
+LONG_FOR_EVENTS, FEW_BITS_FOR_EVENTS = 32, 0.3
 # As in `trials`: events are searched as for steps so many times finer, in turn.
 FINER = (1.0, 2.5)
 LARGEST_NORM = float(1 << 38)  # of all samples, so that no coefficient is too large to be coded
@@ -276,15 +281,19 @@ def meet_error_across(
 def meet_bounds_across(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> Encoded:
     """Encode with corrections, so that no sample is off by more than its channel's bound."""
     across = Across(signal.chunks)
-    tried = []
-    for i, relative in enumerate(BOUND_SCALES):
+
+    def at(relative: float) -> Trial:
         scales = np.array([max(LEAST, (2 * bound + 1) * relative) for bound in bounds])
         codes = tuple(step_code(scale) for scale in scales)
         found = Found(codes, across.angles(scales_of(codes)))
-        tried.append(Trial(found, across.encode(found, bounds)))
-        progress(0.6 * (i + 1) / len(BOUND_SCALES))
-    if signal.events_wanted and signal.given is None:
-        best = smallest(tried)
+        return Trial(found, across.encode(found, bounds))
+
+    tried = [at(relative) for relative in BOUND_SCALES]
+    progress(0.4)
+    tried.append(at(FINER_SCALE if smallest(tried) is tried[0] else COARSER_SCALE))
+    progress(0.6)
+    best = smallest(tried)
+    if signal.events_wanted and signal.given is None and _events_may_pay(signal, best.encoded):
         for finer in FINER:
             drawing = find_drawing(across, best.found, signal, finer)
             if drawing is not None:
@@ -292,6 +301,12 @@ def meet_bounds_across(signal: Signal, bounds: tuple[int, ...], progress: Progre
                 tried.append(Trial(found, across.encode(found, bounds)))
             progress(0.8)
     return smallest(tried).encoded
+
+
+def _events_may_pay(signal: Signal, encoded: Encoded) -> bool:
+    """Whether kernels may save more bytes than they cost, within bounds."""
+    is_long = len(signal.x) >= LONG_FOR_EVENTS * kernel_length(signal.fs)
+    return is_long or 8 * encoded.size < FEW_BITS_FOR_EVENTS * signal.x.size
 
 
 def meet_size_across(signal: Signal, room: float, progress: Progress) -> Encoded:

@@ -27,6 +27,7 @@ from san.codec.search.convergence import (
     meet_bounds,
     meet_error,
     meet_size,
+    steps_under,
 )
 from san.codec.search.excerpts import EXCERPT_PIECES
 from san.codec.search.learning import excerpts_of
@@ -46,12 +47,10 @@ CLEAR, CLEAR_WITH_GIVEN = 0.9, 0.5
 
 @dataclass(frozen=True)
 class Coded:
-    """The payloads of a signal, and how far they are from it."""
+    """The payloads of a signal."""
 
     payloads: list[bytes]
     dictionary: Dictionary | None  # the one that the chunks need
-    squared_error: np.ndarray  # float (columns,)
-    largest_error: np.ndarray  # int64 (columns,)
     sections: dict[str, int] = field(default_factory=dict)  # bytes of events, coefficients ...
     across: bool = False  # whether the dictionary has kernels of components, not of columns
 
@@ -109,13 +108,9 @@ def encode_signal(
         within = None if target.max_error is None else bounds
         found = _within_error(signal, allowed, across, progress, within)
         if within is not None:
-            return _within_both(k, found, allowed, within, predict)
+            return _within_both(signal, found, allowed, within, predict)
     elif target.max_error is not None:
-        found = meet_bounds(signal, bounds, progress)
-        if across:
-            together = _if_possible(lambda: meet_bounds_across(signal, bounds, progress))
-            found = found if together is None else min(found, together, key=_cost)
-        return _smaller(found, predict(bounds))
+        return _smaller(_within_bounds(signal, bounds, across, progress), predict(bounds))
     else:
         found = _within_size(signal, target.value * k.size / 8, across, progress)
     if found is None:
@@ -126,7 +121,7 @@ def encode_signal(
 
 
 def _within_both(
-    k: np.ndarray,
+    signal: Signal,
     found: Encoded | None,
     allowed: np.ndarray,
     bounds: tuple[int, ...],
@@ -136,10 +131,15 @@ def _within_both(
 
     The bounds may keep the error of the predictive mode small enough, too; else it is lossless.
     """
+    k = signal.x
     if found is not None and not may_be_smaller(k, bounds, found.size / k.size):
         return _coded(found)
     predicted = predict(bounds)
-    if (predicted.squared_error > allowed).any():
+    error = np.zeros(k.shape[1])
+    for piece, payload in zip(signal.chunks, predicted.payloads, strict=True):
+        y = decode_payload(payload, len(piece), k.shape[1], None)
+        error += ((piece - y).astype(np.float64) ** 2).sum(0)
+    if (error > allowed).any():
         predicted = predict((0,) * k.shape[1])
     return predicted if found is None else _smaller(found, predicted)
 
@@ -162,11 +162,30 @@ def _within_error(
         together = _if_possible(lambda: meet_error_across(signal, allowed, progress, bounds))
     if together is not None:
         alone = signal.encode(guess_codes(signal, allowed), signal.none(), bounds)
-        share = np.exp(score_of(together) - score_of(alone))
-        if share < (CLEAR if signal.given is None else CLEAR_WITH_GIVEN):
+        if np.exp(score_of(together) - score_of(alone)) < _clear(signal):
             return together
     found = meet_error(signal, allowed, progress, bounds)
     return min((each for each in (together, found) if each), key=_cost, default=None)
+
+
+def _within_bounds(
+    signal: Signal, bounds: tuple[int, ...], across: bool, progress: Progress
+) -> Encoded:
+    """The smaller result of the transform modes where no sample is beyond its channel's bound."""
+    together = None
+    if across:
+        together = _if_possible(lambda: meet_bounds_across(signal, bounds, progress))
+    if together is not None:
+        alone = signal.encode(steps_under(bounds), signal.none(), bounds)
+        if together.size < _clear(signal) * alone.size:
+            return together
+    found = meet_bounds(signal, bounds, progress)
+    return min((each for each in (together, found) if each), key=_cost)
+
+
+def _clear(signal: Signal) -> float:
+    """The share of the bytes at which coding channels together is clearly the better way."""
+    return CLEAR if signal.given is None else CLEAR_WITH_GIVEN
 
 
 def _cost(encoded: Encoded) -> int:
@@ -190,9 +209,7 @@ def _within_size(signal: Signal, room: float, across: bool, progress: Progress) 
 def _coded(found: Encoded) -> Coded:
     mode = bytes([ACROSS if found.across else TRANSFORM if found.dictionary is None else SHARED])
     payloads = [mode + payload for payload in found.payloads]
-    return Coded(
-        payloads, found.dictionary, found.error, found.largest, found.sections, found.across
-    )
+    return Coded(payloads, found.dictionary, found.sections, found.across)
 
 
 def _predict(
@@ -204,16 +221,11 @@ def _predict(
 ) -> Coded:
     """Every chunk in a predictive mode."""
     payloads = []
-    error, largest = np.zeros(k.shape[1]), np.zeros(k.shape[1], np.int64)
     for start in range(0, len(k), chunk_samples):
         piece = k[start : start + chunk_samples]
         payloads.append(encode_predictive(piece, bounds, newer_modes))
-        if any(bounds):
-            y = decode_payload(payloads[-1], len(piece), k.shape[1], None)
-            error += ((piece - y).astype(np.float64) ** 2).sum(0)
-            largest = np.maximum(largest, np.abs(piece - y).max(0))
         progress((start + len(piece)) / len(k))
-    return Coded(payloads, None, error, largest, {"predicted": sum(map(len, payloads))})
+    return Coded(payloads, None, {"predicted": sum(map(len, payloads))})
 
 
 def may_be_smaller(k: np.ndarray, bounds: tuple[int, ...], rate: float) -> bool:

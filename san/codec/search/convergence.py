@@ -51,7 +51,7 @@ def meet_bounds(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> 
     tried: list[Encoded] = []
     choice: Choice | None = None
     for i, relative in enumerate(BOUND_STEPS):
-        codes = _steps_under(bounds, relative)
+        codes = steps_under(bounds, relative)
         if choice is None:
             (choice, encoded), _ = choose(signal, codes, bounds)
         else:
@@ -136,7 +136,7 @@ def _meet(
         return found
     tried: list[Encoded | None] = []
     for relative in BOUND_STEPS:
-        highest = _steps_under(bounds, relative)
+        highest = steps_under(bounds, relative)
         begin = tuple(map(min, found.codes, highest))
         corrected = Trial(first.choice, signal.encode(begin, first.choice, bounds))
         under = limits._replace(highest=highest)
@@ -144,7 +144,7 @@ def _meet(
     return _smallest(tried)
 
 
-def _steps_under(bounds: tuple[int, ...], relative: float) -> tuple[int, ...]:
+def steps_under(bounds: tuple[int, ...], relative: float = BOUND_STEPS[0]) -> tuple[int, ...]:
     """Codes of steps that are so many times the range of errors that bounds allow."""
     return tuple(step_code((2 * bound + 1) * relative) for bound in bounds)
 
