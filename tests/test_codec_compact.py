@@ -88,7 +88,7 @@ def test_arrays_of_every_dtype_and_length_come_back(n, dtype):
 
 def test_seventeen_bytes_and_the_payload_are_a_stream_without_loss():
     blob = san.compress(X, fs=360, lossless=True)
-    assert len(blob) - san.inspect(blob).sections["payload"] == 17
+    assert len(blob) - san.inspect(blob).sections["predicted"] == 17
     blob = san.compress(X, fs=360, prdn=8, events=False)
     assert len(blob) - san.inspect(blob).sections["payload"] <= 24
 
@@ -96,6 +96,20 @@ def test_seventeen_bytes_and_the_payload_are_a_stream_without_loss():
 def test_bits_per_sample_count_what_the_compact_form_takes():
     blob = san.compress(X, bits_per_sample=2)
     assert blob[5] & 4 and 8 * len(blob) <= 2 * X.size
+
+
+def test_a_stream_that_needs_version_4_is_compact_up_to_32_kb_if_it_is_predicted():
+    random = np.random.default_rng(0)
+    x = np.cumsum(random.integers(-9, 10, (1700, 2)), 0)
+    x = np.column_stack([x, x.sum(1) + random.integers(0, 2, 1700)]).astype("i2")
+    blob = san.compress(x, lossless=True)
+    info = san.inspect(blob)
+    assert StreamReader(blob).is_compact and len(blob) > 2048
+    assert info.sections["predicted"] > 2000 and info.sections["payload"] == 0
+    assert sum(info.sections.values()) == len(blob)
+    assert np.array_equal(san.decompress(blob), x)
+    values, _, _ = plain_decoder.decode(blob)
+    assert values == x.ravel().tolist()
 
 
 def test_long_streams_and_chunks_keep_the_long_form():

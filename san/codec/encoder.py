@@ -40,6 +40,9 @@ TRIED_PART, CLEARLY_SMALLER = 1 / 8, 0.8
 # Bytes of a stream that may be compact. A longer one says where its bytes went, has an index and a
 # checksum for each chunk, and is read by older releases, for less than 3 % of its bytes.
 SHORT_STREAM = 1 << 11
+# So many times as many where all bytes went to one part, and an older release could not read the
+# stream anyway.
+LONGER_PREDICTED = 16
 SIZE_TRIES = 6  # streams that are encoded to meet a size; each allows the payloads fewer bytes
 
 
@@ -311,7 +314,9 @@ def _stream(block: Block, samples: int, header: HeaderPlan) -> bytes:
     footer = footer_of(samples, block.accuracy, block.sections)
     writer.finish(footer)
     whole = file.getvalue()
-    if len(whole) > SHORT_STREAM or len(block.payloads) > 1:
+    in_one_part = head.is_newer and block.sections["predicted"] == block.size
+    most = SHORT_STREAM * (LONGER_PREDICTED if in_one_part else 1)
+    if len(whole) > most or len(block.payloads) > 1:
         return whole
     small = compact_stream(head, footer, header.attachments, b"".join(block.payloads))
     return whole if small is None else min(whole, small, key=len)

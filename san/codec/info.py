@@ -9,6 +9,7 @@ from san.codec.errors import CorruptStream
 from san.codec.file_format.header import Footer, Limits
 from san.codec.file_format.source import StreamLike
 from san.codec.file_format.stream import StreamReader
+from san.codec.modes.payload import is_predicted
 from san.codec.target import Target
 
 SECTIONS = ("gaps", "events", "coefficients", "corrections", "predicted", "other")
@@ -47,8 +48,8 @@ class Info:
     sections : dict of str to int
         Bytes of each part; their sum is `bytes`. The parts are header, dictionary, attachments,
         the parts of the payloads, framing (lengths and checksums of the chunks), and index (the
-        footer). A compact stream does not say the parts of its payload, which then count as
-        payload.
+        footer). A compact stream does not say the parts of its payload, which then counts as
+        predicted, if every sample is, or else as payload.
     compression_ratio : float
         Bytes of the array, in its dtype, for each byte of the stream.
     bits_per_sample : float
@@ -148,6 +149,8 @@ def describe(reader: StreamReader) -> Info:
     sections["attachments"] = first - begin
     if reader.is_compact:
         sections |= dict.fromkeys(SECTIONS, 0) | {"payload": end - first, "framing": total - end}
+        if header.representation.dtype.kind != "f" and is_predicted(next(reader.chunks(), b"")):
+            sections |= {"payload": 0, "predicted": end - first}
         return _described(reader, footer, sections)
     told = footer.sections if sum(footer.sections) <= end - first else ()
     sections |= dict.fromkeys(SECTIONS, 0) | dict(zip(SECTIONS, told, strict=False))

@@ -95,6 +95,11 @@ def payload_events(
     return no_events(columns), np.zeros((0, columns))
 
 
+def is_predicted(payload: bytes) -> bool:
+    """Whether a payload is of a mode that predicts every sample."""
+    return len(payload) > 0 and payload[0] in (PREDICTIVE, JOINT)
+
+
 def encode_predictive(k: np.ndarray, bounds: tuple[int, ...], newer_modes: bool = False) -> bytes:
     """A chunk in the predictive mode that takes fewer bytes; the first one, without newer modes."""
     first = _encode_predictive(k, bounds)
