@@ -16,7 +16,8 @@ from san.codec.modes import across, components
 from san.codec.modes.components import Layout, Plan
 from san.codec.modes.dictionary import quantize
 from san.codec.modes.events import QuantizedEvents
-from san.codec.modes.payload import ACROSS, NEWER_MODES, decode_payload
+from san.codec.modes.mode_numbers import ACROSS, NEWER_MODES
+from san.codec.modes.payload import decode_payload
 
 FEW = settings(max_examples=15, deadline=None)
 

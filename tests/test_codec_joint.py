@@ -20,7 +20,8 @@ from san.codec.errors import CodecError, CorruptStream
 from san.codec.file_format.stream import StreamReader
 from san.codec.modes import least_squares, odds
 from san.codec.modes.joint import decode, encode
-from san.codec.modes.payload import JOINT, PREDICTIVE, encode_predictive
+from san.codec.modes.mode_numbers import JOINT, PREDICTIVE
+from san.codec.modes.payload import encode_predictive
 from san.codec.modes.predictive import encode as encode_first
 
 MOST, LEAST = 2**31 - 1, -(2**31)

@@ -89,7 +89,7 @@ ORDER = {
         dictionaries dictionary_files search modes file_format numbers entropy errors target""",
     "codec.search": "coding across coefficients convergence trials excerpts steps learning pursuit",
     "codec.modes": """payload components across transform joint predictive odds joint_experts
-        least_squares experts dictionary wavelet bands events ranges""",
+        least_squares experts dictionary wavelet bands events ranges mode_numbers""",
     "codec.file_format": "writing stream compact attachments header source",
     "codec.numbers": """ruled integers narrowing representation steps gaps grids rule_search rules
         bits accuracy""",

@@ -13,7 +13,7 @@ from san.codec.decoder import decode_chunk
 from san.codec.file_format.header import Footer
 from san.codec.info import SECTIONS
 from san.codec.modes.dictionary import Dictionary
-from san.codec.modes.payload import NEWER_MODES
+from san.codec.modes.mode_numbers import NEWER_MODES
 from san.codec.numbers.accuracy import Accuracy
 from san.codec.numbers.gaps import crop_gaps, pack_gaps
 from san.codec.numbers.grids import BITS

@@ -9,7 +9,7 @@ from san.codec.errors import CorruptStream
 from san.codec.file_format.header import Footer, Limits
 from san.codec.file_format.source import StreamLike
 from san.codec.file_format.stream import StreamReader
-from san.codec.modes.payload import is_predicted
+from san.codec.modes.mode_numbers import PREDICTED_MODES
 from san.codec.target import Target
 
 SECTIONS = ("gaps", "events", "coefficients", "corrections", "predicted", "other")
@@ -149,7 +149,8 @@ def describe(reader: StreamReader) -> Info:
     sections["attachments"] = first - begin
     if reader.is_compact:
         sections |= dict.fromkeys(SECTIONS, 0) | {"payload": end - first, "framing": total - end}
-        if header.representation.dtype.kind != "f" and is_predicted(next(reader.chunks(), b"")):
+        mode = next(iter(next(reader.chunks(), b"")), None)  # of floats, gaps are before it
+        if header.representation.dtype.kind != "f" and mode in PREDICTED_MODES:
             sections |= {"payload": 0, "predicted": end - first}
         return _described(reader, footer, sections)
     told = footer.sections if sum(footer.sections) <= end - first else ()

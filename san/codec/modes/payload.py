@@ -19,9 +19,8 @@ from san.codec.errors import CorruptStream
 from san.codec.modes import components, joint, predictive, transform
 from san.codec.modes.dictionary import Dictionary
 from san.codec.modes.events import QuantizedEvents, no_events
+from san.codec.modes.mode_numbers import ACROSS, JOINT, NEWER_MODES, PREDICTIVE, SHARED, TRANSFORM
 
-TRANSFORM, PREDICTIVE, SHARED, JOINT, ACROSS = 0, 1, 2, 3, 4
-NEWER_MODES = frozenset({JOINT, ACROSS})  # of version 4 of the format
 WORTH = 16  # bytes that a newer mode must save: releases before 0.5 do not read it
 
 SMALL = 64  # samples and columns of a chunk for which taking memory costs more than decoding
@@ -93,11 +92,6 @@ def payload_events(
     if columns > 0 and payload[:1] == bytes([ACROSS]):
         return components.decode_events(payload[1:], n, columns, dictionary)
     return no_events(columns), np.zeros((0, columns))
-
-
-def is_predicted(payload: bytes) -> bool:
-    """Whether a payload is of a mode that predicts every sample."""
-    return len(payload) > 0 and payload[0] in (PREDICTIVE, JOINT)
 
 
 def encode_predictive(k: np.ndarray, bounds: tuple[int, ...], newer_modes: bool = False) -> bytes:

@@ -7,14 +7,8 @@ import numpy as np
 
 from san.codec.errors import CorruptStream
 from san.codec.modes.dictionary import Dictionary
-from san.codec.modes.payload import (
-    ACROSS,
-    SHARED,
-    TRANSFORM,
-    WORTH,
-    decode_payload,
-    encode_predictive,
-)
+from san.codec.modes.mode_numbers import ACROSS, SHARED, TRANSFORM
+from san.codec.modes.payload import WORTH, decode_payload, encode_predictive
 from san.codec.search.across import (
     fits_across,
     meet_bounds_across,
