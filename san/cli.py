@@ -107,6 +107,8 @@ REFIT = "Refit all amplitudes of a signal after each selection. Default: no."
 COMPETE = "An extremum also suppresses extrema of the other kernels. Default: no."
 ANNEAL = """Factor by which the minimum distance is multiplied at the start. It changes linearly to
 1 until two thirds of the epochs are trained. Default: 1."""
+TOGETHER = """Train one model with kernels of all these sizes, instead of one for each size.
+Default: no."""
 GROW = "Add the kernels one at a time; each starts from what is left. Default: no."
 EXPERIMENT = """physionet, uci-epilepsy, mnist, fashion-mnist; of other networks sparse-experts,
 compression, overlaps and sparse-activations; several of them or all. Default: all."""
@@ -151,7 +153,7 @@ DATA_DIR = "Searched for data before the cache and the network. Default: $SAN_DA
 ACTIVATION = "identity, relu, top-k-absolutes, extrema-pool or extrema. Default: extrema."
 KERNEL_SIZES = """Sizes m to try, in samples: 74, or 7,10,74, or a range such as 1:250 (up to 249)
 or 10:250:10. Default: the data set's."""
-KERNELS = "Kernels q, all of one size. Default: the data set's."
+KERNELS = "Kernels q, all of one size; with --together, of each size. Default: the data set's."
 INIT = """First weights: data (a segment around an extremum) or normal (N(0, 0.1)). Default: data;
 published: normal."""
 DECODER = "adjoint (transposed convolution) or paper. Default: adjoint; published: paper."
@@ -213,6 +215,7 @@ def train(
     compete: Annotated[bool | None, _option(BEYOND, COMPETE)] = None,
     anneal: Annotated[float | None, _option(BEYOND, ANNEAL)] = None,
     grow: Annotated[bool | None, _option(BEYOND, GROW)] = None,
+    together: Annotated[bool | None, _option(BEYOND, TOGETHER)] = None,
     settings: Annotated[Path | None, _option(RUN, SETTINGS, "FILE")] = None,
     output: Annotated[Path | None, _option(RUN, OUTPUT, "FOLDER")] = None,
     resume: Annotated[Path | None, _option(RUN, RESUME, "FOLDER")] = None,

@@ -193,15 +193,32 @@ def plot_history(
     return _figure(ax)
 
 
+def sizes_text(sizes: Sequence[int]) -> str:
+    """Write the kernel sizes of a model in a few characters.
+
+    Examples
+    --------
+    >>> sizes_text([180, 180]), sizes_text([40, 150, 40, 150])
+    ('180', '40+150')
+    """
+    return "+".join(str(size) for size in dict.fromkeys(sizes))
+
+
 def result_rows(
-    name: str, scores: Mapping[str, float], published: Sequence[Mapping[str, float]]
+    name: str,
+    scores: Mapping[str, float],
+    published: Sequence[Mapping[str, float]],
+    kernel_sizes: Sequence[int] | None = None,
 ) -> list[tuple[str, ...]]:
     """Rows of the table at the end of a run: name, m, CR⁻¹, loss, φ, as text.
 
     `scores` has kernel_size, inverse_compression_ratio, normalized_loss and phi. Of several
     published rows the one with the same kernel size is taken, else the one with the lowest φ.
+    `kernel_sizes` are those of all kernels, where they are not all the same.
     """
-    rows: list[tuple[str, ...]] = [(name, *_numbers(scores, 3))]
+    size, *others = _numbers(scores, 3)
+    size = sizes_text(kernel_sizes) if kernel_sizes else size
+    rows: list[tuple[str, ...]] = [(name, size, *others)]
     if published:
         same = [row for row in published if row["kernel_size"] == scores["kernel_size"]]
         best = min(same or published, key=lambda row: row["phi"])

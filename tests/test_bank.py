@@ -16,6 +16,7 @@ CASES = {  # signals, kernel sizes of the models, kernels per model
     "1d": ((3, 1, 90), [5, 8, 31, 90], 1),
     "1d, two kernels": ((2, 1, 90), [5, 8, 31], 2),
     "1d, three channels": ((2, 3, 60), [4, 9], 1),
+    "1d, several sizes in a model": ((2, 2, 60), [(4, 9), (31, 5)], 1),
     "one sample": ((2, 1, 1), [1], 1),
     "2d": ((3, 1, 14, 11), [1, 3, 4], 2),
     "2d, two channels": ((2, 2, 9, 12), [2, 5], 1),
@@ -32,14 +33,14 @@ def make(case, activation="extrema", decoder="adjoint"):
     models = [
         SAN(
             len(shape) - 2,
-            [m] * kernels,
+            of_model,
             activation,
-            [sparsity_of(activation, m, shape[2:])] * kernels,
+            [sparsity_of(activation, m, shape[2:]) for m in of_model],
             channels=shape[1],
             decoder=decoder,
-            seed=m,
+            seed=of_model[0],
         )
-        for m in sizes
+        for of_model in [m if isinstance(m, tuple) else (m,) * kernels for m in sizes]
     ]
     return draw(*shape), models, Bank(models, shape[2:])
 

@@ -482,7 +482,7 @@ def test_a_model_is_what_the_page_begins_with(san, tmp_path, browser):
         ("x.npy --kernels 7", "the page has 1 to 6 kernels, got 7"),
         ("gap.npy", "sample 3 is not a number: choose another --start-sample"),
         ("cube.npy", "cube.npy has shape (2, 2, 2)"),
-        ("x.npy --model m.safetensors", "m.safetensors has 2 channels"),
+        ("x.npy --model m.safetensors", "m.safetensors has the channels I, II, and channel_0 is"),
         ("x.npy --model none", "none"),
         ("x.npy --model m.safetensors --kernels 1", "--model has kernels of its own"),
         ("x.npy -o page.txt", "must end with .html"),
@@ -494,7 +494,7 @@ def test_wrong_use_is_one_line(arguments, words, san, tmp_path):
     np.save("gap.npy", np.array([1, 2, 3, np.nan, 5]))
     np.save("cube.npy", np.zeros((2, 2, 2)))
     np.save("empty.npy", np.zeros((0, 2)))
-    SAN(1, [5], "relu", channels=2).save("m.safetensors")
+    SAN(1, [5], "relu", channels=2).save("m.safetensors", {"names": ["I", "II"]})
     before = sorted(tmp_path.iterdir())
     code, out, err = san("explore", *arguments.split())
     assert code == 2 and words in err and out == "" and len(err.splitlines()) == 1

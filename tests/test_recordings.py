@@ -6,6 +6,7 @@ import json
 import edfio
 import numpy as np
 import pytest
+import torch
 import wfdb
 import zarr
 from hypothesis import given, settings
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
 import san
+from san import report
 from san.dataset_readers import sources, windows
 from san.dataset_readers.listing import names_of, recordings_in
 from san.dataset_readers.splitting import by_time, counts_of, shares_of
 from san.datasets import from_files
+from san.training import run_settings, runs
 
 FS, SECONDS = 250, 12
 
@@ -92,6 +95,61 @@ def test_a_newcomer_trains_on_a_folder(folder, command, tmp_path):
     assert (code, err) == (0, "") and "Not recomputed" not in (tmp_path / "report.html").read_text()
     code, out, err = command("explore", folder / "r0", "--model", run)
     assert (code, err) == (0, "")
+
+
+@pytest.fixture(scope="module")
+def two_leads(folder, tmp_path_factory):
+    """A run of one model with kernels of two sizes, on two leads."""
+    run = tmp_path_factory.mktemp("two") / "run"
+    given = {"recordings": [str(folder / "r0"), str(folder / "r1")], "channels": "II,V1"}
+    given |= {"window": 500, "kernel_sizes": "20,50", "together": True, "epochs": 2}
+    opened = runs.start(*run_settings.settings_from(given), run)
+    return run, runs.finish(opened)
+
+
+def test_one_model_has_kernels_of_several_sizes_and_channels(two_leads):
+    run, outcome = two_leads
+    model = san.SAN.load(run / "model.safetensors")
+    assert [tuple(w.shape) for w in model.kernels] == [(2, 20), (2, 50)]
+    assert [size for (size,) in model.sparsity] == [17, 47]
+    assert json.loads((run / "metrics.json").read_text())["kernel_sizes"] == [20, 50]
+    assert report.result_rows("x", outcome.scores, [], outcome.mixed_sizes)[0][1] == "20+50"
+    assert outcome.scores["kernel_size"] == 50
+    assert (run / "figures" / "overview_1.png").is_file()
+    output = model(torch.from_numpy(outcome.test.x))
+    assert output.x_hat.shape == outcome.test.x.shape
+    assert output.activations.shape == (len(outcome.test.x), 2, 500)
+
+
+def test_a_run_of_several_leads_is_shown(two_leads, folder, command, tmp_path):
+    run, _ = two_leads
+    code, _, err = command("report", run, "-o", "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert (code, err) == (0, "") and "Not recomputed" not in page
+    assert "of r0, II" in page and "of r0, V1" in page and "20+50 samples in one model" in page
+    code, _, err = command("explore", folder / "r0", "--model", run, "--channel", 1)
+    page = (tmp_path / "explore.html").read_text()
+    assert (code, err) == (0, "")
+    assert "which has 2 channels; here are its kernels of V1 alone" in page
+
+
+@pytest.mark.parametrize("grow", [False, True], ids=["at once", "grown"])
+def test_sizes_together_continue_to_the_same_model(grow):
+    settings = san.Settings(
+        kernel_sizes="5,9", kernels=2, together=True, epochs=4, grow=grow, batch_size=3
+    )
+    x = np.random.default_rng(0).standard_normal((6, 2, 80)).astype(np.float32)
+    whole = san.Training(settings, x, x)
+    whole.run()
+    first = san.Training(settings, x, x)
+    first.run(lambda rows: rows[0].epoch < 2)
+    second = san.Training(settings, x, x)
+    second.restore(*first.state())
+    second.run()
+    assert second.history == whole.history
+    assert [row.kernel_size for row in whole.history] == [9] * 4
+    sizes = whole.choose(x).model.kernel_sizes
+    assert [size for (size,) in sizes] == [5, 9, 5, 9]
 
 
 def test_windows_are_samples_of_the_recording(folder):

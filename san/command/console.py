@@ -190,13 +190,14 @@ def _facts(folder: Path, outcome: Outcome) -> dict[str, Any]:
         "folder": str(folder),
         "epoch": outcome.result.epoch,
         **outcome.scores,
+        **({"kernel_sizes": outcome.mixed_sizes} if outcome.mixed_sizes else {}),
         "published": outcome.published,
     }
 
 
 def _table_rows(outcome: Outcome) -> list[tuple[str, ...]]:
     name = outcome.test.name.removeprefix("physionet ")
-    return report.result_rows(name, outcome.scores, outcome.published)
+    return report.result_rows(name, outcome.scores, outcome.published, outcome.mixed_sizes)
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:

@@ -136,7 +136,8 @@ def explore_page(
     Raises
     ------
     FileNotFoundError, ValueError
-        If the model is not there, or is no SAN of one channel; if a size does not fit.
+        If the model is not there, is no SAN of signals, or has several channels and none of the
+        name of this one; if a size does not fit.
 
     Examples
     --------
@@ -156,7 +157,7 @@ def explore_page(
     }  # fmt: skip
     note = "Its kernels begin as segments of the signal."
     if model is not None:
-        begin, note = _of_model(model, most)
+        begin, note = _of_model(model, most, part.channel)
     unit = f" {part.units}" if part.units else ""
     length = f"{len(part.x) / part.fs:.4g} s" if part.fs else f"{len(part.x)} samples"
     data = {
@@ -170,6 +171,21 @@ def explore_page(
         **begin,
     }
     return page.assemble(f"SAN: {part.source}", "explore.html", STYLES, SCRIPTS, data)
+
+
+def _row_of(file: Path, channel: str) -> int:
+    """Which channel of a model has the name of the channel that is shown."""
+    from san import storage
+
+    notes = storage.read_tensors(file)[1].get("notes")
+    names = notes.get("names", []) if isinstance(notes, dict) else []
+    if channel not in names:
+        listed = ", ".join(map(str, names)) or "unknown"
+        raise ValueError(
+            f"{file} has the channels {listed}, and {channel} is shown: choose one of them with "
+            "--channel"
+        )
+    return int(names.index(channel))
 
 
 def _read(path: Path | None, fs: float | None, table: TableOptions | None) -> Recording:
@@ -200,18 +216,19 @@ def _listed(parts: Sequence[Recording]) -> str:
     return ", ".join(f"{c} {name} ({fs or 0:g} Hz)" for c, (fs, name) in enumerate(each))
 
 
-def _of_model(path: Path, most: int) -> tuple[dict[str, Any], str]:
+def _of_model(path: Path, most: int, channel: str) -> tuple[dict[str, Any], str]:
     """What the page begins with, from a trained model, and a sentence about it."""
     from san.networks.san import SAN
 
     file = path / "model.safetensors" if path.is_dir() else path
     model = SAN.load(file)
-    if model.dimensions != 1 or model.channels != 1:
+    if model.dimensions != 1:
         raise ValueError(
             f"{file} has {model.channels} channels in {model.dimensions} dimensions: the page "
             "shows kernels of one channel of a signal"
         )
-    weights = [w.detach().cpu().numpy()[0] for w in model.kernels]
+    row = 0 if model.channels == 1 else _row_of(file, channel)
+    weights = [w.detach().cpu().numpy()[row] for w in model.kernels]
     if len(weights) > 6 or max(map(len, weights)) > most:
         raise ValueError(
             f"{file} has {len(weights)} kernels of up to {max(map(len, weights))} samples: the "
@@ -219,6 +236,11 @@ def _of_model(path: Path, most: int) -> tuple[dict[str, Any], str]:
         )
     rows = {row[0] for row in model.sparsity or ()}
     note = f"Its kernels and its activation are those of {path.name}"
+    if model.channels > 1:
+        note += (
+            f", which has {model.channels} channels; here are its kernels of {channel} alone, so "
+            "the events are others"
+        )
     if model.passes > 1 or model.refit:
         note += (
             f", of {model.passes} passes{' with refitted amplitudes' * model.refit}; the page does "

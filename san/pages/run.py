@@ -80,7 +80,7 @@ def _member(folder: Path, data_dir: str | None) -> dict[str, Any]:
         "histories": _histories(name, settings, history, scores),
         "words": [("Method", _method(settings)), ("Selection", _selection(settings))],
     }  # fmt: skip
-    if len(settings.kernel_sizes) > 1 and history:
+    if len(settings.models) > 1 and history:
         content["sweeps"] = [_sweep(name, settings, history, scores)]
     if scores:
         content["tables"].append(_scores_table(name, scores))
@@ -147,7 +147,7 @@ def _rows_of(history: list[dict[str, float]], settings: Settings) -> list[dict[s
     """For each kernel size, the row of the history that the protocol chooses."""
     last = max((row["epoch"] for row in history), default=0)
     rows = []
-    for m in settings.kernel_sizes:
+    for m in settings.models:
         of_size = [row for row in history if row["kernel_size"] == m]
         if settings.protocol == "published":
             of_size = [row for row in of_size if row["epoch"] == last]
@@ -176,7 +176,7 @@ def _plane(
 
 
 def _chosen(settings: Settings, scores: dict[str, Any] | None) -> int:
-    return int(scores["test"]["kernel_size"]) if scores else settings.kernel_sizes[0]
+    return int(scores["test"]["kernel_size"]) if scores else next(iter(settings.models))
 
 
 def _histories(
@@ -216,7 +216,8 @@ def _sweep(
 
 
 def _scores_table(name: str, scores: dict[str, Any]) -> tuple[str, list[str], list[list[Any]]]:
-    rows = report.result_rows(name, scores["test"], scores.get("published") or [])
+    sizes = scores.get("kernel_sizes")
+    rows = report.result_rows(name, scores["test"], scores.get("published") or [], sizes)
     return "Test split, means", ["data", "m", "CR⁻¹", "loss", "φ"], [list(row) for row in rows]
 
 
@@ -261,7 +262,8 @@ def _tiles(
 
 
 def _sentence(name: str, settings: Settings, scores: dict[str, Any] | None) -> str:
-    kernels = "one kernel" if settings.kernels == 1 else f"{settings.kernels} kernels"
+    number = len(next(iter(settings.models.values())))
+    kernels = "one kernel" if number == 1 else f"{number} kernels"
     state = "" if scores else " The run is not finished."
     return f"{name}: {NAMES[settings.activation]} with {kernels}.{state}"
 
@@ -273,6 +275,8 @@ def _method(settings: Settings) -> str:
         if len(sizes) == 1
         else (f"{len(sizes)} sizes from {min(sizes)} to {max(sizes)} samples")
     )
+    if settings.together:
+        tried = f"{report.sizes_text(sizes)} samples in one model"
     start = "segments of the data" if settings.init == "data" else "N(0, 0.1)"
     decoder = "the transposed convolution" if settings.decoder == "adjoint" else "the paper's way"
     beyond = [

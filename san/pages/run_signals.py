@@ -14,6 +14,7 @@ from san.training.run_settings import RunData
 from san.training.settings import Settings
 
 MOST_WINDOWS = 6  # of the test split that are shown
+MOST_CHANNELS = 12  # of a window that are shown
 MOST_IMAGES = 12
 LARGEST_FIGURE = 1 << 20  # bytes
 
@@ -62,7 +63,7 @@ def show_test(
         content["images"] = _images(model, splits)
     else:
         content["views"] = _views(model, splits)
-    shown = len(content["views"]) or len(content["images"])
+    shown = len({view["window"] for view in content["views"]}) or len(content["images"])
     content["words"].append(
         ("Test signals", f"The first {shown} of {len(splits.test.x)}, recomputed for this page "
          "with the chosen model on the run's data, whose checksums agree."))  # fmt: skip
@@ -81,18 +82,23 @@ def _views(model: SAN, splits: Splits) -> list[dict[str, Any]]:
     test = splits.test
     x, x_hat, alpha = _forward(model, splits, MOST_WINDOWS)
     views = []
-    for i in range(len(x)):
+    channels = min(x.shape[1], MOST_CHANNELS)
+    shown = max(1, MOST_WINDOWS // channels)
+    for i, c in ((i, c) for i in range(min(shown, len(x))) for c in range(channels)):
         kernel, position = np.nonzero(alpha[i])
+        lead = f", {test.names[c]}" if channels > 1 and c < len(test.names) else ""
+        origin = f" of {test.recordings[i]}" if test.recordings else ""
         views.append(
             {
-                "label": f"{test.name}, test signal {i + 1}",
+                "label": f"{test.name}, test signal {i + 1}{origin}{lead}",
+                "window": i,
                 "scale": test.scale,
                 "fs": test.fs,
                 "start": 0,
                 "total": x.shape[2],
-                "signal": page.packed(x[i, 0]),
-                "decoded": page.packed(x_hat[i, 0]),
-                "channel": 0,
+                "signal": page.packed(x[i, c]),
+                "decoded": page.packed(x_hat[i, c]),
+                "channel": c,
                 "events": {
                     "kernel": page.packed(kernel, np.int32),
                     "position": page.packed(position, np.int32),

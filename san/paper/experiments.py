@@ -192,11 +192,16 @@ def _load(unit: Unit, seed: int, data_dir: str | None) -> datasets.Splits | None
         return None
 
 
+def _told(settings: Settings) -> dict[str, Any]:
+    """Settings as the results of 0.4 have them: experiments train no sizes together."""
+    return {k: v for k, v in dataclasses.asdict(settings).items() if k != "together"}
+
+
 def _file_name(unit: Unit, settings: Settings, splits: datasets.Splits) -> str:
     """The unit's words, and a digest of all that its result depends on."""
     depends = {
         "format": FORMAT,
-        "settings": dataclasses.asdict(settings),
+        "settings": _told(settings),
         "unit": dataclasses.asdict(unit),
         "data": [split.sha256 for split in splits],
     }
@@ -240,7 +245,7 @@ def _make(
         "data_sha256": [split.sha256 for split in splits],
         "fs": splits.test.fs,
         "sampling_rate": splits.test.fs,  # its name until 0.6
-        "settings": dataclasses.asdict(settings) | {"kernel_sizes": list(settings.kernel_sizes)},
+        "settings": _told(settings) | {"kernel_sizes": list(settings.kernel_sizes)},
         "versions": store.versions(),
         "chosen": chosen,
         "rows": rows,

@@ -12,6 +12,8 @@ from san import datasets, report
 from san.training.scores import Result, Row
 from san.training.settings import Settings
 
+MOST_CHANNELS = 3  # that figures are drawn of; the page of `san report` shows more
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -23,6 +25,12 @@ class Outcome:
     result: Result
     scores: dict[str, float]  #: the chosen kernel size, and means of its scores on the test split
     published: list[dict[str, float]]  #: results for the same data and activation, if there are any
+
+    @property
+    def mixed_sizes(self) -> list[int] | None:
+        """The size of each kernel of the chosen model, where one model has several sizes."""
+        sizes = self.result.model.kernel_sizes
+        return [m[0] for m in sizes] if self.settings.together else None
 
 
 def outcome_of(
@@ -58,6 +66,8 @@ def metrics_text(outcome: Outcome) -> str:
         "validation_phi": result.validation_phi,
         "published": outcome.published,
     }
+    if outcome.mixed_sizes:
+        content["kernel_sizes"] = outcome.mixed_sizes
     return json.dumps(content, indent=2) + "\n"
 
 
@@ -73,22 +83,29 @@ def figures_of(outcome: Outcome) -> dict[str, bytes]:
     x = torch.from_numpy(test.x[:1]).to(result.model.kernels[0].device)
     with torch.no_grad():
         output = result.model(x)
-    signal, x_hat = test.x[0, 0], output.x_hat[0, 0].cpu().numpy()
-    kernels = [w[0].detach().cpu().numpy() for w in result.model.kernels]
     similarities = output.similarities[0].cpu().numpy()
     activations = output.activations[0].cpu().numpy()
     fs, scale = test.fs, test.scale
     title = f"{test.name}, {outcome.settings.activation}, first test signal"
     figures = {
-        "signal": report.plot_signal(signal, fs, scale),
-        "kernel": report.plot_kernels(kernels, fs),
         "similarity": report.plot_similarities(similarities, fs),
         "activations": report.plot_activations(activations, fs),
-        "reconstruction": report.plot_reconstruction(signal, x_hat, fs, scale),
-        "overview": report.plot_overview(
-            signal, kernels, similarities, activations, x_hat, fs, scale, title
-        ),
     }
+    for c in range(min(len(x[0]), MOST_CHANNELS)):  # the events are common to all channels
+        signal, x_hat = test.x[0, c], output.x_hat[0, c].cpu().numpy()
+        kernels = [w[c].detach().cpu().numpy() for w in result.model.kernels]
+        of_channel, suffix = title, ""
+        if len(x[0]) > 1:
+            of_channel += f", {test.names[c] if c < len(test.names) else f'channel {c}'}"
+            suffix = f"_{c}" if c else ""
+        figures |= {
+            f"signal{suffix}": report.plot_signal(signal, fs, scale),
+            f"kernel{suffix}": report.plot_kernels(kernels, fs),
+            f"reconstruction{suffix}": report.plot_reconstruction(signal, x_hat, fs, scale),
+            f"overview{suffix}": report.plot_overview(
+                signal, kernels, similarities, activations, x_hat, fs, scale, of_channel
+            ),
+        }
     history = [row for row in outcome.history if row.kernel_size == result.kernel_size]
     epochs, phi = [row.epoch for row in history], [row.phi for row in history]
     figures["history"] = report.plot_history(epochs, phi, result.kernel_size)

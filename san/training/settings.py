@@ -66,7 +66,7 @@ class Settings:
         m, in samples: one model is trained for each size. A text may hold numbers and ranges:
         "7,10:250:10".
     kernels : int
-        Kernels of a model, q, 1 ... 4096. All have the same size.
+        Kernels of a model, q, 1 ... 4096. All have the same size, unless `together` is True.
     epochs : int
         How often the training sees all training signals.
     batch_size : int
@@ -101,6 +101,10 @@ class Settings:
     grow : bool
         Whether kernels are added one at a time. A new kernel starts from what the others leave of
         the training signals.
+    together : bool
+        Whether one model is trained that has kernels of all these sizes, `kernels` of each.
+        Otherwise one model is trained for each size. History and result call the model by its
+        largest size.
 
     Raises
     ------
@@ -109,7 +113,7 @@ class Settings:
 
     Notes
     -----
-    The paper has neither passes, refit, compete, anneal nor grow.
+    The paper has neither passes, refit, compete, anneal, grow nor together.
 
     Examples
     --------
@@ -135,6 +139,22 @@ class Settings:
     compete: bool = False
     anneal: Annotated[float, Field(gt=0, le=100)] = 1.0
     grow: bool = False
+    together: bool = False
+
+    @property
+    def models(self) -> dict[int, tuple[int, ...]]:
+        """The kernel sizes of each model that is trained, by the size that the model is called by.
+
+        Examples
+        --------
+        >>> Settings(kernel_sizes="40,150", kernels=2).models
+        {40: (40, 40), 150: (150, 150)}
+        >>> Settings(kernel_sizes="40,150", kernels=2, together=True).models
+        {150: (40, 150, 40, 150)}
+        """
+        if self.together:
+            return {max(self.kernel_sizes): self.kernel_sizes * self.kernels}
+        return {m: (m,) * self.kernels for m in self.kernel_sizes}
 
     @property
     def counted_weights(self) -> str:

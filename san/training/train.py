@@ -110,9 +110,11 @@ class Training:
         self.epoch = 0
         self.history: list[Row] = []
         self._steps = 0
-        self._kernels = 1 if settings.grow else settings.kernels
+        self._sizes = settings.models
+        self._most = len(next(iter(self._sizes.values())))  # kernels of a model in the end
+        self._kernels = 1 if settings.grow else self._most
         self._stage = 0  # the epoch after which the last kernel was added
-        self._begin([self._new_model(m, self.train) for m in settings.kernel_sizes])
+        self._begin([self._new_model(m, self.train) for m in self._sizes])
 
     @property
     def steps_per_epoch(self) -> int:
@@ -183,8 +185,9 @@ class Training:
         self._bank.set_sparsity(self._sparsity(1.0))
         self.epoch += 1
         means = [values.mean(1).tolist() for values in self._score(self.validation)]
-        sizes = self.settings.kernel_sizes
-        rows = [Row(self.epoch, *row) for row in zip(sizes, losses.tolist(), *means, strict=True)]
+        rows = [
+            Row(self.epoch, *row) for row in zip(self._sizes, losses.tolist(), *means, strict=True)
+        ]
         self._keep_best(np.array([row.phi for row in rows]))
         self.history.extend(rows)
         return rows
@@ -206,7 +209,7 @@ class Training:
         ValueError
             If a signal is not finite.
         """
-        sizes = self.settings.kernel_sizes
+        sizes = list(self._sizes)
         rows = self.rows()
         if self.settings.protocol == "published":
             scores = self.scores(test)
@@ -236,14 +239,13 @@ class Training:
             of_models = zip(*self._score(signals), strict=True)
         finally:
             self._bank.weights = last
-        sizes = self.settings.kernel_sizes
-        return {m: Scores(*values) for m, values in zip(sizes, of_models, strict=True)}
+        return {m: Scores(*values) for m, values in zip(self._sizes, of_models, strict=True)}
 
     def rows(self) -> dict[int, Row]:
         """Return the row of each kernel size at the epoch that the protocol takes."""
         if self.settings.protocol == "published":
             return {row.kernel_size: row for row in self.history if row.epoch == self.epoch}
-        return {m: self.best_row(m) for m in self.settings.kernel_sizes}
+        return {m: self.best_row(m) for m in self._sizes}
 
     def best_row(self, kernel_size: int) -> Row:
         """Return a kernel size's row with the lowest validation φ; of equal rows, the first."""
@@ -287,9 +289,7 @@ class Training:
             self._stage = int(description["stage"])
             self.history = [Row(int(e), int(m), *row) for e, m, *row in arrays["history"].tolist()]
             if self.history:
-                self._best_phi = np.array(
-                    [self.best_row(m).phi for m in self.settings.kernel_sizes]
-                )
+                self._best_phi = np.array([self.best_row(m).phi for m in self._sizes])
         except (KeyError, TypeError, RuntimeError) as error:
             raise ValueError(f"the state does not belong to these settings: {error}") from error
 
@@ -302,17 +302,17 @@ class Training:
         self._best = self._bank.weights.detach().clone()
         self._best_phi = np.full(len(models), np.nan)
 
-    def _new_model(self, m: int, data: Tensor, kernels: int | None = None) -> SAN:
-        """A model that starts from data, with `kernels` kernels or as many as the sweep has."""
+    def _new_model(self, m: int, data: Tensor, added: bool = False) -> SAN:
+        """A model that starts from data, with the kernels of the sweep so far or the next alone."""
         settings = self.settings
         size = tuple(data.shape[2:])
-        number = self._kernels if kernels is None else kernels
-        sparsity = sparsity_of(settings.activation, m, size, settings.border_tolerance)
+        first, last = (self._kernels, self._kernels + 1) if added else (0, self._kernels)
+        sizes = self._sizes[m][first:last]
         return SAN(
             len(size),
-            [m] * number,
+            sizes,
             settings.activation,
-            [sparsity] * number,
+            [sparsity_of(settings.activation, n, size, settings.border_tolerance) for n in sizes],
             channels=data.shape[1],
             decoder=settings.decoder,
             init=settings.init,
@@ -320,12 +320,12 @@ class Training:
             passes=settings.passes,
             refit=settings.refit,
             compete=settings.compete,
-            seed=settings.seed + (0 if kernels is None else self._kernels),
+            seed=settings.seed + first,
         ).to(self.device)
 
     def _kernels_after(self, epoch: int) -> int:
         """How many kernels the models have in the epoch that follows this one."""
-        kernels = self.settings.kernels
+        kernels = self._most
         if not self.settings.grow:
             return kernels
         return min(kernels, 1 + max(epoch, 0) * kernels // self.settings.epochs)
@@ -335,8 +335,8 @@ class Training:
         """Add a kernel to every model. It starts from the signals minus their reconstructions."""
         self._bank.store()
         grown = []
-        for m, model in zip(self.settings.kernel_sizes, self.models, strict=True):
-            added = self._new_model(m, self.train - model(self.train).x_hat, kernels=1)
+        for m, model in zip(self._sizes, self.models, strict=True):
+            added = self._new_model(m, self.train - model(self.train).x_hat, added=True)
             self._kernels += 1
             larger = self._new_model(m, self.train)
             self._kernels -= 1
@@ -356,13 +356,13 @@ class Training:
     def _sparsity(self, times: float) -> list[tuple[int, ...]]:
         """The sparsity parameter of every kernel, a minimum distance multiplied by a factor."""
         rows = []
-        for m in self.settings.kernel_sizes:
-            size = tuple(self.train.shape[2:])
+        size = tuple(self.train.shape[2:])
+        for m in (m for sizes in self._sizes.values() for m in sizes[: self._kernels]):
             d = sparsity_of(self.settings.activation, m, size, self.settings.border_tolerance)
             row = (d,) if isinstance(d, int) else tuple(d or ())
             if self.settings.activation == "extrema":
                 row = tuple(max(1, round(each * times)) for each in row)
-            rows += [row] * self._kernels
+            rows.append(row)
         return rows
 
     def _order(self) -> Tensor:
@@ -377,7 +377,7 @@ class Training:
         except ValueError as error:
             raise ValueError(self._divergence(str(error))) from error
         if not np.isfinite(losses).all():
-            worst = self.settings.kernel_sizes[int(np.argmin(np.isfinite(losses)))]
+            worst = list(self._sizes)[int(np.argmin(np.isfinite(losses)))]
             raise ValueError(self._divergence(f"the loss of kernel size {worst} is not finite"))
         self._steps += 1
         mean, square = self._moments
