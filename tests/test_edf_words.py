@@ -46,6 +46,7 @@ FAULTS = {
     "equal digits": (edf_file(low=5, high=5), "is 5, which is not below its digital maximum, 5"),
     "a fraction": (edf_file(high=2047.5), "'2047.5', which is not a whole number"),
     "beyond all integers": (edf_file(low="-1e308"), "'-1e308', which is not a whole number"),
+    "beyond all floats": (damaged(360, b"1e999   "), "minimum .* '1e999', which is not a finite"),
     "no samples": (edf_file(samples="x"), "number of samples in a record of its signal 'EEG'"),
     "cut": (edf_file()[:-7], "it was cut, or something was added"),
 }
@@ -117,3 +118,21 @@ def test_endings_in_capitals(tmp_path):
     assert arrays.read(tmp_path / "A.CSV").x.tolist() == [1.5, 2.5]
     assert arrays.read(tmp_path / "B.NPY").x.tolist() == [*range(9)]
     assert san.decompress(san.compress(arrays.read(tmp_path / "B.NPY").x, lossless=True)).size == 9
+
+
+@pytest.mark.parametrize(
+    ("position", "text"),
+    [(360, b"-100\0\0\0\0"), (384, b"2047\0 \0 "), (472, b"100\0\0\0\0\0"), (256, b"EEG\0\0\0")],
+    ids=["physical minimum", "digital maximum", "samples of a record", "label"],
+)
+def test_zero_bytes_that_fill_up_a_field_are_no_part_of_it(position, text, tmp_path, command):
+    path = tmp_path / "night.edf"
+    path.write_bytes(edf_file())
+    expected = san.read(path)
+    path.write_bytes(damaged(position, text))
+    found = san.read(path)
+    assert np.array_equal(found.x, expected.x)
+    assert (found.names, found.units) == (expected.names, expected.units)
+    code, out, _ = command("compress", path, "x.san", "--lossless")
+    assert code == 0
+    assert "same files" in out

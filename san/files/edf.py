@@ -4,6 +4,7 @@ The header and the annotation signals are attached as they are. So if the sample
 unchanged, every byte of the file does.
 """
 
+import io
 import itertools
 import warnings
 from pathlib import Path
@@ -84,7 +85,7 @@ def read_edf(path: Path, *, physical: bool = False) -> Array:
         raise NoSignal(f"{path} has no signals, only annotations")
     if physical and len(groups) > 1:
         raise ValueError(f"the signals of {path} have several rates: read them without --physical")
-    opened = _open(path)
+    opened = _open(path, content, layout.header)
     columns = _columns(content, layout)
     parts = []
     for group in groups:
@@ -142,15 +143,20 @@ def write_edf(path: Path, array: Array) -> None:
     storage.write(path, layout.header + table.tobytes())
 
 
-def _open(path: Path) -> Any:
-    """Open a file with edfio, which checks it. Its warnings are of what `_layout` checked."""
+def _open(path: Path, content: bytes, header: bytes) -> Any:
+    """Open a file with edfio, which checks it. Its warnings are of what `_layout` checked.
+
+    Some programs fill up fields with zero bytes. edfio wants blanks.
+    """
     import edfio
 
+    plain = header.replace(b"\0", b" ")
+    source = path if plain == header else io.BytesIO(plain + content[len(header) :])
     read = edfio.read_bdf if path.suffix.lower() == ".bdf" else edfio.read_edf
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return read(path, header_encoding="latin-1")
+            return read(source, header_encoding="latin-1")
     except Exception as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
 
@@ -196,7 +202,7 @@ def layout_of(header: bytes) -> EdfLayout:
 
 def _number(field: bytes, what: str) -> int:
     try:
-        return int(field.decode("ascii"))
+        return int(field.decode("ascii").strip(" \0"))
     except ValueError as error:
         raise ValueError(f"{what} is {field!r}, which is not a number") from error
 

@@ -1,5 +1,6 @@
 """What is wrong with the header of an EDF or BDF file, in the words of its fields."""
 
+import math
 import re
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def _problem_of(content: bytes) -> str:
         return f"it has {len(content)} bytes, and a header has at least {FIRST}"
     if content[:8].strip() != b"0" and content[:8] != b"\xffBIOSEMI":
         return f"it begins with {content[:8]!r}, and EDF begins with b'0       '"
-    count_text = _text(content, 252, 4)
+    count_text = text_of(content, 252, 4)
     if not count_text.isdigit() or not int(count_text):
         return f"the number of signals is {count_text!r}, and must be 1 or more"
     count = int(count_text)
@@ -50,15 +51,15 @@ def _problem_of(content: bytes) -> str:
             f"{count} signal{'s' * (count > 1)}: it was cut"
         )
     for words, begin, length in _WHOLE:
-        text = _text(content, begin, length)
+        text = text_of(content, begin, length)
         if not text.removeprefix("-").isdigit():
             return f"{words} is {text!r}, which is not a number"
     return _problem_of_signals(content, count)
 
 
 def _problem_of_signals(content: bytes, count: int) -> str:
-    labels = [_text(content, FIRST + 16 * c, 16) for c in range(count)]
-    text = _text(content, 244, 8)
+    labels = [text_of(content, FIRST + 16 * c, 16) for c in range(count)]
+    text = text_of(content, 244, 8)
     duration, problem = _number(text)
     if problem:
         return f"the duration of a record is {text!r}, {problem}"
@@ -70,7 +71,7 @@ def _problem_of_signals(content: bytes, count: int) -> str:
     for c, label in enumerate(labels):
         values = []
         for words, begin, length in _OF_SIGNALS:
-            text = _text(content, FIRST + begin * count + length * c, length)
+            text = text_of(content, FIRST + begin * count + length * c, length)
             value, problem = _number(text)
             if not problem and words.startswith("digital") and not _WHOLE_NUMBER.fullmatch(text):
                 problem = "which is not a whole number"
@@ -88,12 +89,14 @@ def _problem_of_signals(content: bytes, count: int) -> str:
 def _number(text: str) -> tuple[float, str]:
     """The number of a field, and what is wrong with it."""
     try:
-        return float(text), ""
+        value = float(text)
     except ValueError:
         if text.count(",") == 1 and text.replace(",", "").removeprefix("-").isdigit():
             return 0.0, f"with a decimal comma: EDF has a point, write {text.replace(',', '.')!r}"
         return 0.0, "which is not a number"
+    return value, "" if math.isfinite(value) else "which is not a finite number"
 
 
-def _text(content: bytes, begin: int, length: int) -> str:
+def text_of(content: bytes, begin: int, length: int) -> str:
+    """A field without what fills it up."""
     return content[begin : begin + length].decode("latin-1").strip(" \0")

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from san.files import edf, wfdb_reading
+from san.files.edf_header import FIRST, text_of
 from san.packages import need
 from san.signals import Annotations, Array, columns_of, converter_of, groups_of
 from san.wfdb_records import record
@@ -222,10 +223,10 @@ def _fields(header: bytes) -> Iterator[tuple[str, float, float, float, float]]:
     """Unit, physical and digital limits of each signal of an EDF header."""
     count = int(header[252:256])
     for c in range(count):
-        texts = [header[256 + place * count + 8 * c :][:8] for place in (96, 104, 112, 120, 128)]
-        unit = texts[0].decode("latin-1").rstrip()
+        places = (FIRST + place * count + 8 * c for place in (96, 104, 112, 120, 128))
+        unit, *limits = (text_of(header, begin, 8) for begin in places)
         try:
-            low, high, first, last = (float(text.decode("latin-1")) for text in texts[1:])
+            low, high, first, last = map(float, limits)
         except ValueError as error:
             raise ValueError(f"the limits of signal {c} in the EDF header: {error}") from error
         yield unit, low, high, first, last
