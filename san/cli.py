@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from san import packages
-from san.command import archive, codec, pages, parts
+from san.command import archive, beats, codec, pages, parts
 from san.training import processes
 
 app = typer.Typer(
@@ -327,3 +327,4 @@ def datasets(
 codec.add_to(app)
 archive.add_to(app)
 pages.add_to(app)
+beats.add_to(app)

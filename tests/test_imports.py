@@ -83,8 +83,8 @@ def test_every_public_name_of_the_networks_is_there():
 # inside them has lists of its own.
 ORDER = {
     "": """__main__ cli command pages paper sklearn training networks activations datasets
-        dataset_readers archive archives files zarr numcodecs codec hot_path report signals
-        wfdb_records times storage metrics routing packages deprecated""",
+        dataset_readers archive archives beats heartbeats files zarr numcodecs codec hot_path
+        report signals wfdb_records times storage metrics routing packages deprecated""",
     "codec": """bank ndarray padding incremental encoder comparison block decoder options info
         dictionaries dictionary_files search modes file_format numbers entropy errors target""",
     "codec.search": "coding across coefficients convergence trials excerpts steps learning pursuit",
@@ -105,14 +105,16 @@ ORDER = {
     "archives": "verify kinds workers record_to_stream walk manifest",
     "files": """reading streams restoring arrays npy tables table_times table_rows table_layout
         table_forms table_moments physical edf_gaps edf edf_header wfdb_writing wfdb_reading""",
-    "wfdb_records": "segments record samples flac header formats",
+    "heartbeats": """annotation_sets detection shapes leads candidates choosing bands which_leads
+        agreement""",
+    "wfdb_records": "segments record samples flac header formats annotations",
     "dataset_readers": """recordings windows labels channels sources splitting listing splits cifar
         physionet images epilepsy fetch""",
     "paper": """studies overlaps_told overlaps sparse_experts_told sparse_experts_drawn
         sparse_experts compression_told compression sparse_activations_told sparse_activations
         output study figures tables experiments store classifiers""",
     "pages": "explore report_page run run_signals stream span page",
-    "command": "archive pages codec console progress parts tables",
+    "command": "archive beats pages codec console progress parts tables",
 }
 FACES = {"", "networks"}  # their __init__ gives public names, and loads each when it is used
 # What must not be known, although it is below.
