@@ -262,6 +262,7 @@ def test_a_full_disk_leaves_nothing(san, tmp_path, monkeypatch):
         ("compress x.npy z.san --prdn 8 --lossless", "got --prdn and --lossless"),
         ("compress x.npy z.san --prdn 0", "prdn must be above 0"),
         ("compress x.npy z.san --prdn many", "Invalid value for '--prdn'"),
+        ("compress x.npy z.san --lossless --fs 0", "fs must be above 0 and finite, in Hz, got 0"),
         ("compress none.npy z.san --lossless", "none.npy is not there"),
         ("compress none z.san --lossless", "none is not there, nor is a WFDB record"),
         ("compress none.csv z.san --lossless", "none.csv is not there"),

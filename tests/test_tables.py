@@ -269,6 +269,14 @@ def test_what_was_found_is_said(tmp_path):
     assert "have no even rate: they are kept as a channel, and --fs gives the rate" in uneven
 
 
+@pytest.mark.parametrize("head", ["Name,Bob\nDate,2020-01-02\n", "sep=,\n", "Rate,250\n"])
+def test_lines_above_the_names_are_no_names_and_no_units(head, tmp_path):
+    text = head + lines(["time,a"], "{:.3f},{}", T, S)
+    array = read(tmp_path, text)
+    assert array.names == ("a",) and array.units == () and array.fs == 250.0
+    assert written(array) == text.encode()
+
+
 @pytest.mark.parametrize("kind", ["gap", "falling", "ms", "rounded times", "dates"])
 def test_a_given_rate_wins(kind, tmp_path):
     array = read(tmp_path, READ[kind][0], fs=123.0)
@@ -294,6 +302,10 @@ WRONG = {
         {},
         "is not written as the first time of the column is",
     ),
+    "a remark in a row": ("a,b\n1,2 # late\n3,4\n5,6\n", {}, "line 2 begins as a row, and '2 # l"),
+    "a remark in the first row": ("0.5,2 #\n3,4\n5,6\n", {}, "line 1 .* give --skip-rows 1"),
+    "numbered rows": ('"time","a"\n1,0.0,2\n2,0.1,4\n', {}, "has 2 names and 3 columns"),
+    "decimal commas between commas": ("0,003,1,050\n0,103,1,150\n", {}, "may be decimals: save it"),
     "two kinds of line ends": ("a\r\n1\n2\r\n", {}, "some of its lines end with CR LF and others"),
 }
 

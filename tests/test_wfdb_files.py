@@ -13,6 +13,7 @@ from san.codec.decoder import Decoder
 from san.files import streams
 from san.files import wfdb_reading as reader
 from san.files import wfdb_writing as writer
+from san.files.restoring import SAME, try_restoring
 from san.wfdb_records.formats import BITS, pack, value_range
 from san.wfdb_records.header import parse_header, renamed, with_values
 
@@ -262,6 +263,44 @@ def test_streams_of_earlier_releases_hold_signals_without_their_skew(options, th
     assert np.abs(restored.d_signal.astype(int) - expected)[: FRAMES - 3].max() <= bound
 
 
+NAMES = ["r (1)", "r,1", "50%", "r'", "r[1]", "r{1}", "r&s", "@r", "\u8bb0"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_copy_with_any_name_comes_back(name, there, tmp_path):
+    write_record(there)
+    (there / "r.hea").rename(there / f"{name}.hea")
+    before, after = there_and_back(tmp_path, name)
+    assert after == before
+
+
+@pytest.mark.parametrize("names", [("r.HEA", "r.DAT"), ("R.HEA", "R.DAT"), ("r.hea", "r.DAT")])
+def test_files_in_capitals_are_those_of_the_header(names, there, tmp_path):
+    write_record(there)
+    for old, new in zip(("r.hea", "r.dat"), names, strict=True):
+        (there / old).rename(there / new)
+    array = streams.read_file(there / names[0], exact=True)
+    assert array.left_out == ()
+    assert try_restoring(there / names[0], array, True).outcome == SAME
+    before, after = there_and_back(tmp_path, names[0], names[0].lower())
+    assert sorted(after.values()) == sorted(before.values())
+
+
+def test_a_record_of_no_samples_comes_back(there, tmp_path):
+    (there / "r.hea").write_text("r 1 250\nr.dat 212 200\n")
+    (there / "r.dat").write_bytes(b"")
+    before, after = there_and_back(tmp_path)
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("gain", "expected"), [("100()/uV", (100, 7)), ("100/", (100, 7)), ("-2(+3)", (-2, 3))]
+)
+def test_parts_of_a_gain_may_be_left_out(gain, expected):
+    (line,) = parse_header(f"r 1 250 +10\nr.dat 16 {gain} 12 7".encode()).signals
+    assert (line.gain, line.baseline) == expected
+
+
 WRONG = {
     "no signal": ("r 0 250\n", "has no signal file: it is annotations or comments only"),
     "a layout": ("r 1 250 0\n~ 0 200/mV 16 0 0 0 0 I\n", "it is a layout of segments"),
@@ -275,6 +314,10 @@ WRONG = {
     "two formats in one file": (
         "r 2 250 10\nr.dat 16 200\nr.dat 80 200\n", "the signals of r.dat have several formats",
     ),
+    "a rate with a unit": ("r 1 500Hz 10\nr.dat 16 200\n", "'500Hz' is no sampling rate"),
+    "half a sample": ("r 1 250 9.5\nr.dat 16 200\n", "9.5 is no number of samples"),
+    "half a baseline": ("r 1 250 10\nr.dat 16 100(5.5)/mV\n", r"100\(5.5\)/mV' should be"),
+    "no end of gain": ("r 1 250 10\nr.dat 16 1e999/mV\n", "'1e999/mV' should be a finite"),
     "nothing": ("# only a comment\n", "has no line that says what it is of"),
     "no FLAC file": ("r 1 250 10\nr.dat 516 200\n", "r.dat is not a FLAC file"),
     "a segment elsewhere": ("r/1 2 250 41\n../r 41\n", "which is in another folder"),

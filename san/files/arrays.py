@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from san import storage
+from san.codec.file_format.header import checked_fs
 from san.files import edf, npy, tables, wfdb_reading, wfdb_writing
 from san.files.table_layout import TableOptions
 from san.signals import Array
@@ -78,6 +79,7 @@ def read(
     >>> list(array.attachments)
     ['wfdb/header']
     """
+    checked_fs(fs)
     if path == STANDARD:
         return _read_standard_input(fs, physical, exact, table)
     ending = path.suffix.lower()
@@ -92,7 +94,10 @@ def read(
     record = path.with_suffix("") if ending in (".hea", ".dat") else path
     if not header_path(record).is_file():
         if path.is_file():
-            raise ValueError(f"{path} is neither .edf, .bdf, .npy, .csv nor a WFDB record")
+            raise ValueError(
+                f"{path} is neither .edf, .bdf, .npy, .csv nor a WFDB record; a table of another "
+                "ending is read if its name ends with .csv"
+            )
         raise FileNotFoundError(f"{path} is not there, nor is a WFDB record of that name")
     return wfdb_reading.read_record(record, physical=physical, annotations=annotations)
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from san.codec.decoder import Decoder, StreamEvents
 from san.codec.dictionaries import DictionaryLike
+from san.codec.file_format.header import checked_fs
 from san.codec.file_format.stream import MAGIC
 from san.files import arrays, edf_gaps, npy, streams, tables
 from san.files.physical import annotations_of, physical_parts, start_of
@@ -84,6 +85,7 @@ def read(
     ([-0.245], [975])
     """
     path = Path(path)
+    checked_fs(fs)
     if path.suffix.lower() == _STREAM or _is_stream(path):
         return _read_stream(path, fs, raw, annotations, dictionary)
     if path.suffix.lower() == _NUMPY:  # also of a dtype that streams do not have

@@ -10,6 +10,7 @@ from typing import Any
 
 from san.files import arrays, edf, wfdb_reading
 from san.signals import Array
+from san.wfdb_records.record import file_of
 
 SAME, SAME_BUT_SAMPLES = "same files", "same files but for the samples"
 OTHER_BYTES, OTHER_FILES = "same samples, other bytes", "other bytes besides the samples"
@@ -85,18 +86,10 @@ def try_restoring(path: Path, array: Array, exact: bool) -> Restoration | None:
         differences = tuple(
             f"{file.name} {_why(file)}"
             for file in compared
-            if not _are_equal(file, _original_of(file, path))
+            if not _are_equal(file, file_of(path.parent / file.name))
         )
     same, other = (SAME, OTHER_BYTES) if exact else (SAME_BUT_SAMPLES, OTHER_FILES)
     return Restoration(other if differences else same, differences)
-
-
-def _original_of(file: Path, path: Path) -> Path:
-    """The file that one that was written again is compared with."""
-    named = path.parent / file.name
-    in_capitals = named.with_suffix(".HEA")
-    is_header = file.suffix == ".hea" and not named.is_file()
-    return in_capitals if is_header and in_capitals.is_file() else named
 
 
 def _holds_samples(name: str, array: Array) -> bool:

@@ -164,8 +164,12 @@ def find_layout(path: Path, lines: Sequence[str], said: TableOptions) -> Layout:
     layout = Layout(
         separator=delimiter + " " * blank, decimal=decimal, columns=columns, missing=missing
     )
+    if said.delimiter is None and delimiter == "," and decimal == ".":
+        _question_pairs(path, [row for row in rows if len(row) == columns])
     first = _first_row(path, lines, skipped, layout, said)
-    return _with_names(path, replace(layout, head=tuple(lines[:first])), skipped, said)
+    ends = {row[-1] for row in rows[len(rows) // 2 :]}
+    layout = replace(layout, head=tuple(lines[:first]))
+    return _with_names(path, layout, skipped, said, ends == {""})
 
 
 def split(line: str, delimiter: str) -> list[str]:
@@ -292,6 +296,20 @@ def _is_one_column(sample: Sequence[str], missing: frozenset[str]) -> bool:
     return zeros or any(a.strip() == "-0" for a, _ in pairs) or len(pairs) < len(numbers)
 
 
+def _question_pairs(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    """Refuse pairs of whole numbers of which the second ones have zeros in front: 0,003,1,050."""
+    has_names = not all(text.lstrip("+-").isdecimal() for text in rows[0])
+    columns = list(zip(*rows[has_names:], strict=True))
+    whole = all(re.fullmatch(r"[+-]?\d+", text) for column in columns[::2] for text in column)
+    digits = all(re.fullmatch(r"\d+", text) for column in columns[1::2] for text in column)
+    zeros = [t for column in columns[1::2] for t in column if len(t) > 1 and t.startswith("0")]
+    if len(columns) >= 4 and len(columns) % 2 == 0 and whole and digits and zeros:
+        raise ValueError(
+            f"{path} has fields as {zeros[0]!r} after a comma, which may be decimals: save it with "
+            "another delimiter, or give --delimiter comma if they are whole numbers"
+        )
+
+
 def _first_row(
     path: Path, lines: Sequence[str], skipped: int, layout: Layout, said: TableOptions
 ) -> int:
@@ -310,12 +328,31 @@ def _first_row(
             raise _no_row(path, lines, first, layout)
     else:
         raise _no_row(path, lines, first, layout)
+    _check_passed(path, lines[:number], first, layout)
     if said.header is None and number == skipped and _are_numbered(lines[number:], layout):
         return number + 1
     least = first if said.header is None else number
     while number > least and _is_all_missing(lines[number - 1], layout):
         number -= 1
     return number
+
+
+def _check_passed(path: Path, passed: Sequence[str], first: int, layout: Layout) -> None:
+    """Refuse what begins as a row and is none; names may be whole numbers, as in 1,b."""
+    alone = True  # no line before has as many fields
+    for number in range(first, len(passed)):
+        fields = layout.split(passed[number])
+        if len(fields) != layout.columns or passed[number].lstrip().startswith(COMMENTS):
+            continue
+        wrong = [t for t in fields[1:] if not is_number(t, layout.decimal)]
+        is_name = alone and number == len(passed) - 1 and fields[0].isdecimal()
+        alone = False
+        begins = is_number(fields[0], layout.decimal) or table_moments.form_of(fields[0])
+        if begins and wrong and not is_name:
+            raise ValueError(
+                f"{path} is not a table of numbers: line {number + 1} begins as a row, and "
+                f"{no_number(wrong[0])}. Mend the line, or give --skip-rows {number + 1}"
+            )
 
 
 def _is_all_missing(line: str, layout: Layout) -> bool:
@@ -362,19 +399,25 @@ def _no_row(path: Path, lines: Sequence[str], first: int, layout: Layout) -> Val
     return ValueError(f"{path} has no row of numbers, only names")
 
 
-def _with_names(path: Path, layout: Layout, skipped: int, said: TableOptions) -> Layout:
-    """The layout with the names and the units that its head states."""
+def _with_names(
+    path: Path, layout: Layout, skipped: int, said: TableOptions, ends_empty: bool
+) -> Layout:
+    """The layout with the names and the units that its head states.
+
+    `ends_empty` says that rows end with a delimiter.
+    """
     head = [line for line in layout.head[skipped:] if line.strip()]
     if said.header and skipped < len(layout.head):
         head = list(layout.head[skipped:])
     rows = [layout.split(line.lstrip("#% ")) for line in head]
     own = [row for row in rows if len(row) == layout.columns]
-    if rows and not own and len(rows[-1]) == layout.columns - 1:
-        own = [[*rows[-1], ""]]  # rows end with a delimiter, and the names do not
+    if rows and not own and ends_empty and len(rows[-1]) == layout.columns - 1:
+        own = [[*rows[-1], ""]]  # the names end with none
     if not own:
         if any(not line.lstrip().startswith(COMMENTS) for line in head):
             raise ValueError(
-                f"{path} has {len(rows[-1])} names and {layout.columns} columns: "
+                f"{path} has {len(rows[-1])} name{'s' * (len(rows[-1]) > 1)} and "
+                f"{layout.columns} columns: "
                 f"--skip-rows leaves out other lines, and --delimiter and --decimal say "
                 f"what separates columns and decimals"
             )
@@ -389,8 +432,9 @@ def _are_units(fields: Sequence[str]) -> bool:
     """Whether a line states units: at least half of its fields are units that are known."""
     plain = [text.strip("()[] ").lower() for text in fields]
     known = [text for text in plain if text in UNITS or text in times.PER_SECOND]
+    words = [text for text in plain if text not in times.PER_SECOND]
     return (
         bool(known)
         and 2 * len(known) >= len([t for t in plain if t])
-        and not all(times.is_name(text) and text not in UNITS for text in fields)
+        and not any(times.is_name(text) and text not in UNITS for text in words)
     )

@@ -394,11 +394,15 @@ def _odd_rows(
     return odd
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _found(path: Path, layout: Layout, array: Array, found: Times) -> str:
     """One line that says how a table was read."""
     words = {",": "comma", ";": "semicolon", "\t": "tab", " ": "space", "": "space", ".": "point"}
     rows, channels = columns_of(array.x).shape
-    parts = [f"{path.name}: {rows} rows, {channels} channel{'s' if channels > 1 else ''}"]
+    parts = [f"{path.name}: {_counted(rows, 'row')}, {_counted(channels, 'channel')}"]
     if layout.columns > 1:
         parts.append(f"delimiter {words.get(layout.delimiter, repr(layout.delimiter))}")
     parts.append(f"decimal {words[layout.decimal]}")

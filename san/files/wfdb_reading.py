@@ -144,10 +144,10 @@ def _attachments(
 def _annotations(root: str, record: Path, whole: Whole, left_out: list[str]) -> dict[str, bytes]:
     """The annotation files of a record or of a segment; what is none is named in `left_out`."""
     found = {}
-    signal_files = {file for each in whole.records.values() for file in each.header.files}
+    signal_files = {f.lower() for each in whole.records.values() for f in each.header.files}
     for path in sorted(record.parent.glob(f"{glob.escape(record.name)}.*")):
         ending = path.name.removeprefix(f"{record.name}.")
-        if path.name in signal_files or ending.lower() in OTHER_RECORDINGS or "." in ending:
+        if path.name.lower() in signal_files or ending.lower() in OTHER_RECORDINGS or "." in ending:
             continue  # a signal file, another recording, or a file of another name
         if not path.is_file():
             continue

@@ -39,7 +39,8 @@ from san.wfdb_records.flac import LEVELS, split_flac, write_flac
 from san.wfdb_records.header import FLAC, Header, SignalLine, parse_header, renamed, with_values
 from san.wfdb_records.samples import checksum_of, invalid_of, pack_file, range_of, signals_in
 
-_NAME = re.compile(r"\w[-\w.+@ ]{0,200}")  # of a file, without an ending or with one
+_LONGEST_NAME = 200  # characters of a file's name
+_NOT_IN_NAMES = frozenset('/\\:*?"<>|')  # what separates folders, and what Windows refuses
 _NEW_NAME = re.compile(r"\w[-\w.]{0,200}", re.ASCII)  # a header can hold it
 
 
@@ -141,14 +142,26 @@ def write_record(record: Path, array: Array, exact: bool) -> list[Path]:
 def _put(files: dict[str, bytes], more: Mapping[str, bytes]) -> None:
     """Add files; one that is there already must be the same, as where segments share one."""
     for name, data in more.items():
-        if not _NAME.fullmatch(name):
+        if not _is_name(name):
             raise ValueError(
-                f"the attached WFDB header has an impossible file name: {name!r}. A file beside "
-                "the header begins with a letter, a digit or _, and goes on with these and - . + @"
+                f"the attached WFDB header has an impossible file name: {name!r}. Files lie beside "
+                'the header, and their names have no / \\ : * ? " < > | and do not begin with . - '
+                "or ~. With --physical the samples are kept without the header"
             )
         if files.get(name, data) != data:
             raise ValueError(f"the attached WFDB header has two files of the name {name}")
         files[name] = data
+
+
+def _is_name(name: str) -> bool:
+    """Whether a file of this name lies beside the header, can be seen, and is no option."""
+    return (
+        0 < len(name) <= _LONGEST_NAME
+        and name.isprintable()
+        and name[0] not in ".-~ "
+        and name[-1] not in ". "
+        and _NOT_IN_NAMES.isdisjoint(name)
+    )
 
 
 def _own_name(found: Headers, attachments: Mapping[str, bytes]) -> str:

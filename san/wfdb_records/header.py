@@ -5,6 +5,7 @@ files in them, and nothing else. Text is Latin-1, in which every byte is a chara
 comment comes back. What a line leaves out has the value that header(5) gives it.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ MOST_SIGNALS = 1024
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?")
-_GAIN = re.compile(rf"({_NUMBER})(?:\(([-+]?\d+)\))?(?:/(\S+))?")
+_GAIN = re.compile(rf"({_NUMBER})(?:\(([-+]?\d+)?\))?(?:/(\S*))?")
+_LIKE_A_GAIN = re.compile(rf"{_NUMBER}[(/]")
 _RATE = re.compile(rf"({_NUMBER})(?:/({_NUMBER})(?:\(({_NUMBER})\))?)?")
 _BLANKS = " \t\v\f"  # between words; others of Latin-1 may be in a text
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -115,10 +117,15 @@ def _record_line(line: str, where: str) -> tuple[str, int | None, int, float, in
     if channels > MOST_SIGNALS:
         raise ValueError(f"{where} announces {channels} signals, and {MOST_SIGNALS} are the most")
     rest = fields[1:]
-    if rest and (rate := _RATE.fullmatch(rest[0])):
+    if rest:
+        rate = _RATE.fullmatch(rest[0])
+        if rate is None:
+            raise ValueError(f"{where} begins with {line!r}: {rest[0]!r} is no sampling rate")
         fs, rest = float(rate[1]) or DEFAULT_FS, rest[1:]
-        if rest and re.fullmatch(r"\d{1,18}", rest[0]):
+        if rest and re.fullmatch(r"\+?\d{1,18}", rest[0]):
             frames, rest = int(rest[0]) or None, rest[1:]
+        elif rest and re.fullmatch(_NUMBER, rest[0]):
+            raise ValueError(f"{where} begins with {line!r}: {rest[0]} is no number of samples")
     if not 0 < fs < float("inf"):
         raise ValueError(f"{where} begins with {line!r}: {fs:g} Hz is no sampling rate")
     return name, int(count) if slash else None, channels, fs, frames, " ".join(rest)
@@ -146,6 +153,11 @@ def _signal_line(line: str, where: str) -> SignalLine:
         gain = float(number[1]) or DEFAULT_GAIN
         baseline = None if number[2] is None else int(number[2])
         units, rest = number[3] or units, rest[len(first) :].lstrip(_BLANKS)
+    if math.isinf(gain) or (not number and _LIKE_A_GAIN.match(first)):
+        raise ValueError(
+            f"{where} has the line {line!r}, where {first!r} should be a finite gain, as 200, "
+            "200/mV, or 200(1024)/mV with the whole number that is zero units"
+        )
     numbers: list[int] = []
     while len(numbers) < 5 and rest:
         word = _first_word(rest)

@@ -56,9 +56,14 @@ def read_header(record: Path) -> tuple[bytes, Header]:
 
 def header_path(record: Path) -> Path:
     """Where the header of a record is; its ending may be in capitals."""
-    path = record.with_name(record.name + ".hea")
-    capitals = record.with_name(record.name + ".HEA")
-    return capitals if capitals.is_file() and not path.is_file() else path
+    return file_of(record.with_name(record.name + ".hea"))
+
+
+def file_of(path: Path) -> Path:
+    """A file of a record where it is, whose ending or whole name may be in capitals on disk."""
+    others = (path.stem + path.suffix.upper(), path.name.upper(), path.name.lower())
+    places = (path, *(path.with_name(name) for name in others))
+    return next((place for place in places if place.is_file()), path)
 
 
 def read_plain(record: Path) -> Record:
@@ -79,7 +84,7 @@ def read_plain(record: Path) -> Record:
         raise ValueError(f"{header_path(record)} has no signal file: it is {what}")
     data = {}
     for file in header.files:
-        path = record.parent / file
+        path = file_of(record.parent / file)
         if not path.is_file():
             raise FileNotFoundError(f"{path} is not there, and {header_path(record)} names it")
         data[file] = path.read_bytes()

@@ -106,7 +106,7 @@ def unpack_file(data: bytes, header: Header, file: str, frames: int) -> list[np.
         needed = offset + byte_count(code, frames * sum(counts))
         if len(data) < needed:
             raise ValueError(f"{file} has {len(data)} bytes, and the header needs {needed}")
-        rows = unpack(data[offset:needed], code, frames * sum(counts)).reshape(frames, -1)
+        rows = unpack(data[offset:needed], code, frames * sum(counts)).reshape(frames, sum(counts))
         ends = np.cumsum(counts)
         found = [
             np.ascontiguousarray(rows[:, end - count : end]).reshape(-1)
@@ -170,5 +170,6 @@ def _check_sums(
             name = signal.description or f"number {number}"
             raise ValueError(
                 f"{file} is corrupt: the checksum of its signal {name} is {checksum_of(x)}, and "
-                f"the header says {signal.checksum & 0xFFFF}"
+                f"the header says {signal.checksum & 0xFFFF}: get the file again, or "
+                "correct the header if the samples are right"
             )
