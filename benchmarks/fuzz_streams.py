@@ -205,6 +205,7 @@ def _written() -> Iterator[bytes]:
     yield san.compress(_beats(2, "float32"), prdn=9, attachments=FILES, units="mV", names=names)
     yield san.compress(np.zeros(0, "f4"), lossless=True)
     yield from _with_rules()
+    yield from _fast()
     yield san.compress(np.full((20, 3), 7, "i1"), lossless=True)
 
 
@@ -212,6 +213,15 @@ def _compact() -> Iterator[bytes]:
     yield san.compress(_beats(), fs=60, lossless=True)
     yield san.compress(_beats(2), fs=60, prdn=15, units="mV", attachments=FILES)
     yield san.compress(_beats(dtype="float64"), fs=1 / 3, max_error=0.05)
+
+
+def _fast() -> Iterator[bytes]:
+    """Streams of the fast mode: one column, several with references, frames, large numbers."""
+    for x in (_beats(samples=90), _beats(3, samples=90), _beats(2, "int32", 90) * 999_983):
+        yield san.compress(x, fs=60, lossless=True, effort="fast")
+        yield san.compress(x, fs=60, max_error=2, effort="fast")
+    yield san.compress(_beats(2, "float32", 80), fs=60, max_error=0.02, effort="fast")
+    yield san.compress(_beats(2), fs=60, lossless=True, chunk_seconds=0.4, effort="fast")
 
 
 def _with_rules() -> Iterator[bytes]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from san.codec.dictionaries import DictionaryLike
+from san.codec.effort import Effort
 from san.codec.errors import CorruptStream
 from san.codec.ndarray import ChunkCoding
 from san.codec.numbers.narrowing import widened
@@ -33,7 +34,7 @@ class SAN(Codec):
 
     Parameters
     ----------
-    max_error, prdn, bits_per_sample, lossless, fs, axis, events, dictionary
+    max_error, prdn, bits_per_sample, lossless, fs, axis, events, dictionary, effort
         As `san.codec.ndarray.ChunkCoding` takes them; axis is the first or the last.
 
     Notes
@@ -65,9 +66,10 @@ class SAN(Codec):
         axis: int = 0,
         events: bool = True,
         dictionary: DictionaryLike | None = None,
+        effort: Effort = "normal",
     ) -> None:
         self._coding = ChunkCoding(
-            max_error, prdn, bits_per_sample, lossless, fs, axis, events, dictionary
+            max_error, prdn, bits_per_sample, lossless, fs, axis, events, dictionary, effort
         )
         if self._coding.axis not in (0, -1):
             raise ValueError(f"axis must be 0 or -1, got {self._coding.axis}")

@@ -27,7 +27,7 @@ class SAN(ChunkCoding, ArrayBytesCodec):
 
     Parameters
     ----------
-    max_error, prdn, bits_per_sample, lossless, fs, axis, events, dictionary
+    max_error, prdn, bits_per_sample, lossless, fs, axis, events, dictionary, effort
         As `san.codec.ndarray.ChunkCoding` takes them.
 
     Notes

@@ -4,6 +4,7 @@ It is made to be read beside FORMAT.md: the same order, the same names, loops in
 The limits of a reader, which are not part of the format, are not applied here.
 """
 
+import functools
 import hashlib
 import math
 import operator
@@ -198,7 +199,7 @@ class Header:
     rules: list["Rule | None"] = field(default_factory=list)  # of integer dtypes, likewise
     carried: bytes | None = None
     named: bytes | None = None
-    newer_modes: bool = False  # whether chunks may have modes 3 and 4
+    newer_modes: bool = False  # whether chunks may have modes 3, 4 and 5
 
     def columns(self) -> int:
         if self.dtype in INTEGERS:
@@ -563,7 +564,7 @@ def decode_chunk(
     source = Reader(payload)
     gaps = read_gaps(source, header.channels, n) if header.dtype in FLOATS else []
     mode = source.byte()
-    check(mode <= (4 if header.newer_modes else 2), "mode")
+    check(mode <= (5 if header.newer_modes else 2), "mode")
     values = from_columns(header, decode_integers(source, mode, n, header.columns(), dictionary))
     if gaps:
         overwrite(header.dtype, values, gaps)
@@ -586,6 +587,8 @@ def decode_integers(
         return decode_joint(source.rest(), n, columns)
     if mode == 4:
         return decode_across(source.rest(), n, columns, dictionary)
+    if mode == 5:
+        return decode_fast(source.rest(), n, columns)
     check(mode == 1, "mode of a chunk")
     integers: list[list[int]] = []
     while len(integers) < columns:
@@ -2170,3 +2173,275 @@ def odds(kind: int, place: int, step: int, wide: int, side: int, v: int, b: int)
     k = side * place + (step >> 1) + 2 * v * w
     z, o = k >> 2, (k + 2 * w) >> 2
     return held_odds((w >> 2) + soft(z) - soft(o), z)
+
+
+# Fast prediction
+
+
+def wrap(v: int) -> int:
+    return (v + 2**31) % 2**32 - 2**31
+
+
+def signed(z: int) -> int:
+    return z // 2 if z % 2 == 0 else -(z + 1) // 2
+
+
+def tail_of(shape: int, mean: float, v: float) -> float:
+    if shape == 0:
+        return math.erfc(v / (mean * math.sqrt(math.pi))) / 2
+    if shape == 1:
+        return 1 / (1 + math.exp(min(700.0, 2 * v * math.log(2) / mean)))
+    if shape == 2:
+        return math.exp(-v / mean) / 2
+    return 0.35 * math.exp(-v / (0.55 * mean)) + 0.15 * math.exp(-v / (2.05 * mean))
+
+
+@functools.cache
+def law_of(shape: int, scale: int) -> list[int]:
+    """The frequencies of the 64 symbols."""
+    if scale < 41:
+        mean = 2 ** (scale / 4 - 6)
+        p = [1 - 2 * tail_of(shape, mean, 0.5)]
+        for z in range(1, 63):
+            a = (z + 1) // 2
+            p.append(tail_of(shape, mean, a - 0.5) - tail_of(shape, mean, a + 0.5))
+    else:
+        mean = 2 ** ((scale - 41) / 4 + 1)
+        p = [2 * (tail_of(shape, mean, z) - tail_of(shape, mean, z + 1)) for z in range(63)]
+    frequencies = [math.floor(4096 * v + 0.41) for v in p]
+    common = math.fsum(v for v, f in zip(p, frequencies, strict=True) if f > 0)
+    frequencies.append(max(1, math.floor(4096 * (1 - common) + 0.5)))
+    frequencies[frequencies.index(max(frequencies))] += 4096 - sum(frequencies)
+    return frequencies
+
+
+@functools.cache
+def symbols_of(shape: int, scale: int) -> list[tuple[int, int, int]]:
+    """Symbol, frequency and first place for each of 4096 places."""
+    places, first = [], 0
+    for symbol, frequency in enumerate(law_of(shape, scale)):
+        places += [(symbol, frequency, first)] * frequency
+        first += frequency
+    return places
+
+
+def bucket_of(m: int) -> int:
+    if m >= 2**28:
+        return 48 + bucket_of(m >> 24)
+    if m >= 2**20:
+        return 32 + bucket_of(m >> 16)
+    if m >= 2**12:
+        return 16 + bucket_of(m >> 8)
+    if m == 0:
+        return 0
+    L = m.bit_length() - 1
+    return 2 * L + 1 + (m >> (L - 1) & 1 if L > 0 else 0)
+
+
+def low_of(b: int) -> int:
+    return max(0, (b - 1) // 2 - 7) if b > 0 else 0
+
+
+def usual_scale(b: int) -> int:
+    if b == 0:
+        return 0
+    L, j = (b - 1) // 2, (b - 1) % 2
+    return 4 * L + 1 + 2 * j if b <= 16 else 46 + 2 * j
+
+
+class Bits:
+    """The bits of a frame, the lowest of a byte first."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.position = 0
+
+    def take(self, width: int) -> int:
+        value = 0
+        for i in range(width):
+            place = self.position + i
+            check(place < 8 * len(self.data), "the bits of a frame end too early")
+            value |= (self.data[place // 8] >> (place % 8) & 1) << i
+        self.position += width
+        return value
+
+    def zeros(self, most: int) -> int:
+        zeros = 0
+        while self.take(1) == 0:
+            zeros += 1
+            check(zeros <= most, "too many zeros")
+        return zeros
+
+    def sized(self) -> tuple[int, int]:
+        width = self.take(6)
+        check(width <= 32, "a number has more than 32 bits")
+        return self.take(width), width
+
+    def rice(self, k: int) -> int:
+        return signed(self.zeros(63) * 2**k + self.take(k))
+
+    def weight(self, k: int) -> int:
+        value = self.rice(k)
+        check(abs(value) <= 32767, "a weight is beyond 16 bits")
+        return value
+
+    def escape(self) -> int:
+        zeros = self.zeros(33)
+        return 2**zeros + self.take(zeros) - 1
+
+
+class Words:
+    """The words of a frame, and the states of both coders."""
+
+    def __init__(self, data: bytes) -> None:
+        check(len(data) % 2 == 0, "half a word")
+        self.words = [data[i] + 256 * data[i + 1] for i in range(0, len(data), 2)]
+        self.position = 4
+        self.states: list[int] = []
+
+    def begin(self) -> None:
+        if not self.states:
+            check(len(self.words) >= 4, "no words")
+            a, b, c, d = self.words[:4]
+            self.states = [a + b * 2**16, c + d * 2**16]
+
+    def symbol(self, half: int, places: list[tuple[int, int, int]]) -> int:
+        S = self.states[half]
+        symbol, frequency, first = places[S % 4096]
+        S = frequency * (S >> 12) + S % 4096 - first
+        if S < 2**16:
+            check(self.position < len(self.words), "the words of a frame end too early")
+            S = S * 2**16 + self.words[self.position]
+            self.position += 1
+        self.states[half] = S
+        return symbol
+
+    def end(self) -> None:
+        if self.states:
+            check(self.states == [2**16, 2**16], "the states at the end of a frame")
+            check(self.position == len(self.words), "words are left")
+        else:
+            check(not self.words, "words of constant columns")
+
+
+@dataclass
+class FastColumn:
+    x: list[int]
+    d: list[int]  # d[t + 16] is the difference at t
+    e: list[int]
+
+
+def decode_fast(payload: bytes, n: int, columns: int) -> list[list[int]]:
+    source = Reader(payload)
+    first = source.byte()
+    exponent = first % 128
+    check(6 <= exponent <= 16, "samples of a frame")
+    bounds = [source.varint() for _ in range(columns if first >= 128 else 1)]
+    check(max(bounds) < 2**31, "a bound is beyond 32 bits")
+    bounds = bounds if first >= 128 else bounds * columns
+    lengths = [min(2**exponent, n - start) for start in range(0, n, 2**exponent)]
+    sizes = [source.varint() for _ in lengths[:-1]]
+    x: list[list[int]] = [[] for _ in range(columns)]
+    for number, length in enumerate(lengths):
+        last = number == len(lengths) - 1
+        frame = Reader(source.rest() if last else source.take(sizes[number]))
+        bits = Bits(frame.take(frame.varint()))
+        words = Words(frame.rest())
+        done: list[FastColumn] = []
+        for c in range(columns):
+            done.append(decode_fast_column(bits, words, done, length, columns, bounds[c]))
+            x[c] += done[c].x
+        words.end()
+        rest = 8 * len(bits.data) - bits.position
+        check(rest < 8 and bits.take(rest) == 0, "bits are left")
+    return x
+
+
+def decode_fast_column(
+    bits: Bits, words: Words, before: list[FastColumn], n: int, C: int, B: int
+) -> FastColumn:
+    lowest = signed(bits.sized()[0])
+    extent, width = bits.sized()
+    highest = lowest + extent
+    check(highest < 2**31, "samples beyond 32 bits")
+    d, e = [0] * (n + 33), [0] * (n + 1)
+    if extent == 0:
+        return FastColumn([lowest] * n, d, e)
+    words.begin()
+    x = [lowest + bits.take(width)]
+    check(x[0] <= highest, "first sample")
+    Z, R, P, H, k = (bits.take(width) for width in (4, 2, 5, 4, 4))
+    check(R <= 2 and P <= 16 and H >= 1, "settings of a predictor")
+    references = []
+    for _ in range(R):
+        m = bits.take((C - 1).bit_length())
+        check(m < len(before), "a reference that is not before its column")
+        references.append((before[m], [bits.weight(k) for _ in range(4)]))
+    own = [bits.weight(k) for _ in range(P)]
+    M = bits.take(1)
+    near = [0] * n
+    if R > 0:
+        G, E = bits.take(4) - 8, references[0][0].e
+        for t in range(1, n):
+            q = 256 * (abs(E[t - 1]) + 2 * abs(E[t]) + abs(E[t + 1]))
+            near[t] = min(q << G if G >= 0 else q >> -G, 2**40)
+    wf, wg, wr = (((5, 3, 0), (8, 0, 0)), ((4, 2, 2), (6, 0, 2)))[R > 0][M]
+    laws = read_fast_laws(bits)
+    decode_fast_residuals(bits, words, e, near, (wf, wg, wr), laws)
+    for t in range(1, n):
+        s = 2 ** (H - 1) + sum(c * d[t - i + 16] for i, c in enumerate(own, 1))
+        for reference, r in references:
+            s += sum(r[u] * reference.d[t + 1 - u + 16] for u in range(4))
+        p = x[t - 1] + ((wrap(s) >> H) << Z)
+        if B == 0:
+            x.append(wrap(p + e[t]))
+        else:
+            p = min(max(p, lowest), highest)
+            x.append(min(max(p + e[t] * (2 * B + 1), lowest), highest))
+        d[t + 16] = wrap((x[t] - x[t - 1]) >> Z)
+    return FastColumn(x, d, e)
+
+
+def read_fast_laws(bits: Bits) -> list[list[tuple[int, int, int]]]:
+    """The law of each bucket."""
+    shape, first, count = bits.take(2), bits.take(7), bits.take(7) + 1
+    check(first + count <= 73, "buckets")
+    laws, offset = [], 0
+    for b in range(73):
+        scale = usual_scale(b)
+        if first <= b < first + count:
+            offset += bits.rice(0)
+            scale += offset
+        check(0 <= scale <= 40 if b < 17 else 41 <= scale <= 53, "scale of a law")
+        laws.append(symbols_of(shape, scale))
+    return laws
+
+
+def decode_fast_residuals(
+    bits: Bits,
+    words: Words,
+    e: list[int],
+    near: list[int],
+    weights: tuple[int, int, int],
+    laws: list[list[tuple[int, int, int]]],
+) -> None:
+    n = len(near)
+    h = (n + 1) // 2
+    f, g = [1024, 1024], [1024, 1024]
+    wf, wg, wr = weights
+
+    def residual(half: int, t: int) -> None:
+        b = bucket_of((wf * f[half] + wg * g[half] + wr * near[t]) >> 7)
+        z = words.symbol(half, laws[b])
+        if z == 63:
+            z = bits.escape()
+        z = z * 2 ** low_of(b) + bits.take(low_of(b))
+        e[t] = wrap(signed(z))
+        a = min((z + 1) // 2, 2**30 - 1)
+        f[half] += 256 * a - (f[half] >> 2)
+        g[half] += 32 * a - (g[half] >> 5)
+
+    for u in range(h, n):
+        if u - h + 1 < h:
+            residual(0, u - h + 1)
+        residual(1, u)

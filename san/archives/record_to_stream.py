@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from san import storage
 from san.archives import manifest, walk
+from san.codec.effort import Effort, checked_effort
 from san.codec.target import Target
 from san.files.table_moments import form_of
 from san.packages import MissingPackage
@@ -66,7 +67,7 @@ class Options:
         Several dictionaries that the archive keeps: `learn` learns one for each kind of record. A
         path is a folder of saved ones. Each record is coded without and with those of the nearest
         kinds, and its smallest stream is kept.
-    events, chunk_seconds, embed_dictionary
+    events, chunk_seconds, embed_dictionary, effort
         As `san.compress` takes them. A dictionary that is not embedded is kept in the archive.
     fs : float, optional
         Sampling rate in Hz, for files that do not state it.
@@ -101,6 +102,7 @@ class Options:
     exact: bool = False
     table: "TableOptions | None" = None
     dictionaries: "str | os.PathLike[str] | DictionaryBank | None" = None
+    effort: Effort = "normal"
 
     @property
     def target(self) -> Target:
@@ -148,7 +150,9 @@ class Options:
             "physical": self.physical,
             "annotations": self.annotations,
         }
-        settings |= {"exact": True} if self.exact else {}  # 0.4 had neither of them
+        effort = checked_effort(self.effort)
+        settings |= {"exact": True} if self.exact else {}  # 0.4 had none of these
+        settings |= {"effort": effort} if effort != "normal" else {}
         settings |= {"table": self.table.given} if self.table else {}
         if self.dictionaries is None:
             return settings
@@ -227,6 +231,7 @@ def code_record(path: Path, options: Options) -> Coded:
             events=options.events,
             chunk_seconds=options.chunk_seconds,
             embed_dictionary=options.embed_dictionary if number == 0 else False,
+            effort=options.effort,
             short_name=True,  # the archive keeps the dictionary, and its manifest the whole name
         )
         for number, dictionary in enumerate(tried)

@@ -177,6 +177,7 @@ def _encode(
         dictionary=dictionary,
         events=events,
         newer_modes=request.newer_modes,
+        fast=request.fast,
         progress=lambda share: progress(0.9 * share),
     )
 
@@ -198,6 +199,7 @@ def _checked(samples: Samples, request: Request, coded: Coded) -> Block:
                 chunk_samples=step,
                 events=False,
                 newer_modes=request.newer_modes,
+                fast=request.fast,
             )
             payload = exact.payloads[0]
             written = _with_gaps(payload, gaps, representation)

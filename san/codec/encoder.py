@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from san.codec.block import Block, Samples, code_block, footer_of
 from san.codec.dictionaries import DictionaryLike
+from san.codec.effort import Effort, checked_effort
 from san.codec.file_format.header import Limits, check_header, checked_fs
 from san.codec.file_format.writing import StreamWriter, compact_stream
 from san.codec.modes.dictionary import Dictionary
@@ -62,6 +63,7 @@ def compress(
     names: Texts = None,
     attachments: Mapping[str, bytes] | None = None,
     limits: Limits | None = None,
+    effort: Effort = "normal",
     progress: Callable[[float], None] | None = None,
 ) -> bytes:
     """Encode a signal within an error, without loss, or to a size.
@@ -101,6 +103,10 @@ def compress(
     limits : Limits, optional
         How large the stream may be, such as `Limits(channels=2000)` for more than 1024 channels.
         Its readers need these limits too.
+    effort : "fast", "normal" or "best"
+        How much time the encoder takes for few bytes. Every decoder reads all levels. "fast": one
+        fast predictive mode without loss or within a `max_error`, and no kernels. "best": all that
+        is known to save bytes, which is what "normal" does today.
     progress : callable, optional
         Called with the share that is done, 0 ... 1.
 
@@ -163,6 +169,7 @@ def compress(
         names=names,
         attachments=attachments,
         limits=limits,
+        effort=effort,
         progress=progress,
     )
 
@@ -190,6 +197,7 @@ def encode(
     names: Texts = None,
     attachments: Mapping[str, bytes] | None = None,
     limits: Limits | None = None,
+    effort: Effort = "normal",
     progress: Callable[[float], None] | None = None,
 ) -> bytes:
     """Encode an array whose shape is certain, of a dtype that streams have.
@@ -198,13 +206,13 @@ def encode(
     that is not embedded is named by the first 4 bytes of its SHA-256, which is enough where its
     owner, such as an archive, keeps all dictionaries that it has.
     """
-    limits = limits or Limits()
+    limits, effort = limits or Limits(), checked_effort(effort)
     found = represent(x, target)
     array = np.asarray(x).astype(found.representation.dtype, copy=False)
     representation, n = found.representation, len(array)
     chunk = samples_of_chunks(chunk_seconds, fs, representation.channels)
     chunk = min(chunk, max(SHORTEST_CHUNK, n))
-    request = Request(target, checked_fs(fs), chunk, events)
+    request = Request(target, checked_fs(fs), chunk, events, effort=effort)
     given = fitting_dictionary(dictionary, representation, embed_dictionary, events)
     samples = _samples(array, found)
     texts = texts_of(units), texts_of(names)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from san.codec.block import Block, Samples, TooCoarse, code_block, code_rounded, footer_of
 from san.codec.dictionaries import DictionaryLike
+from san.codec.effort import Effort, checked_effort
 from san.codec.errors import CodecError
 from san.codec.file_format.header import checked_fs
 from san.codec.file_format.writing import StreamWriter
@@ -63,7 +64,7 @@ class Encoder:
     channels : int, optional
         Parts are (n, channels); without it they are (n,).
     fs, prdn, max_error, lossless, bits_per_sample, dictionary, events, chunk_seconds, \
-embed_dictionary, units, names, attachments
+embed_dictionary, units, names, attachments, effort
         As `compress` takes them; the notes say what differs.
     lossless_grid : bool
         True to code floats of a lossless recording as the integers of the grid on which the first
@@ -125,6 +126,7 @@ embed_dictionary, units, names, attachments
         names: Texts = None,
         attachments: Mapping[str, bytes] | None = None,
         lossless_grid: bool = False,
+        effort: Effort = "normal",
     ) -> None:
         target = Target.of(
             max_error=max_error, prdn=prdn, lossless=lossless, bits_per_sample=bits_per_sample
@@ -135,7 +137,9 @@ embed_dictionary, units, names, attachments
         empty = represent(np.zeros(self._shape, kept), target).representation
         self._dtype, self._grid = empty.dtype, lossless_grid
         chunk = samples_of_chunks(chunk_seconds, fs, empty.channels, HELD_VALUES)
-        self._request = Request(target, checked_fs(fs), chunk, events)
+        self._request = Request(
+            target, checked_fs(fs), chunk, events, effort=checked_effort(effort)
+        )
         given = fitting_dictionary(dictionary, empty, embed_dictionary, events)
         self._given = None if target.exact else given
         texts = texts_of(units), texts_of(names)
@@ -276,6 +280,7 @@ embed_dictionary, units, names, attachments
             fs=request.fs,
             chunk_samples=request.chunk_samples,
             bounds=bounds,
+            fast=request.fast,
         ).dictionary
 
     def _chosen(self, x: np.ndarray) -> Representation:

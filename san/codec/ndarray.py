@@ -14,6 +14,7 @@ import numpy as np
 
 from san.codec.decoder import decompress
 from san.codec.dictionaries import DictionaryLike, find_dictionary
+from san.codec.effort import Effort, checked_effort
 from san.codec.encoder import encode
 from san.codec.errors import CorruptStream
 from san.codec.file_format.header import checked_fs
@@ -41,6 +42,8 @@ class ChunkCoding:
     dictionary : Dictionary, path, or str, optional
         Kernels that all chunks share, with as many channels as a chunk. A str is a path, or what
         `to_dict` returns. Without a dictionary, each chunk learns its own kernels and carries them.
+    effort : "fast", "normal" or "best"
+        How much time is spent on few bytes, as `san.compress` takes it.
 
     Raises
     ------
@@ -67,6 +70,7 @@ class ChunkCoding:
     axis: int = 0
     events: bool = True
     dictionary: DictionaryLike | None = None
+    effort: Effort = "normal"
 
     def __post_init__(self) -> None:
         for name in ("lossless", "events"):
@@ -79,6 +83,7 @@ class ChunkCoding:
         _ = self.target, checked_fs(self.fs)  # raise ValueError
         if isinstance(self.axis, bool) or not isinstance(self.axis, int):
             raise TypeError(f"axis must be an integer, got {self.axis!r}")
+        checked_effort(self.effort)  # raises ValueError
         if self.dictionary is not None:
             object.__setattr__(self, "dictionary", _dictionary(self.dictionary))
 
@@ -157,6 +162,7 @@ class ChunkCoding:
             embed_dictionary=self.dictionary is None,
             short_name=True,  # the array's metadata hold the dictionary
             events=self.events,
+            effort=self.effort,
         )
 
     def decode_array(

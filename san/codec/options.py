@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from san.codec.dictionaries import DictionaryLike, find_dictionary
+from san.codec.effort import Effort
 from san.codec.file_format.attachments import pack_attachments
 from san.codec.file_format.header import SHORT_NAME, Header, Limits, checked_fs
 from san.codec.modes.dictionary import Dictionary
@@ -30,6 +31,12 @@ class Request:
     chunk_samples: int
     events: bool
     newer_modes: bool = True  # those of version 4 of the format may be used
+    effort: Effort = "normal"
+
+    @property
+    def fast(self) -> bool:
+        """Whether speed counts more than bytes."""
+        return self.effort == "fast"
 
     def without_learning(self, dictionary: Dictionary | None) -> "Request":
         """The same request after the search for a dictionary: without one, no events are used."""

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from san.codec.effort import Effort
 from san.codec.target import Target
 from san.command import codec, parts, progress, tables
 
@@ -77,6 +78,7 @@ def archive(
     name_only: Annotated[bool, _option(codec.CODING, NAME_ONLY, None, "--name-only")] = False,
     dictionaries: Annotated[str | None, _option(codec.CODING, DICTIONARIES, "learn|FOLDER")] = None,
     no_events: Annotated[bool, _option(codec.CODING, codec.NO_EVENTS, None, "--no-events")] = False,
+    effort: Annotated[Effort, _option(codec.CODING, codec.EFFORT, "LEVEL")] = "normal",
     chunk_seconds: Annotated[float | None, _option(codec.CODING, codec.CHUNK, "SECONDS")] = None,
     fs: Annotated[float | None, _option(codec.CODING, codec.FS, "HZ")] = None,
     delimiter: tables.Delimiter = None,
@@ -121,6 +123,7 @@ def archive(
         dictionary=dictionary,
         dictionaries=dictionaries,
         events=not no_events,
+        effort=effort,
         chunk_seconds=chunk_seconds,
         embed_dictionary=not name_only,
         fs=fs,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO
 
 import typer
 
+from san.codec.effort import Effort
 from san.codec.target import Target
 from san.command import parts, progress, tables
 
@@ -46,6 +47,8 @@ DICTIONARY = """Kernels to use: a saved dictionary, a run folder, or a model.saf
 they are learned from the signal."""
 NAME_ONLY = "Store only the SHA-256 of that dictionary; decompress then needs the dictionary too."
 NO_EVENTS = "Use no kernels."
+EFFORT = """How much time to spend on few bytes: fast, normal or best. Every reader reads streams of
+all levels."""
 CHUNK = """Length of a chunk, the smallest part that can be decoded alone. Default: 2**20 samples,
 fewer with more than four channels."""
 FS = "Sampling rate, if the file does not state it. It wins over the times of a table."
@@ -92,6 +95,7 @@ def compress(
     dictionary: Annotated[Path | None, _option(CODING, DICTIONARY, "PATH")] = None,
     name_only: Annotated[bool, _option(CODING, NAME_ONLY, None, "--name-only")] = False,
     no_events: Annotated[bool, _option(CODING, NO_EVENTS, None, "--no-events")] = False,
+    effort: Annotated[Effort, _option(CODING, EFFORT, "LEVEL")] = "normal",
     chunk_seconds: Annotated[float | None, _option(CODING, CHUNK, "SECONDS")] = None,
     fs: Annotated[float | None, _option(CODING, FS, "HZ")] = None,
     delimiter: tables.Delimiter = None,
@@ -142,6 +146,7 @@ def compress(
             **target.arguments,
             dictionary=dictionary,
             events=not no_events,
+            effort=effort,
             chunk_seconds=chunk_seconds,
             embed_dictionary=not name_only,
             progress=report,

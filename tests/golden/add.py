@@ -7,17 +7,19 @@ holds; a faulty one raises the error named there. A new kind of stream gets a ne
 """
 
 import hashlib
+import io
 import json
 import pathlib
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 
 import san
 from san.codec.entropy.varints import write_varint
 from san.codec.errors import CodecError
-from san.codec.file_format.stream import StreamReader
+from san.codec.file_format.stream import StreamReader, StreamWriter
 from san.codec.modes import payload
 
 ALWAYS = -(1 << 40)  # bytes that mode 3 must save to be written: streams of it are small here
@@ -203,6 +205,97 @@ def joint_faults():
     yield "joint-of-version-1", with_mode((FOLDER / "five-channels-lossless.san").read_bytes(), 3)
 
 
+def fast_streams():
+    """(name, array, options of compress) of frozen streams of version 4 in mode 5."""
+    fast = {"effort": "fast", "fs": 100}
+    for dtype in DTYPES:
+        yield f"fast-lossless-{dtype}", beats(200, 2, dtype), {"lossless": True, **fast}
+        bound = 0.02 if np.dtype(dtype).kind == "f" else 2
+        yield f"fast-bound-{dtype}", beats(150, dtype=dtype), {"max_error": bound, **fast}
+    yield "fast-leads", leads(250, 6), {"lossless": True, **fast}
+    yield "fast-leads-bound", leads(250, 6), {"max_error": 3, **fast}
+    yield "fast-frames", beats(8300), {"lossless": True, **fast}
+    yield "fast-chunks", leads(250, 3), {"max_error": 1, "chunk_seconds": 0.9, **fast}
+    x = leads(90, 4)
+    x[:, 1], x[:, 3] = 7, x[:, 2]
+    yield "fast-constant-column", x, {"lossless": True, **fast}
+    for n in (1, 2, 3):
+        yield f"fast-{n}-samples", beats(n, 3), {"lossless": True, **fast}
+    loud = beats(120, 3, "int32").astype(np.int64) * 16_777_259 // np.array([1, 7, 4099])
+    yield "fast-int32", loud.astype(np.int32), {"lossless": True, **fast}
+    yield "fast-int32-bound", loud.astype(np.int32), {"max_error": 70_000, **fast}
+    extremes = np.array([2**31 - 1, -(2**31), 0, 5] * 30, np.int32)
+    yield "fast-extremes", extremes, {"lossless": True, **fast}
+    yield "fast-extremes-bound", extremes, {"max_error": 99, **fast}
+    x = beats(140, 3).astype(np.float64) * [0.125, 0.5, 0.01]
+    yield "fast-bounds", x, {"max_error": 0.06, **fast}
+    x[40:50, 1], x[70, 2] = np.nan, np.inf
+    yield "fast-gaps", x, {"lossless": True, **fast}
+    walk = np.cumsum(beats(80, 2), axis=0) / np.array([3.0, 7.0])
+    yield "fast-float-bits", walk, {"lossless": True, **fast}
+    rounded = np.rint(beats(300, 2, "int32") * 4.88).astype(np.int16)
+    yield "fast-rules", rounded, {"lossless": True, **fast}
+
+
+def packed(*fields):
+    """Numbers of so many bits each, the lowest bits first."""
+    value, at = 0, 0
+    for number, width in fields:
+        value, at = value | number << at, at + width
+    return value.to_bytes((at + 7) // 8, "little")
+
+
+def frame_of(*fields, words=(0, 1, 0, 1)):
+    """The payload of one frame without a bound: its bits and its words."""
+    bits = packed(*fields)
+    return b"\x0d\0" + write_varint(len(bits)) + bits + struct.pack(f"<{len(words)}H", *words)
+
+
+def fast_faults():
+    """(name, bytes) of streams of version 4 whose first chunk no encoder wrote in mode 5."""
+    stream = (FOLDER / "fast-leads.san").read_bytes()  # six columns
+    good = StreamReader(stream).chunk(0)[1:]
+    column = [(0, 6), (4, 6), (9, 4), (3, 4), (0, 4)]  # 0 ... 9, the first is 3
+    plain = [(0, 2), (0, 5), (6, 4), (0, 4)]
+    laws = [(0, 1), (0, 2), (3, 7), (0, 7)]
+    for name, changed in {
+        "empty": b"",
+        "exponent": b"\x05" + good[1:],
+        "exponent-17": b"\x11" + good[1:],
+        "bound": b"\x0d\x80\x80\x80\x80\x08" + good[2:],
+        "no-bounds": b"\x8d\0\0",
+        "no-frame": b"\x0d\0",
+        "half-word": good + b"\0",
+        "more-words": good + b"\0\0",
+        "fewer-words": good[:-2],
+        "no-words": frame_of(*column, *plain, *laws, (1, 1), words=()),
+        "words-of-constants": frame_of(*[(2, 6), (2, 2), (0, 6)] * 6),
+        "bits-more": frame_of(*[(2, 6), (2, 2), (0, 6)] * 6, (0, 8), words=()),
+        "bits-not-zero": frame_of(*[(0, 6), (0, 6)] * 5, (0, 6), (0, 6), (1, 8), words=()),
+        "bits-fewer": frame_of(*[(2, 6), (2, 2), (0, 6)] * 3, words=()),
+        "wide": frame_of((33, 6), (0, 33), (0, 6)),
+        "wide-extent": frame_of((0, 6), (33, 6), (0, 33)),
+        "beyond": frame_of((32, 6), (2**32 - 2, 32), (1, 6), (1, 1)),
+        "first": frame_of((0, 6), (4, 6), (9, 4), (10, 4), (0, 4)),
+        "references": frame_of(*column, (3, 2), (0, 5), (6, 4), (0, 4)),
+        "order": frame_of(*column, (0, 2), (17, 5), (6, 4), (0, 4)),
+        "shift": frame_of(*column, (0, 2), (0, 5), (0, 4), (0, 4)),
+        "reference-of-itself": frame_of(*column, (1, 2), (0, 5), (6, 4), (0, 4), (0, 3)),
+        "weight": frame_of(*column, (0, 2), (1, 5), (6, 4), (15, 4), (2, 2), (2**15 - 1, 15)),
+        "long-weight": frame_of(*column, (0, 2), (1, 5), (6, 4), (0, 4), (1 << 64, 65)),
+        "buckets": frame_of(*column, *plain, (0, 1), (0, 2), (70, 7), (3, 7), (15, 4)),
+        "scale": frame_of(*column, *plain, *laws[:3], (0, 7), (1 << 61, 62)),
+        "scale-of-the-others": frame_of(*column, *plain, (0, 3), (17, 7), (0, 7), (1 << 13, 14)),
+        "states": frame_of(*column, *plain, *laws, (1, 1), words=(1, 1, 0, 1, 0, 0)),
+    }.items():
+        yield f"fast-{name}", of_one_chunk(stream, b"\5" + changed)
+    frames = (FOLDER / "fast-frames.san").read_bytes()
+    payload = StreamReader(frames).chunk(0)
+    yield "fast-sizes", of_one_chunk(frames, payload[:3] + b"\xff\xff\x7f" + payload[5:])
+    yield "fast-cut-200", stream[:200]
+    yield "fast-of-version-1", with_mode((FOLDER / "five-channels-lossless.san").read_bytes(), 5)
+
+
 def compact_streams():
     """(name, array, options of compress) of frozen compact streams."""
     for dtype in DTYPES:
@@ -381,6 +474,16 @@ def as_version_4(stream):
     return block + struct.pack("<I", zlib.crc32(block)) + stream[end + 4 :]
 
 
+def of_one_chunk(stream, payload):
+    """A stream with blocks and this payload, its header and its footer those of another."""
+    reader, file = StreamReader(stream), io.BytesIO()
+    writer = StreamWriter(file)
+    writer.write_header(replace(reader.header, newer_modes=True))
+    writer.write_chunk(payload)
+    writer.finish(reader.footer)
+    return file.getvalue()
+
+
 def with_mode(stream, mode):
     """The stream with another mode of its first chunk, its checksum right."""
     return with_payload(stream, bytes([mode]) + StreamReader(stream).chunk(0)[1:])
@@ -408,7 +511,7 @@ def main():
     named = {"dictionary": shared, "embed_dictionary": False, "fs": 100, "prdn": 9}
     worth = payload.WORTH
     every = [*streams(), *newer_streams(), *joint_streams(), *streams_across()]
-    every += compact_streams()
+    every += [*compact_streams(), *fast_streams()]
     for name, x, options in [*every, ("shared", beats(500, seed=9), named)]:
         if f"{name}.san" in known["streams"]:
             continue
@@ -430,6 +533,7 @@ def main():
     stream = (FOLDER / "events-two.san").read_bytes()
     old = faults(stream, (FOLDER / "shared.san").read_bytes())
     newer = [*newer_faults(), *joint_faults(), *faults_across(), *compact_faults()]
+    newer += fast_faults()
     for name, damaged in [*old, *newer]:
         if f"faulty-{name}.san" in known["faulty"]:
             continue

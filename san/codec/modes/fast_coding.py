@@ -57,6 +57,7 @@ from san.codec.modes.fast_laws import (
 
 DIFFERENCE_BITS = 17  # of the differences that predictors see
 USUAL_ORDER = 8  # own differences of a predictor; 16 save little and take half as long again
+MOST_ORDER = ORDER
 TRIED = 6  # scales on each side of the usual one that are tried for a bucket
 CHANGE, TOLD = 1.5, 1.0  # bits of each step of a change of scale, and of a bucket
 SECOND_LANE = 1 << 16  # added to an entry of the second coder
@@ -334,7 +335,7 @@ def put_laws(room, draft, laws):
 
 @integer_loop
 def put_residuals(room, draft, laws, c, n):
-    """Note residuals for the coders, in the order of decoding; write what their laws do not tell."""
+    """Note residuals for the coders in decoding order; write what their laws do not tell."""
     bits, entries, hand, encode, low = draft.bits, draft.entries, draft.hand, laws.encode, laws.low
     buckets, symbols, law, residuals = draft.bucket, draft.symbol, room.laws, room.e
     middle, e, position, item = (n + 1) >> 1, c * (n + 1), hand[POSITION], hand[ITEMS]
@@ -413,7 +414,7 @@ def code_frame(room, fit, draft, laws, bounds, n, columns, order):
             take_differences(room, fit, c, n)
             continue
         take_differences(room, fit, c, n)
-        step = 2 * bounds[c] + 1
+        step = 2.0 * bounds[c] + 1
         fit_column(fit, room, c, columns, n, order, (step * step - 1) / 12.0)
         put_predictor(room, fit, draft, columns, n)
         used, shift, coarse = settings[USED], settings[SHIFT], hand[COARSE]
@@ -441,13 +442,8 @@ def take_differences(room, fit, c, n):
         fit.df[d + t] = room.d[d + t]
 
 
-def encode(
-    k: np.ndarray, bounds: tuple[int, ...], order: int = USUAL_ORDER
-) -> tuple[bytes, np.ndarray]:
-    """The bytes of int64 (n, columns), none of which is off by more than its column's bound.
-
-    Returns what is decoded besides, int32 (n, columns).
-    """
+def encode(k: np.ndarray, bounds: tuple[int, ...], order: int = USUAL_ORDER) -> bytes:
+    """The bytes of int64 (n, columns), none of which is off by more than its column's bound."""
     n, columns = k.shape
     lowest, highest = (int(k.min()), int(k.max())) if k.size else (0, 0)
     widest = max(bounds, default=0)
@@ -456,16 +452,15 @@ def encode(
     one = len(set(bounds)) <= 1
     head = [bytes([USUAL if one else USUAL + OWN_BOUNDS])]
     head += map(write_varint, bounds[:1] if one else bounds)
-    full, frames, decoded = 1 << USUAL, [], np.empty((n, columns), np.int32)
+    full, frames = 1 << USUAL, []
     for start in range(0, n, full):
         part = k[start : start + full]
         if start % full == 0 and (start == 0 or len(part) < full):
             size = len(part)
             memory = new_room(size, columns), new_fit(size, columns), new_draft(size, columns)
         frames.append(_encode_part(part, bounds, order, *memory))
-        decoded[start : start + full] = memory[0].x.reshape(columns, size).T
     head += [write_varint(len(frame)) for frame in frames[:-1]]
-    return b"".join(head + frames), decoded
+    return b"".join(head + frames)
 
 
 def _encode_part(

@@ -6,8 +6,10 @@
                 starts from what the dictionary's excerpt has taught it
 3  joint        as 1, from all columns coded before, each within its own bound (`joint`)
 4  across       components of all columns, and columns made from them (`components`)
+5  fast         frames of block-wise predictors and static laws, within bounds or exactly
+                (`fast_frames`)
 
-Modes 3 and 4 are those of version 4 of the format: older streams do not have them.
+Modes 3, 4 and 5 are those of version 4 of the format: older streams do not have them.
 """
 
 import threading
@@ -16,10 +18,18 @@ import numpy as np
 
 from san.codec.entropy.varints import Fields, write_varint
 from san.codec.errors import CorruptStream
-from san.codec.modes import components, joint, predictive, transform
+from san.codec.modes import components, fast_coding, fast_frames, joint, predictive, transform
 from san.codec.modes.dictionary import Dictionary
 from san.codec.modes.events import QuantizedEvents, no_events
-from san.codec.modes.mode_numbers import ACROSS, JOINT, NEWER_MODES, PREDICTIVE, SHARED, TRANSFORM
+from san.codec.modes.mode_numbers import (
+    ACROSS,
+    FAST,
+    JOINT,
+    NEWER_MODES,
+    PREDICTIVE,
+    SHARED,
+    TRANSFORM,
+)
 
 WORTH = 16  # bytes that a newer mode must save: releases before 0.5 do not read it
 
@@ -51,8 +61,10 @@ def decode_payload(
         return joint.decode(payload[1:], n, columns)
     if mode == ACROSS:
         return components.decode(payload[1:], n, columns, dictionary)
+    if mode == FAST:
+        return fast_frames.decode(payload[1:], n, columns)
     if mode != PREDICTIVE:
-        raise CorruptStream(f"a chunk of mode {mode}, which is none of 0 ... 4")
+        raise CorruptStream(f"a chunk of mode {mode}, which is none of 0 ... 5")
     k = np.empty((n, columns), np.int64)
     done, room = 0, _room_for(n, columns)
     while done < columns:
@@ -96,11 +108,21 @@ def payload_events(
 
 def encode_predictive(k: np.ndarray, bounds: tuple[int, ...], newer_modes: bool = False) -> bytes:
     """A chunk in the predictive mode that takes fewer bytes; the first one, without newer modes."""
-    first = _encode_predictive(k, bounds)
-    if not newer_modes or not 1 <= k.shape[1] <= joint.MOST_COLUMNS:
-        return first
-    second = bytes([JOINT]) + joint.encode(k, bounds)
-    return second if len(second) + WORTH < len(first) else first
+    best = _encode_predictive(k, bounds)
+    if not newer_modes or k.shape[1] == 0:
+        return best
+    others = [encode_fast(k, bounds, fast_coding.MOST_ORDER)]
+    if k.shape[1] <= joint.MOST_COLUMNS:
+        others.append(bytes([JOINT]) + joint.encode(k, bounds))
+    other = min(reversed(others), key=len)
+    return other if len(other) + WORTH < len(best) else best
+
+
+def encode_fast(
+    k: np.ndarray, bounds: tuple[int, ...], order: int = fast_coding.USUAL_ORDER
+) -> bytes:
+    """A chunk in mode 5."""
+    return bytes([FAST]) + fast_coding.encode(k, bounds, order)
 
 
 def _encode_predictive(k: np.ndarray, bounds: tuple[int, ...]) -> bytes:

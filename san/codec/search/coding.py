@@ -2,13 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from san.codec.errors import CorruptStream
 from san.codec.modes.dictionary import Dictionary
 from san.codec.modes.mode_numbers import ACROSS, SHARED, TRANSFORM
-from san.codec.modes.payload import WORTH, decode_payload, encode_predictive
+from san.codec.modes.payload import (
+    WORTH,
+    decode_payload,
+    encode_fast,
+    encode_predictive,
+)
 from san.codec.search.across import (
     fits_across,
     meet_bounds_across,
@@ -59,6 +65,7 @@ def encode_signal(
     dictionary: Dictionary | None = None,
     events: bool = True,
     newer_modes: bool = True,
+    fast: bool = False,
     progress: Progress | None = None,
 ) -> Coded:
     """Encode integers (n, columns), below 2**31 in magnitude, in chunks.
@@ -80,14 +87,20 @@ def encode_signal(
         False to use no kernels.
     newer_modes : bool
         False to use only the modes that streams before version 4 have.
+    fast : bool
+        True to spend little time: one predictive mode, no search for kernels.
     progress : callable, optional
         Called with the share that is done, 0 ... 1.
     """
     progress = progress or (lambda share: None)
     exact = (0,) * k.shape[1]
+    encode: Callable[[np.ndarray, tuple[int, ...]], bytes]
+    encode = partial(encode_predictive, newer_modes=newer_modes)
+    if fast and newer_modes:
+        encode = encode_fast
 
     def predict(bounds: tuple[int, ...]) -> Coded:
-        return _predict(k, bounds, chunk_samples, newer_modes, progress)
+        return _predict(k, bounds, chunk_samples, encode, progress)
 
     if target.exact or k.size == 0:
         return predict(exact)
@@ -96,6 +109,8 @@ def encode_signal(
     found: Encoded | None
     if target.max_error is not None and max(bounds) == 0:
         return predict(exact)
+    if fast and target.kind == "max_error":
+        return predict(bounds)
     if target.prdn is not None:
         centred = k - k.mean(0)
         allowed = (target.prdn / 100) ** 2 * (centred**2).sum(0)
@@ -210,14 +225,14 @@ def _predict(
     k: np.ndarray,
     bounds: tuple[int, ...],
     chunk_samples: int,
-    newer_modes: bool,
+    encode: Callable[[np.ndarray, tuple[int, ...]], bytes],
     progress: Progress,
 ) -> Coded:
     """Every chunk in a predictive mode."""
     payloads = []
     for start in range(0, len(k), chunk_samples):
         piece = k[start : start + chunk_samples]
-        payloads.append(encode_predictive(piece, bounds, newer_modes))
+        payloads.append(encode(piece, bounds))
         progress((start + len(piece)) / len(k))
     return Coded(payloads, None, {"predicted": sum(map(len, payloads))})
 
