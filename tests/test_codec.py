@@ -210,7 +210,8 @@ def test_inspecting_reads_no_chunk():
             self.count += len(data)
             return data
 
-    file = Counting(san.compress(RNG.integers(-999, 999, 20_000, np.int16), lossless=True))
+    noise = RNG.integers(-999, 999, 20_000, np.int16)
+    file = Counting(san.compress(noise, 100, lossless=True, chunk_seconds=100))
     san.inspect(file)
     assert file.count < 200
 
