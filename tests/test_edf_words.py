@@ -48,7 +48,9 @@ FAULTS = {
     "beyond all integers": (edf_file(low="-1e308"), "'-1e308', which is not a whole number"),
     "beyond all floats": (damaged(360, b"1e999   "), "minimum .* '1e999', which is not a finite"),
     "no samples": (edf_file(samples="x"), "number of samples in a record of its signal 'EEG'"),
-    "cut": (edf_file()[:-7], "it was cut, or something was added"),
+    "cut": (edf_file()[:-7], "19 records of 200 bytes and 193 bytes, .* cut the file after 4312 "),
+    "longer": (edf_file() + bytes(200), "it was cut, or something was added.* write 21 into"),
+    "half a sample": (edf_file(samples=9.5), "is '9.5', which is not a whole number"),
 }
 
 
@@ -62,6 +64,13 @@ def test_each_fault_is_named(name, tmp_path, command):
     assert str(refused.value).startswith(f"{path} cannot be read: ")
     code, _, err = command("compress", path, tmp_path / "x.san", "--lossless")
     assert code == 2 and err.count("\n") == 1 and "night.EDF cannot be read: " in err
+
+
+def test_bdf_with_the_ending_of_edf_is_refused(tmp_path):
+    content = b"\xffBIOSEMI" + edf_file()[8:]
+    (tmp_path / "a.edf").write_bytes(content)
+    with pytest.raises(ValueError, match=r"holds BDF: give it a name that ends with \.bdf"):
+        edf.read_edf(tmp_path / "a.edf")
 
 
 @settings(max_examples=300, deadline=None)

@@ -305,7 +305,7 @@ def test_damaged_annotations_of_edf_are_named(tmp_path):
     write_edf(tmp_path / "a.edf", rates=(250,))
     data = (tmp_path / "a.edf").read_bytes()
     (tmp_path / "a.edf").write_bytes(data.replace(b"Anfall", b"\xff\xfefall"))
-    with pytest.warns(UserWarning, match=r"annotations of .*a\.edf are left out: edfio cannot"):
+    with pytest.warns(UserWarning, match=r"annotations of .*a\.edf are left out: they are not"):
         assert san.read(tmp_path / "a.edf").annotations == {}
 
 

@@ -174,12 +174,12 @@ def compress(
     )
 
 
-def unlikely(shape: tuple[int, ...], name: str = "x") -> str:
-    """The words that question a shape with more channels than samples."""
+def unlikely(shape: tuple[int, ...], where: str = "") -> str:
+    """The words that question a shape with more channels than samples; `where` comes first."""
     n, channels = shape
     return (
-        f"{name} of shape {shape} has {channels} channels of {n} sample{'s' * (n != 1)}: time must "
-        f"run along the first axis; if it runs along the second, give {name}.T"
+        f"{where}x of shape {shape} has {channels} channels of {n} sample{'s' * (n != 1)}: time "
+        "must run along the first axis; if it runs along the second, give x.T"
     )
 
 

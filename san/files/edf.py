@@ -6,6 +6,7 @@ unchanged, every byte of the file does.
 
 import io
 import itertools
+import re
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,6 +77,9 @@ def read_edf(path: Path, *, physical: bool = False) -> Array:
     need("edfio")
     content = path.read_bytes()
     check_header(path, content)
+    kind = ENDINGS[content[:1] == b"\xff"]
+    if path.suffix.lower() != kind:
+        raise ValueError(f"{path} holds {kind[1:].upper()}: give it a name that ends with {kind}")
     try:
         layout = _layout(content)
     except ValueError as error:
@@ -175,11 +179,15 @@ def _layout(content: bytes) -> EdfLayout:
     """The layout of a whole file, with its number of records even if the header states none."""
     layout = layout_of(content[: _number(content[184:192], "the size of the header")])
     left = len(content) - len(layout.header)
-    records = left // layout.record
-    if left % layout.record or layout.records not in (-1, records):
+    records, rest = divmod(left, layout.record)
+    if rest or layout.records not in (-1, records):
+        stated = "any number" if layout.records == -1 else layout.records
+        way = f"cut the file after {len(content) - rest} bytes, and " if rest else ""
         raise ValueError(
-            f"the file has {left} bytes of samples, not {layout.records} records of "
-            f"{layout.record}: it was cut, or something was added"
+            f"its {left} bytes of samples are {records} records of {layout.record} bytes"
+            f"{f' and {rest} bytes' * (rest > 0)}, and its header says {stated}: it was cut, or "
+            f"something was added. If the samples are right, {way}write {records} into bytes 236 "
+            "to 243 of the header"
         )
     return layout._replace(records=records)
 
@@ -201,10 +209,10 @@ def layout_of(header: bytes) -> EdfLayout:
 
 
 def _number(field: bytes, what: str) -> int:
-    try:
-        return int(field.decode("ascii").strip(" \0"))
-    except ValueError as error:
-        raise ValueError(f"{what} is {field!r}, which is not a number") from error
+    text = field.decode("latin-1").strip(" \0")
+    if not re.fullmatch(r"[-+]?\d+", text, re.ASCII):
+        raise ValueError(f"{what} is {text!r}, which is not a whole number")
+    return int(text)
 
 
 def _columns(content: bytes, layout: EdfLayout) -> list[np.ndarray]:

@@ -40,7 +40,8 @@ def _problem_of(content: bytes) -> str:
     if len(content) < FIRST:
         return f"it has {len(content)} bytes, and a header has at least {FIRST}"
     if content[:8].strip() != b"0" and content[:8] != b"\xffBIOSEMI":
-        return f"it begins with {content[:8]!r}, and EDF begins with b'0       '"
+        began = content[:8].decode("latin-1")
+        return f"it begins with {began!r}, and EDF begins with '0       '"
     count_text = text_of(content, 252, 4)
     if not count_text.isdigit() or not int(count_text):
         return f"the number of signals is {count_text!r}, and must be 1 or more"

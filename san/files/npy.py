@@ -5,6 +5,7 @@ NumPy writes the stream's samples, its header is attached, and says how they are
 """
 
 import io
+import math
 import re
 import warnings
 from pathlib import Path
@@ -39,17 +40,45 @@ def load(path: Path) -> np.ndarray:
     try:
         with path.open("rb") as file:
             head = file.read(len(MAGIC))
-        if head != MAGIC:
-            found = "an archive of arrays (.npz)" if head[:2] == b"PK" else "no such file"
-            raise ValueError(f"it is {found}" if head else "it is empty, it has 0 bytes")
-        x: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is not there") from None
+    if head != MAGIC:
+        found = "an archive of arrays (.npz)" if head[:2] == b"PK" else "no such file"
+        problem = f"it is {found}" if head else "it is empty, it has 0 bytes"
+        raise ValueError(f"{path} is not readable as .npy: {problem}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of how long ago the file was written
+            x: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError:
         raise
     except Exception as error:  # NumPy's reader also raises what tokenize and ast raise
-        raise ValueError(f"{path} is not readable as .npy: {error}") from error
+        raise ValueError(f"{path} is not readable as .npy: {_problem_of(path)}") from error
     return x
+
+
+def _problem_of(path: Path) -> str:
+    """What is wrong with a file that NumPy does not read, though it begins as one that it does."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(len(MAGIC) + 6 + LONGEST_HEADER)
+    version = head[len(MAGIC) : len(MAGIC) + 1]
+    if version not in (b"", b"\1", b"\2", b"\3"):
+        return f"its version is {version[0]}, and NumPy has the versions 1, 2 and 3"
+    begin = len(MAGIC) + (4 if version == b"\1" else 6)
+    length = int.from_bytes(head[len(MAGIC) + 2 : begin], "little")
+    if len(head) < begin or begin + length > size:
+        return f"it has {size} bytes, and ends within its header"
+    says = parsed(head[: begin + length])
+    needed = 0 if says is None else begin + length + says[1].itemsize * math.prod(says[0])
+    if needed > size:
+        return f"it has {size} bytes, and its header asks for {needed}"
+    if b"'|O'" in head or b"'O'" in head:
+        return "it holds objects of Python: give it numbers, with x.astype(np.float64)"
+    return (
+        "its header is damaged, or it has fewer bytes than its header asks for: write it again "
+        "with np.save"
+    )
 
 
 def read(path: Path, fs: float | None = None, exact: bool = True) -> Array:
@@ -72,12 +101,17 @@ def read(path: Path, fs: float | None = None, exact: bool = True) -> Array:
         If it is no such file, or streams have no dtype for its values.
     """
     x = load(path)
+    if x.ndim not in (1, 2) or 0 in x.shape[1:]:
+        raise ValueError(
+            f"{path} has shape {x.shape}, and samples are (n,) or (n, channels): x.reshape gives "
+            "another shape"
+        )
     try:
         found = narrowed(x)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be compressed: {error}") from error
     if found.ndim == 2 and found.shape[1] > len(found) > 0:
-        warnings.warn(unlikely(found.shape, f"{path}: the array"), stacklevel=2)
+        warnings.warn(unlikely(found.shape, f"{path}: "), stacklevel=2)
     header = _header_of(path)
     is_rounded = x.dtype.kind == "f" and x.dtype.itemsize == 2 and not exact
     if is_rounded or header == _usual(found):

@@ -201,10 +201,10 @@ def _read_annotations(
         (Path(folder) / f"r.{ending}").write_bytes(data)
         try:
             read = package.rdann(str(Path(folder) / "r"), ending)
-        except Exception as error:  # wfdb raises whatever an unusual file leads to
+        except Exception:  # wfdb raises whatever an unusual file leads to
             warnings.warn(
-                f"the annotations .{ending} of {where} are left out: wfdb cannot read them "
-                f"({type(error).__name__}: {error})",
+                f"the annotations .{ending} of {where} are left out: they are not as annot(5) of "
+                "WFDB has them",
                 stacklevel=5,
             )
             return None
@@ -292,9 +292,9 @@ def _annotations_of_edf(array: Array, where: str) -> dict[str, Annotations]:
     try:
         file = read(bytes(head) + fields + data, header_encoding="latin-1")
         found = file.annotations
-    except Exception as error:  # edfio raises whatever an unusual file leads to
+    except Exception:  # edfio raises whatever an unusual file leads to
         warnings.warn(
-            f"the annotations of {where} are left out: edfio cannot read them ({error})",
+            f"the annotations of {where} are left out: they are not as EDF+ has them",
             stacklevel=4,
         )
         return {}

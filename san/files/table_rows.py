@@ -21,6 +21,10 @@ LARGEST_SAID = 1 << 26  # characters of an attachment
 WIDEST = 60  # characters of a padded field
 
 
+class Damaged(ValueError):
+    """What is wrong with the attachment, in words."""
+
+
 class Column(NamedTuple):
     """How one column is written."""
 
@@ -46,7 +50,16 @@ def content_of(array: Array) -> bytes:
     try:
         return b"".join(_content(array, said))
     except (ValueError, AttributeError, TypeError, KeyError, OverflowError, LookupError) as error:
-        raise ValueError(f"the attached line of names cannot be read: {error}") from error
+        raise unreadable(error) from error
+
+
+def unreadable(error: Exception | None = None) -> ValueError:
+    """The error that says why the attachment cannot be read, in no words but its own."""
+    why = str(error) if isinstance(error, Damaged) else "it is not as FORMAT.md describes it"
+    return ValueError(
+        f"the attached line of names cannot be read: {why}. A name that ends with .npy takes the "
+        "samples alone"
+    )
 
 
 def said_in(attachments: Mapping[str, bytes]) -> dict[str, Any]:
@@ -59,13 +72,11 @@ def said_in(attachments: Mapping[str, bytes]) -> dict[str, Any]:
     """
     content = attachments.get(COLUMNS, b"{}")
     try:
-        if len(content) > LARGEST_SAID:
-            raise ValueError(f"it has {len(content)} bytes")
-        said = json.loads(content)
-        if not isinstance(said, dict):
-            raise ValueError("it is no JSON object")
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"the attached line of names cannot be read: {error}") from None
+        said = json.loads(content) if len(content) <= LARGEST_SAID else None
+    except (ValueError, RecursionError):  # damaged, no text, or too deep
+        said = None
+    if not isinstance(said, dict):
+        raise unreadable()
     return said
 
 
@@ -78,7 +89,7 @@ def ruler_of(said: dict[str, Any], fs: float | None) -> times.Ruler | None:
     decimals = None if digits is not None else int(said.get("decimals", times.DECIMALS))
     for number in (digits, decimals):
         if number is not None and not 0 <= int(number) <= times.ALL_DIGITS:
-            raise ValueError(f"times cannot have {number} digits")
+            raise Damaged(f"times cannot have {number} digits")
     multiplied = bool(said.get("multiplied"))
     return times.Ruler(float(said["start"]), float(rate), decimals, digits, multiplied)
 
@@ -91,12 +102,12 @@ def _content(array: Array, said: dict[str, Any]) -> Iterator[bytes]:
         return
     encoding, newline = said.get("encoding", "utf-8"), said.get("newline", "\n")
     if encoding not in ("utf-8", "latin-1", "utf-16-le", "utf-16-be"):
-        raise ValueError(f"{encoding!r} is no encoding of a table")
+        raise Damaged(f"{encoding!r} is no encoding of a table")
     if newline not in ("\n", "\r\n", "\r"):
-        raise ValueError(f"{newline!r} ends no line")
+        raise Damaged(f"{newline!r} ends no line")
     head = said.get("head", [said["line"]] if said.get("line") else [])
     if not isinstance(head, list) or not all(isinstance(line, str) for line in head):
-        raise ValueError("its head is no list of lines")
+        raise Damaged("its head is no list of lines")
     yield ("\ufeff" if said.get("mark") else "").encode(encoding)
     odd = dict(said.get("rows", {}))
     pending = "".join(line + newline for line in head)
@@ -122,9 +133,9 @@ def lines_of(array: Array, said: dict[str, Any]) -> Iterator[str]:
     columns = _columns_of(said["columns"], count)
     separator, decimal = said.get("separator", ","), said.get("decimal", ".")
     if len(separator) > 2:
-        raise ValueError("its separator is too long")
+        raise Damaged("its separator is too long")
     if separator == "  " or decimal not in (".", ","):
-        raise ValueError("its separators are none")
+        raise Damaged("its separators are none")
     moments = None if ruler is None else ruler.times(len(x))
     for begin in range(0, len(x), BLOCK):
         block = [x[begin : begin + BLOCK, c] for c in range(x.shape[1])]
@@ -140,17 +151,17 @@ def _columns_of(said: Any, count: int) -> list[Column]:
     columns = [Column(**each) for each in said]
     for column in columns:
         if not table_forms.is_form(column.form):
-            raise ValueError(f"{column.form!r} is no form of numbers")
+            raise Damaged(f"{column.form!r} is no form of numbers")
         if abs(int(column.offset)) > table_forms.LARGEST_OFFSET:
-            raise ValueError("an offset is too large")
+            raise Damaged("an offset is too large")
         if not isinstance(column.missing, str) or len(column.missing) > LONGEST_MISSING + 2:
-            raise ValueError("a missing value is no short text")
+            raise Damaged("a missing value is no short text")
         if abs(int(column.width)) > WIDEST:
-            raise ValueError("a field is too wide")
+            raise Damaged("a field is too wide")
         if column.quote not in ("", "'", '"'):
-            raise ValueError(f"{column.quote!r} is no quote")
+            raise Damaged(f"{column.quote!r} is no quote")
     if not 0 < len(columns) <= count:
-        raise ValueError(f"it has {len(columns)} columns, and the samples {count}")
+        raise Damaged(f"it has {len(columns)} columns, and the samples {count}")
     return columns + columns[-1:] * (count - len(columns))
 
 

@@ -168,8 +168,8 @@ def start_of(said: Mapping[str, Any]) -> datetime | time | timedelta | None:
         if isinstance(began, str):
             return datetime.fromisoformat(began) if "-" in began else time.fromisoformat(began)
         return None if began is None else timedelta(seconds=float(began))
-    except (ValueError, TypeError, OverflowError) as error:
-        raise ValueError(f"the attached first time {began!r} is none: {error}") from None
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError(f"the attached first time {began!r} is none") from None
 
 
 def _per_second(

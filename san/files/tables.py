@@ -26,7 +26,16 @@ from san.files.table_layout import (
     text_of,
     unquoted,
 )
-from san.files.table_rows import BLOCK, COLUMNS, WIDEST, Column, content_of, lines_of, said_in
+from san.files.table_rows import (
+    BLOCK,
+    COLUMNS,
+    WIDEST,
+    Column,
+    content_of,
+    lines_of,
+    said_in,
+    unreadable,
+)
 from san.files.table_times import Times, start_of
 from san.signals import Array, columns_of
 
@@ -130,7 +139,7 @@ def as_then(attachments: Mapping[str, bytes]) -> tuple[TableOptions, bool]:
             known["missing"] = tuple(known["missing"])
         return TableOptions(**known), bool(given.get("fs"))
     except (AttributeError, TypeError) as error:
-        raise ValueError(f"the attached line of names cannot be read: {error}") from None
+        raise unreadable() from error
 
 
 def as_before(array: Array, attachments: Mapping[str, bytes]) -> Array:
