@@ -105,6 +105,61 @@ def archive(name: str) -> str:
     return "\n".join(lines)
 
 
+DETECTORS = {
+    "san_all_leads": "**SAN**, all leads",
+    "san_first_lead": "**SAN**, first lead",
+    "san_stream": "**SAN**, first lead of a stream at a PRDN of 8 %",
+    "sleepecg": "SleepECG",
+    "neurokit2": "NeuroKit2",
+    "biosppy_hamilton": "BioSPPy, Hamilton",
+    "wfdb_xqrs": "wfdb, xqrs",
+    "wfdb_gqrs": "wfdb, gqrs",
+}
+
+
+def beats(name: str) -> str:
+    """A row for each detector and database of benchmarks/beats.py, and the AUC of the ranking."""
+    content = measured(name)
+    if content is None:
+        return "Not measured."
+    lines = [described(content["provenance"])]
+    for database in dict.fromkeys(row["database"] for row in content["rows"]):
+        rows = [row for row in content["rows"] if row["database"] == database]
+        lines += [
+            "",
+            f"`{database}`, {rows[0]['records']} records:",
+            "",
+            "| detector | sensitivity, % | predictivity, % | F1 at 150 ms | F1 at 50 ms | missed "
+            "| extra | worst record's F1 | CPU, s |",
+            "|---|---|---|---|---|---|---|---|---|",
+        ]
+        for row in sorted(rows, key=lambda row: -row["150"]["f1"]):
+            wide = row["150"]
+            version = "" if row["detector"].startswith("san") else f" {row['version']}"
+            cells = [
+                DETECTORS[row["detector"]] + version,
+                f"{100 * wide['sensitivity']:.2f}",
+                f"{100 * wide['predictivity']:.2f}",
+                f"{wide['f1']:.4f}",
+                f"{row['50']['f1']:.4f}",
+                str(wide["missed"]),
+                str(wide["extra"]),
+                f"{wide['worst'][0]:.3f} ({wide['worst'][1]})",
+                number(row["cpu"]),
+            ]
+            lines.append("| " + " | ".join(cells) + " |")
+    for kind, word in (("V", "ventricular"), ("S", "supraventricular")):
+        found = {row["record"]: row[kind] for row in content["ranking"] if kind in row}
+        worst = min(found, key=found.__getitem__)
+        mean = sum(found.values()) / len(found)
+        lines += [
+            "",
+            f"AUC of the ranking for {word} beats: {mean:.3f} in the mean over {len(found)} "
+            f"records, {found[worst]:.3f} in the worst ({worst}).",
+        ]
+    return "\n".join(lines)
+
+
 def measured(name: str) -> dict | None:
     """The content of a file of results, if it is there."""
     path = HERE / "results" / name
@@ -144,6 +199,7 @@ def main() -> None:
         "bank": bank("bank.json"),
         "bank-cuda": bank("bank-cuda.json"),
         "archive": archive("archive.json"),
+        "beats": beats("beats.json"),
         "physionet": paper("physionet"),
         "classified": paper("classified"),
     }

@@ -13,7 +13,8 @@ from san.heartbeats.leads import vote
 Places = NDArray[np.int64]
 
 REACH = 0.06  # s, between where a beat is found and its largest deflection
-OWN = 0.08  # s between the place of all leads and that of the lead that tells its time, at most
+NEAR = 0.08  # s between the place of all leads and that of the lead that tells its time
+FAR, SURE = 0.14, 0.6  # s, if that lead has there at least this share of the usual strength
 EDGE = 0.1  # s beside a gap, where the filters see its edge
 FLAT = 1.0  # s of one value, from which a lead says nothing
 FEWEST = 16  # samples, below which there is no beat to look for
@@ -52,7 +53,7 @@ def find_places(x: Floats, fs: float) -> Found:
     for lead in found.order:
         here = left & heard[beats, lead]
         if here.any():
-            own = _moved(beats[here], np.flatnonzero(found.shares[:, lead]), slower_fs)
+            own = _moved(beats[here], found.shares[:, lead], slower_fs)
             own = own * step + (step - 1) // 2
             timed = np.concatenate((timed, snapped(own, x[:, lead], fs)))
         left &= ~here
@@ -101,14 +102,16 @@ def _apart(present: NDArray[np.bool_], edge: int) -> NDArray[np.bool_]:
     return found
 
 
-def _moved(beats: Places, own: Places, fs: float) -> Places:
-    """Each beat where the lead that tells times has it itself, if it has it."""
-    if not len(own):
-        return beats
-    after = np.minimum(np.searchsorted(own, beats), len(own) - 1)
-    before = np.maximum(after - 1, 0)
-    nearest = np.where(beats - own[before] < own[after] - beats, own[before], own[after])
-    return np.where(np.abs(nearest - beats) <= OWN * fs, nearest, beats)
+def _moved(beats: Places, shares: Floats, fs: float) -> Places:
+    """Each beat where the lead that tells its time has it itself, if it has it."""
+    for reach, least in ((NEAR, 0.0), (FAR, SURE)):
+        own = np.flatnonzero(shares > least)
+        if len(own):
+            after = np.minimum(np.searchsorted(own, beats), len(own) - 1)
+            before = np.maximum(after - 1, 0)
+            nearest = np.where(beats - own[before] < own[after] - beats, own[before], own[after])
+            beats = np.where(np.abs(nearest - beats) <= reach * fs, nearest, beats)
+    return beats
 
 
 def snapped(beats: Places, x: Floats, fs: float) -> Places:

@@ -53,12 +53,12 @@ def vote(found: Floats, fs: float, heard: NDArray[np.bool_]) -> Vote:
             shares[places, lead] = share
             clear = np.interp(np.arange(samples), places, clearness(share))
             weights[:, lead] = clear * heard[:, lead]
-    together = shares[:, 0] if leads == 1 else _together(shares, weights, fs)
-    chosen = peaks(together, SHORTEST * fs)
-    chosen = chosen[together[chosen] > 0]
     clear = weights.mean(axis=0)
     first = int(np.flatnonzero(clear >= ENOUGH * clear.max())[0])
     others = [int(lead) for lead in np.argsort(-clear, kind="stable") if lead != first]
+    together = shares[:, 0] if leads == 1 else _together(shares, weights, first, fs)
+    chosen = peaks(together, SHORTEST * fs)
+    chosen = chosen[together[chosen] > 0]
     return Vote(chosen, together[chosen], shares, (first, *others))
 
 
@@ -75,7 +75,7 @@ def clearness(share: Floats) -> Floats:
     return found
 
 
-def _together(shares: Floats, weights: Floats, fs: float) -> Floats:
+def _together(shares: Floats, weights: Floats, first: int, fs: float) -> Floats:
     """The mean of the leads, where any lead has a candidate; 0 elsewhere."""
     from scipy.ndimage import maximum_filter1d
 
@@ -84,8 +84,8 @@ def _together(shares: Floats, weights: Floats, fs: float) -> Floats:
     near = np.stack([maximum_filter1d(each, size)[places] for each in shares.T], axis=1)
     weight = weights[places]
     weight = weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-12)
-    # of candidates that mean one beat, the one that most leads have themselves stays
-    own = (weight * shares[places]).sum(axis=1)
+    # of candidates that mean one beat, that of the lead that tells times stays
+    own = shares[places, first] + (weight * shares[places]).sum(axis=1) / len(shares.T)
     found = np.zeros(len(shares))
     found[places] = (weight * near).sum(axis=1) + 1e-3 * own
     return found
