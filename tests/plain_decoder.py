@@ -252,22 +252,28 @@ def read_texts(body: Reader, channels: int) -> int:
 
 def read_dictionary_field(body: Reader, header: Header) -> int:
     kind = body.byte()
-    check(kind <= (3 if header.newer_modes else 2), "kind of dictionary")
-    if kind == 1:
-        header.carried = body.take(body.varint())
-    elif kind > 1:
+    check(kind <= (4 if header.newer_modes else 2), "kind of dictionary")
+    if kind > 1:
         header.named = body.take(32 if kind == 2 else 4)
+    if kind in (1, 4):
+        header.carried = body.take(body.varint())
     return kind
 
 
 def find_dictionary(header: Header, given: bytes | None) -> "Dictionary | None":
-    if header.carried is not None:
-        return read_dictionary(header.carried)
+    own = None if header.carried is None else read_dictionary(header.carried)
     if header.named is None:
-        return None
+        return own
     check(given is not None, "the stream needs its dictionary")
     check(hashlib.sha256(given).digest().startswith(header.named), "another dictionary is needed")
-    return read_dictionary(given)
+    named = read_dictionary(given)
+    if own is None:
+        return named
+    check(
+        own.model is None and named.model is not None, "excerpt of a teacher or of its dictionary"
+    )
+    own.model, own.memory = named.model, Memory(len(own.kernels), own.channels)
+    return own
 
 
 # Representation

@@ -1,6 +1,5 @@
 """The container: what is written is read, and what is damaged is one of the codec's own errors."""
 
-import hashlib
 import io
 import math
 import pickle
@@ -581,15 +580,9 @@ def test_lengths_that_lie_cost_no_memory():
     tracemalloc.stop()
 
 
-def test_the_dictionary_that_a_stream_needs():
-    named = Header(PLAIN.representation, 5, dictionary_sha256=hashlib.sha256(b"shapes").digest())
-    assert named.needed_dictionary(b"shapes") == b"shapes"
-    with pytest.raises(WrongDictionary, match="and none was given"):
-        named.needed_dictionary(None)
-    with pytest.raises(WrongDictionary, match=r"\.\.\. was given"):
-        named.needed_dictionary(b"others")
-    assert PLAIN.needed_dictionary(b"unused") is None
-    assert StreamReader(SMALL["texts"]).header.needed_dictionary(None) == b"shapes"
+def test_a_teacher_is_named_by_four_bytes():
+    with pytest.raises(ValueError, match="named by 4 bytes, got 32"):
+        Header(PLAIN.representation, 5, dictionary=b"shapes", dictionary_sha256=bytes(32))
 
 
 @pytest.mark.parametrize(

@@ -296,8 +296,9 @@ def test_the_second_decoder_agrees_on_a_frozen_stream(name):
 
 @pytest.mark.parametrize("name", golden()["faulty"])
 def test_the_second_decoder_refuses_a_faulty_stream(name):
+    shared = shared_dictionary(golden()["faulty"][name])
     with pytest.raises(plain_decoder.Refused):
-        plain_decoder.decode((GOLDEN / name).read_bytes())
+        plain_decoder.decode((GOLDEN / name).read_bytes(), shared.data if shared else None)
 
 
 @pytest.mark.parametrize("name", golden()["faulty"])

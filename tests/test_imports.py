@@ -86,8 +86,8 @@ ORDER = {
         dataset_readers archive archives beats heartbeats files zarr numcodecs codec hot_path
         report signals wfdb_records times storage metrics routing packages deprecated""",
     "codec": """bank ndarray padding incremental encoder comparison block decoder options info
-        dictionaries dictionary_files search modes file_format numbers entropy errors target
-        effort""",
+        dictionaries trained dictionary_files search modes file_format numbers entropy errors
+        target effort""",
     "codec.search": "coding across coefficients convergence trials excerpts steps learning pursuit",
     "codec.modes": """payload components across transform joint predictive odds joint_experts
         least_squares experts dictionary wavelet bands events ranges fast_coding fast_fit

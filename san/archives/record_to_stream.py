@@ -255,10 +255,12 @@ def _of_near_kinds(array: "Array", options: Options) -> "list[Dictionary]":
 def _name_of(dictionary: "DictionaryLike | None", info: "Info") -> str | None:
     """The SHA-256 of the dictionary that a stream names; None if it carries or needs none."""
     from san.codec.dictionaries import find_dictionary
+    from san.codec.trained import is_trained
 
     if dictionary is None or info.dictionary_sha256 is None or info.dictionary_carried:
         return None
-    return find_dictionary(dictionary).sha256
+    found = find_dictionary(dictionary)
+    return None if is_trained(found) else found.sha256
 
 
 def store_record(source: Path, out: Path, options: Options, record: Record) -> dict[str, Any]:

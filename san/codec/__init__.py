@@ -8,6 +8,7 @@
     ndarray       chunks of arrays of any dimensions, for numcodecs and zarr
     options       what a user asks of an encoder
     target        the error or the size that a stream is held to
+    trained       which dictionaries come with the package
     dictionaries  where dictionaries come from
     bank          which of many dictionaries suit a signal
     block         samples become payloads, which are decoded and compared

@@ -6,7 +6,7 @@ A chunk's payload is its gaps (floats only, see `gaps`) and what the coder wrote
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -355,17 +355,16 @@ def _dictionary_of(
     reader: StreamReader, given: DictionariesLike | None, file: Path | None
 ) -> Dictionary | None:
     """The dictionary that a stream's chunks need, or None; decoded, even if no chunk uses it."""
-    header, found = reader.header, None
+    header, named = reader.header, None
     if header.dictionary_sha256 is not None:
-        found = find_named(given, header.dictionary_sha256, file)
-    data = header.needed_dictionary(None if found is None else found.data)
-    if found is None and data is not None:
+        named = find_named(given, header.dictionary_sha256, file)
+    if header.dictionary is not None:
         footer, channels = reader.footer, header.representation.channels
         values = None if footer is None else footer.samples * channels
-        for size in sizes_of(data):
+        for size in sizes_of(header.dictionary):
             reader.limits.check_dictionary(size, values)
-        found = read(data)
-    if found is not None and found.samples:
+    found = named if header.dictionary is None else replace(read(header.dictionary), teacher=named)
+    if found is not None and (found.samples or found.teacher):
         from san.codec.modes.transform import check_excerpt
 
         check_excerpt(found)

@@ -14,6 +14,7 @@ from san.codec.modes.dictionary import Dictionary, middle_of, quantize
 from san.codec.numbers.grids import BITS
 from san.codec.numbers.integers import represent
 from san.codec.target import Target
+from san.codec.trained import TRAINED, trained, trained_named
 
 MODEL = "model.safetensors"  # in a run folder
 MODEL_FORMAT = "san model 1"
@@ -95,6 +96,9 @@ def learn_shared(arrays: Sequence[np.ndarray], fs: float | None, prdn: float) ->
 def find_dictionary(source: DictionaryLike) -> Dictionary:
     """The dictionary itself, or the one in its file, a run folder, or a trained model's file.
 
+    A name such as `ecg` is that of a dictionary which comes with the package, unless there is a
+    file or a folder of that name.
+
     Raises
     ------
     FileNotFoundError
@@ -107,6 +111,8 @@ def find_dictionary(source: DictionaryLike) -> Dictionary:
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"dictionary must be a Dictionary or a path, got {type(source).__name__}")
     path = Path(source)
+    if str(source) in TRAINED and not path.exists():
+        return trained(str(source))
     if path.is_dir():
         path = path / MODEL
         if not path.is_file():
@@ -133,6 +139,9 @@ def find_named(given: DictionariesLike | None, name: bytes, stream: Path | None)
     FileNotFoundError, ValueError
         As `find_dictionary`.
     """
+    trained = trained_named(name)
+    if trained is not None:
+        return trained
     digits, archive = name.hex(), None
     if given is None and stream is not None:
         given, archive = kept_with(stream, digits), archive_of(stream)

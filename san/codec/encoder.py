@@ -6,16 +6,18 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from san.codec.block import Block, Samples, code_block, footer_of
-from san.codec.dictionaries import DictionaryLike
+from san.codec.decoder import Decoder
+from san.codec.dictionaries import DictionaryLike, find_dictionary
 from san.codec.effort import Effort, checked_effort
 from san.codec.file_format.header import Limits, check_header, checked_fs
 from san.codec.file_format.writing import StreamWriter, compact_stream
-from san.codec.modes.dictionary import Dictionary
+from san.codec.modes.dictionary import Dictionary, no_kernels
 from san.codec.numbers.integers import Integers, represent
 from san.codec.numbers.narrowing import narrowed
 from san.codec.numbers.representation import pack_representation
@@ -33,6 +35,7 @@ from san.codec.options import (
 )
 from san.codec.search.coding import may_be_smaller
 from san.codec.target import LOSSLESS, Target
+from san.codec.trained import is_trained
 
 TRIED_VALUES = 1 << 15  # of a long signal, that decide whether its rules save bytes
 # Of a shorter signal this part decides, if one of both ways has less than this share of the bytes
@@ -44,6 +47,8 @@ SHORT_STREAM = 1 << 11
 # So many times as many where all bytes went to one part, and an older release could not read the
 # stream anyway.
 LONGER_PREDICTED = 16
+# Channels of a signal that learns from a teacher: more are coded across channels, without any.
+TAUGHT_CHANNELS = 2
 SIZE_TRIES = 6  # streams that are encoded to meet a size; each allows the payloads fewer bytes
 
 
@@ -86,7 +91,8 @@ def compress(
         each channel.
     dictionary : Dictionary or path, optional
         Kernels to use instead of those that the encoder learns on x: a `Dictionary`, the file of
-        a saved one, the run folder of a trained model, or its `model.safetensors`.
+        a saved one, the run folder of a trained model, its `model.safetensors`, or "ecg": the one
+        that comes with the package, which is used where it saves bytes.
     events : bool
         False to use no kernels at all.
     chunk_seconds : float, optional
@@ -189,6 +195,42 @@ def encode(
     fs: float | None = None,
     *,
     dictionary: DictionaryLike | None = None,
+    **options: Any,
+) -> bytes:
+    """Encode an array whose shape is certain, of a dtype that streams have.
+
+    The parameters, and what it raises, are those of `compress`. With `short_name`, a dictionary
+    that is not embedded is named by the first 4 bytes of its SHA-256, which is enough where its
+    owner, such as an archive, keeps all dictionaries that it has.
+
+    With a dictionary that comes with the package, the smallest of up to three streams is taken:
+    one without it, one with it, and one with the array's own kernels and the trained statistics.
+    """
+    given = None if dictionary is None else find_dictionary(dictionary)
+    if given is None or not is_trained(given) or not options.get("events", True):
+        return _encode_with(x, target, fs, dictionary=given, **options)
+    options["embed_dictionary"] = True  # one that comes with the package is named in any case
+    streams = [_encode_with(x, target, fs, **options)]
+    if target.exact:
+        return streams[0]
+    channels, limits = x.shape[1] if x.ndim > 1 else 1, options.get("limits")
+    own = Decoder(streams[0], limits=limits).dictionary or no_kernels(channels)
+    if given.kernels.shape[1] == channels:
+        streams.append(_encode_with(x, target, fs, dictionary=given, **options))
+    if not own.samples and channels <= TAUGHT_CHANNELS and (len(own.kernels) or len(streams) == 1):
+        taught = replace(own, teacher=given)
+        streams.append(_encode_with(x, target, fs, dictionary=taught, **options))
+    if target.bits_per_sample is None:
+        return min(streams, key=len)
+    return min(streams, key=lambda stream: Decoder(stream, limits=limits).info.prdn)
+
+
+def _encode_with(
+    x: np.ndarray,
+    target: Target,
+    fs: float | None = None,
+    *,
+    dictionary: Dictionary | None = None,
     events: bool = True,
     chunk_seconds: float | None = None,
     embed_dictionary: bool = True,
@@ -200,12 +242,7 @@ def encode(
     effort: Effort = "normal",
     progress: Callable[[float], None] | None = None,
 ) -> bytes:
-    """Encode an array whose shape is certain, of a dtype that streams have.
-
-    The parameters, and what it raises, are those of `compress`. With `short_name`, a dictionary
-    that is not embedded is named by the first 4 bytes of its SHA-256, which is enough where its
-    owner, such as an archive, keeps all dictionaries that it has.
-    """
+    """Encode an array with this dictionary, or with one that is learned on it where it is None."""
     limits, effort = limits or Limits(), checked_effort(effort)
     found = represent(x, target)
     array = np.asarray(x).astype(found.representation.dtype, copy=False)

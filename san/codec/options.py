@@ -12,6 +12,7 @@ from san.codec.file_format.header import SHORT_NAME, Header, Limits, checked_fs
 from san.codec.modes.dictionary import Dictionary
 from san.codec.numbers.integers import Representation
 from san.codec.target import Target
+from san.codec.trained import is_trained
 
 # Samples of a chunk, unless chunk_seconds is given: at most 2**20 of a channel, and 2**22 of all
 # channels together. A part of a signal is read by whole chunks: longer ones make that slower.
@@ -82,9 +83,13 @@ class HeaderPlan:
         plain = replace(self._plain, newer_modes=newer_modes)
         if dictionary is None:
             return plain
-        if self._embed:
+        if dictionary.teacher is not None:
+            teacher = bytes.fromhex(dictionary.teacher.sha256)[:SHORT_NAME]
+            return replace(plain, dictionary=dictionary.data, dictionary_sha256=teacher)
+        trained = is_trained(dictionary)  # every reader has it
+        if self._embed and not trained:
             return replace(plain, dictionary=dictionary.data)
-        name = bytes.fromhex(dictionary.sha256)[: self._name_bytes]
+        name = bytes.fromhex(dictionary.sha256)[: SHORT_NAME if trained else self._name_bytes]
         return replace(plain, dictionary_sha256=name)
 
 

@@ -6,6 +6,7 @@ A stream of this folder decodes, in every release, to the samples whose SHA-256 
 holds; a faulty one raises the error named there. A new kind of stream gets a new name here.
 """
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -21,6 +22,7 @@ from san.codec.entropy.varints import write_varint
 from san.codec.errors import CodecError
 from san.codec.file_format.stream import StreamReader, StreamWriter
 from san.codec.modes import payload
+from san.codec.modes.dictionary import no_kernels, quantize
 
 ALWAYS = -(1 << 40)  # bytes that mode 3 must save to be written: streams of it are small here
 FOLDER = pathlib.Path(__file__).parent
@@ -312,6 +314,34 @@ def compact_streams():
     yield "compact-one", np.array([7], np.uint8), {"lossless": True}
 
 
+def taught_streams(teacher):
+    """(name, array, options of compress) of streams whose dictionary has this teacher."""
+    kernels = quantize(pulses(100, 2)[20:84, 0].astype(np.float64)[None, None])
+    options = {"prdn": 15, "fs": 100}
+    own = {"dictionary": dataclasses.replace(kernels, teacher=teacher)}
+    yield "taught-events", pulses(900, 2)[:, 0], options | own
+    yield "taught-chunks", pulses(1200, 2)[:, 0], options | own | {"chunk_seconds": 6}
+    without = {"dictionary": dataclasses.replace(no_kernels(2), teacher=teacher)}
+    yield "taught-two", beats(250, 2), options | without
+
+
+def taught_faults(shared):
+    """(name, bytes) of streams with a teacher that is unknown, or not as it should be."""
+    stream = (FOLDER / "taught-two.san").read_bytes()
+    name = bytes.fromhex(san.Dictionary.load(FOLDER / "teacher.dictionary").sha256)[:4]
+    at = stream.index(name)
+    own = stream[at + 5 : at + 5 + stream[at + 4]]
+    begin, body = len(b"\x93SAN\4\x14") + len(write_varint(len(stream))), stream[:-4]
+    for what, (digits, data) in {
+        "unknown": (b"abcd", own),
+        "with-excerpt": (name, shared.data),
+        "cut": (name, own[:-2]),
+        "other-channels": (name, no_kernels(3).data),
+    }.items():
+        changed = digits + write_varint(len(data)) + data
+        yield f"taught-{what}", sealed(body[begin:at] + changed + body[at + 5 + len(own) :], 20)
+
+
 def compact_faults():
     """(name, bytes) of damaged compact streams."""
     stream = (FOLDER / "compact-prdn.san").read_bytes()
@@ -338,7 +368,7 @@ def compact_faults():
 
 def sealed(body, flags):
     """A compact stream of this body, its length and its checksum right."""
-    block = b"\x93SAN\4" + bytes([flags, len(body) + 4]) + body
+    block = b"\x93SAN\4" + bytes([flags]) + write_varint(len(body) + 4) + body
     return block + struct.pack("<I", zlib.crc32(block))
 
 
@@ -508,16 +538,23 @@ def main():
             shared_path
         )
     shared = san.Dictionary.load(shared_path)
+    teacher_path = FOLDER / "teacher.dictionary"
+    if not teacher_path.exists():
+        san.learn_dictionary([beats(300, seed=s) for s in range(2)], fs=100, prdn=9).save(
+            teacher_path
+        )
+    teacher = san.Dictionary.load(teacher_path)
     named = {"dictionary": shared, "embed_dictionary": False, "fs": 100, "prdn": 9}
     worth = payload.WORTH
     every = [*streams(), *newer_streams(), *joint_streams(), *streams_across()]
     every += [*compact_streams(), *fast_streams()]
+    every += taught_streams(teacher)
     for name, x, options in [*every, ("shared", beats(500, seed=9), named)]:
         if f"{name}.san" in known["streams"]:
             continue
         payload.WORTH = ALWAYS if name.startswith("joint") else worth
         stream = san.compress(x, **options)
-        y = san.decompress(stream, dictionary=options.get("dictionary"))
+        y = san.decompress(stream, dictionary=[shared, teacher])
         little = y.astype(y.dtype.newbyteorder("<"), copy=False)
         entry = {"shape": list(y.shape), "dtype": y.dtype.name}
         entry["sha256"] = hashlib.sha256(np.ascontiguousarray(little).tobytes()).hexdigest()
@@ -527,6 +564,8 @@ def main():
             entry["attachments"] = sums
         if name == "shared":
             entry["dictionary"] = shared_path.name
+        if name.startswith("taught"):
+            entry["dictionary"] = teacher_path.name
         (FOLDER / f"{name}.san").write_bytes(stream)
         known["streams"][f"{name}.san"] = entry
     payload.WORTH = worth
@@ -534,13 +573,17 @@ def main():
     old = faults(stream, (FOLDER / "shared.san").read_bytes())
     newer = [*newer_faults(), *joint_faults(), *faults_across(), *compact_faults()]
     newer += fast_faults()
+    newer += taught_faults(shared)
     for name, damaged in [*old, *newer]:
         if f"faulty-{name}.san" in known["faulty"]:
             continue
         try:
-            san.decompress(damaged)
+            san.decompress(damaged, dictionary=teacher if name.startswith("taught") else None)
         except CodecError as error:
-            known["faulty"][f"faulty-{name}.san"] = {"error": type(error).__name__}
+            entry = {"error": type(error).__name__}
+            if name.startswith("taught"):
+                entry["dictionary"] = teacher_path.name
+            known["faulty"][f"faulty-{name}.san"] = entry
             (FOLDER / f"faulty-{name}.san").write_bytes(damaged)
         else:
             raise SystemExit(f"{name} decodes")

@@ -1,6 +1,5 @@
 """What a stream states before its chunks and after them, and how much a reader accepts."""
 
-import hashlib
 import math
 import struct
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ import numpy as np
 
 from san import deprecated
 from san.codec.entropy.varints import Fields, write_text, write_varint, write_varints
-from san.codec.errors import CodecError, CorruptStream, LimitExceeded, WrongDictionary
+from san.codec.errors import CodecError, CorruptStream, LimitExceeded
 from san.codec.numbers.representation import (
     DTYPES,
     Representation,
@@ -24,7 +23,7 @@ LEAST_CHUNK = 5  # bytes of a chunk: a length of one byte, and the checksum
 SMALL_DICTIONARY = 2**16  # values that the shortest stream may carry: 0.2 s to decode, 9 MB
 _TWO_DIMENSIONS = 16
 PRDN_AND_BOUND = 4  # the target's code, beyond those of TARGETS
-_NO_DICTIONARY, _CARRIED, _NAMED, _NAMED_SHORTLY = range(4)
+_NO_DICTIONARY, _CARRIED, _NAMED, _NAMED_SHORTLY, _TAUGHT = range(5)
 SHORT_NAME = 4  # bytes of a dictionary's SHA-256 that name it where its owner knows all of them
 # What the byte after version 4 says of a stream. The last two are of compact streams only.
 WITH_ATTACHMENTS, WITH_RULES, COMPACT, WITH_TEXTS, WITH_DICTIONARY = 1, 2, 4, 8, 16
@@ -127,7 +126,7 @@ class Header:
         Bytes of the dictionary that the stream carries.
     dictionary_sha256 : bytes, optional
         32 bytes, or the first 4 of them, of a dictionary that the chunks need and the stream does
-        not carry.
+        not carry. Beside a dictionary that the stream carries: the first 4 of its teacher.
     newer_modes : bool
         Whether chunks may have the payload modes that version 4 of the format has brought.
 
@@ -178,8 +177,9 @@ class Header:
                 raise ValueError(f"{what} must be none, one or {channels}, got {len(texts)}")
             for text in texts:
                 write_text(text)
-        if self.dictionary is not None and self.dictionary_sha256 is not None:
-            raise ValueError("a dictionary is carried or named, not both")
+        name = self.dictionary_sha256
+        if self.dictionary is not None and name is not None and len(name) != SHORT_NAME:
+            raise ValueError(f"a teacher is named by {SHORT_NAME} bytes, got {len(name)}")
         if self.dictionary_sha256 is not None and len(self.dictionary_sha256) not in (
             SHORT_NAME,
             32,
@@ -196,21 +196,6 @@ class Header:
         """Whether streams before version 4 cannot have this header."""
         shortly = self.dictionary_sha256 is not None and len(self.dictionary_sha256) < 32
         return bool(self.flags) or self.newer_modes or shortly or self.bound is not None
-
-    def needed_dictionary(self, given: bytes | None) -> bytes | None:
-        """The dictionary that the chunks need: the one in the stream, or the one that is given.
-
-        Raises
-        ------
-        WrongDictionary
-            If the stream names a dictionary, and another one or none is given.
-        """
-        if self.dictionary_sha256 is None:
-            return self.dictionary
-        digest = None if given is None else hashlib.sha256(given).digest()
-        if digest is None or digest[: len(self.dictionary_sha256)] != self.dictionary_sha256:
-            raise WrongDictionary(self.dictionary_sha256, digest)
-        return given
 
 
 @dataclass(frozen=True)
@@ -298,9 +283,10 @@ def pack_texts(texts: tuple[str, ...]) -> bytes:
 
 def pack_dictionary(header: Header) -> bytes:
     """The bytes of a header's dictionary: itself, its name, or that there is none."""
-    if header.dictionary is not None:
-        return bytes([_CARRIED]) + write_varint(len(header.dictionary)) + header.dictionary
     name = header.dictionary_sha256
+    if header.dictionary is not None:
+        kind = bytes([_CARRIED]) if name is None else bytes([_TAUGHT]) + name
+        return kind + write_varint(len(header.dictionary)) + header.dictionary
     if name is None:
         return bytes([_NO_DICTIONARY])
     return bytes([_NAMED if len(name) == 32 else _NAMED_SHORTLY]) + name
@@ -377,7 +363,8 @@ def unpack_dictionary(
 ) -> tuple[bytes | None, bytes | None]:
     """A dictionary and the name of one, of which one or both are None; raises CodecError.
 
-    Streams before version 4 (`newer` is False) have no short names.
+    Where there are both, the second one is that of a teacher. Streams before version 4 (`newer` is
+    False) have neither short names nor teachers.
     """
     kind = fields.byte()
     if kind == _NO_DICTIONARY:
@@ -386,11 +373,12 @@ def unpack_dictionary(
         return None, fields.take(32)
     if kind == _NAMED_SHORTLY and newer:
         return None, fields.take(SHORT_NAME)
-    if kind != _CARRIED:
+    name = fields.take(SHORT_NAME) if kind == _TAUGHT and newer else None
+    if kind != _CARRIED and name is None:
         raise CorruptStream(f"no dictionary has the kind {kind}")
     length = fields.varint()
     limits.check("dictionary_bytes", length)
-    return fields.take(length), None
+    return fields.take(length), name
 
 
 def pack_footer(footer: Footer, offsets: list[int], header: Header) -> bytes:

@@ -48,6 +48,9 @@ class Dictionary:
         Of the excerpt, 0 without one.
     excerpt : bytes
         The excerpt, coded as a chunk is.
+    teacher : Dictionary, optional
+        Another dictionary with an excerpt, where this one has none: from that excerpt a coder
+        learns what is likely. It is no part of data.
 
     Examples
     --------
@@ -64,6 +67,7 @@ class Dictionary:
     kernels: np.ndarray
     samples: int = 0
     excerpt: bytes = b""
+    teacher: "Dictionary | None" = None
 
     @property
     def sha256(self) -> str:

@@ -329,6 +329,10 @@ def start_of(dictionary: Dictionary | None, n: int, channels: int) -> Known:
     if dictionary.kernels.shape[1] != channels:
         of = dictionary.kernels.shape[1]
         raise CorruptStream(f"a dictionary of {of} channels for a chunk of {channels}")
+    if dictionary.teacher is not None:
+        state = _learned(dictionary.teacher.data).state
+        memory = new_memory(len(dictionary.kernels), channels)
+        return Known(State(*(a.copy() for a in state)), memory, None)
     if dictionary.samples == 0:
         return Known(new_state(n * channels), new_memory(len(dictionary.kernels), channels), None)
     learned = _learned(dictionary.data)
@@ -336,9 +340,14 @@ def start_of(dictionary: Dictionary | None, n: int, channels: int) -> Known:
 
 
 def check_excerpt(dictionary: Dictionary) -> None:
-    """Raise CorruptStream if the excerpt of a dictionary cannot be decoded."""
-    if dictionary.samples:
-        _learned(dictionary.data)
+    """Raise CorruptStream if the excerpt of a dictionary, or of its teacher, cannot be decoded."""
+    if dictionary.teacher is not None and not (
+        dictionary.teacher.samples > dictionary.samples == 0
+    ):
+        raise CorruptStream("a teacher has no excerpt, or its dictionary has one too")
+    for each in (dictionary, dictionary.teacher):
+        if each is not None and each.samples:
+            _learned(each.data)
 
 
 @functools.lru_cache(maxsize=4)

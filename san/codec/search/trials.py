@@ -149,7 +149,9 @@ class Signal:
     ) -> tuple[Dictionary | None, int]:
         """The dictionary of a choice, and its bytes where the stream will carry it."""
         if self.given is not None:
-            return (self.given if choice.use_given else None), 0
+            taught = choice.use_given and self.given.teacher is not None  # it is carried then
+            given = self.given if choice.use_given else None
+            return given, len(self.given.data) if taught else 0
         with_events = any(choice.with_events)
         dictionary = choice.found.dictionary if with_events and choice.found else None
         if choice.share > 0:
@@ -188,7 +190,7 @@ def choose(
 
     plain = tried(signal.none())
     trials = [plain]
-    if signal.given is not None and signal.given.samples:
+    if signal.given is not None and (signal.given.samples or signal.given.teacher):
         trials.append(tried(signal.none(use_given=True)))
     for finer in FINER if signal.events_wanted else ():
         found = signal.search(codes, finer)
