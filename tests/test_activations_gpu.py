@@ -4,6 +4,8 @@ Where there is no GPU they run in Triton's interpreter, and are compiled for one
 """
 
 import os
+import pathlib
+import re
 import subprocess
 import sys
 
@@ -17,8 +19,9 @@ if not torch.cuda.is_available():
 pytest.importorskip("triton")
 
 import san
-from san.hot_path.gpu import extrema, launch, pool, top_k
+from san.hot_path.gpu import extrema, extrema_long, gradient, launch, maps, pool, top_k
 
+COUNTS = pathlib.Path(__file__).parents[1] / "benchmarks" / "gpu_counts.py"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SPARSE = {
     "top_k_absolutes": naive.top_k_absolutes,
@@ -50,13 +53,71 @@ def signal(kind, shape, seed=0):
 KINDS = ["noise", "ties", "smooth", "chain", "falling chain", "zeros", "infinities"]
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 33), (1, 2, 6, 5)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 1, 33), (1, 1, 6, 5)], ids=str)
 @pytest.mark.parametrize("parameter", [1, 4, 100])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", SPARSE)
 def test_equal_to_the_cpu(name, kind, parameter, shape):
     s = signal(kind, shape)
     assert torch.equal(select(name, s, (parameter,)), getattr(san, name)(s, parameter))
+
+
+@pytest.mark.parametrize("size", [(24,), (5, 4)], ids=str)
+@pytest.mark.parametrize("distance", [0, 1, 7])
+@pytest.mark.parametrize("share", [1, 16], ids=["in a list", "among all samples"])
+def test_extrema_of_one_program(monkeypatch, share, distance, size):
+    """Both kinds of rounds; rounds among all samples end when few candidates are left."""
+    monkeypatch.setattr(extrema, "SHARE", share)
+    s = torch.stack([signal(kind, (1, *size)) for kind in ("noise", "ties", "chain")])
+    assert torch.equal(select("extrema", s, (distance,)), san.extrema(s, distance))
+
+
+CHAIN = (torch.arange(1.0, 61) * (-1) ** torch.arange(60))[None, None]
+
+
+@pytest.mark.parametrize("distance", [1, 5])
+@pytest.mark.parametrize("share", [1, 16], ids=["in a list", "among all samples"])
+def test_a_chain_takes_two_rounds_or_less_for_each_one_that_is_kept(monkeypatch, share, distance):
+    monkeypatch.setattr(extrema, "SHARE", share)
+    s, rounds = CHAIN.to(DEVICE), torch.zeros(1, dtype=torch.int32, device=DEVICE)
+    alpha = torch.empty_like(s)
+    numbers = 1, 1, s.shape[2], maps.number_types(s.dtype)
+    extrema.extrema(s, alpha, None, (0, distance), *numbers, rounds=rounds)
+    kept = (alpha != 0).sum()
+    assert torch.equal(alpha.cpu(), san.extrema(CHAIN, distance))
+    assert kept // 2 <= rounds.item() <= 2 * kept
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Maps of more than ten samples are long, and are shared by programs that do little each."""
+    monkeypatch.setattr(extrema, "longest", lambda s: 10)
+    monkeypatch.setattr(top_k, "LONGEST", 10)
+    monkeypatch.setattr(maps, "PROGRAMS", 8)
+    for room in (maps, extrema_long, top_k):
+        monkeypatch.setattr(room, "BLOCK", 16)
+    monkeypatch.setattr(extrema_long, "CANDIDATES", 8)
+    monkeypatch.setattr(extrema_long, "LOOKS", 1)
+
+
+@pytest.mark.parametrize("growing", [True, False], ids=["growing", "falling"])
+def test_a_chain_of_a_long_map_takes_steps_in_proportion_to_its_candidates(short, growing):
+    s = (CHAIN if growing else CHAIN.flip(2)).to(DEVICE)
+    steps, alpha = torch.zeros(1, dtype=torch.int32, device=DEVICE), torch.empty_like(s)
+    numbers = 1, 1, s.shape[2], maps.number_types(s.dtype)
+    extrema_long.extrema_of_long(s, alpha, None, (0, 3), *numbers, steps=steps)
+    assert torch.equal(alpha.cpu(), san.extrema(s.cpu(), 3))
+    assert 10 < steps.item() < 3 * s.shape[2]
+
+
+def test_as_many_slices_as_programs_that_run_at_a_time():
+    for samples in (20_000, 650_000, 31_000_000):
+        for number in (1, 3, 64, 2000):
+            blocks, slices = maps.slices_of(samples, number)
+            assert (slices - 1) * blocks * maps.BLOCK < samples <= slices * blocks * maps.BLOCK
+            all_of_them = slices * number
+            assert all_of_them <= max(2 * maps.PROGRAMS, number)
+            assert all_of_them >= min(maps.PROGRAMS // 2, number * (samples // maps.BLOCK))
 
 
 @pytest.mark.parametrize(
@@ -88,21 +149,22 @@ def test_a_parameter_per_axis(name):
 @pytest.mark.parametrize("parameter", [1, 4, 60])
 @pytest.mark.parametrize("kind", ["noise", "ties", "chain", "zeros"])
 @pytest.mark.parametrize("name", ["top_k_absolutes", "extrema"])
-def test_maps_longer_than_a_program_takes(monkeypatch, name, kind, parameter, shape):
-    monkeypatch.setattr(launch, "LONGEST", 10)
-    for room in (extrema, top_k):
-        monkeypatch.setattr(room, "CHUNK", 32)
-        monkeypatch.setattr(room, "BLOCK", 16)
-    monkeypatch.setattr(extrema, "CANDIDATES", 8)
-    monkeypatch.setattr(extrema, "SWEEPS", 2)
+def test_maps_longer_than_a_program_takes(short, name, kind, parameter, shape):
     s = signal(kind, shape)
     assert torch.equal(select(name, s, (parameter,)), getattr(san, name)(s, parameter))
 
 
-def test_long_maps_of_double_precision(monkeypatch):
-    monkeypatch.setattr(launch, "LONGEST", 10)
+@pytest.mark.parametrize("name", ["top_k_absolutes", "extrema"])
+def test_long_maps_of_double_precision(short, name):
     s = signal("noise", (1, 2, 75)).double() * 1e-9
-    assert torch.equal(select("top_k_absolutes", s, (9,)), san.top_k_absolutes(s, 9))
+    assert torch.equal(select(name, s, (9,)), getattr(san, name)(s, 9))
+
+
+def test_long_maps_that_do_not_share_the_memory_of_their_lists(short, monkeypatch):
+    monkeypatch.setattr(extrema_long, "AT_ONCE", 100)
+    s = signal("smooth", (1, 3, 45))
+    kept = select("extrema", s, (1,), (3,), (9,))
+    assert torch.equal(kept, san.extrema(s, [[1], [3], [9]]))
 
 
 @pytest.mark.parametrize("size", [(70,), (9, 8)], ids=str)
@@ -116,8 +178,8 @@ def test_windows_larger_than_a_tile(monkeypatch, parameter, size):
 
 @pytest.mark.parametrize("rows", [[(1,)], [(3,)], [(12,)], [(2,), (12,), (5,)]], ids=str)
 @pytest.mark.parametrize("samples", [1, 11, 48, 50])
-def test_narrow_windows_of_several_tiles(monkeypatch, samples, rows):
-    monkeypatch.setattr(pool, "TOGETHER", 4)
+def test_windows_of_several_tiles(monkeypatch, samples, rows):
+    monkeypatch.setattr(pool, "CELLS", 32)
     s = signal("ties", (2, 3, samples))
     s[0, 0, -1] = float("nan")
     kept = select("extrema_pool", s, *rows)
@@ -206,10 +268,11 @@ WAITING += ("__bool__", "__int__", "__float__", "__index__", "__array__")
 
 
 @pytest.mark.skipif(DEVICE == "cuda", reason="the device's own check follows below")
-@pytest.mark.parametrize("longest", [10, 16_384], ids=["long maps", "short maps"])
+@pytest.mark.parametrize("longest", [10, 4096], ids=["long maps", "short maps"])
 @pytest.mark.parametrize("name", SPARSE)
 def test_a_selection_asks_nothing_of_the_device(monkeypatch, name, longest):
-    monkeypatch.setattr(launch, "LONGEST", longest)
+    monkeypatch.setattr(top_k, "LONGEST", longest)
+    monkeypatch.setattr(extrema, "longest", lambda s: longest)
     s, rows = signal("noise", (1, 2, 40)), ((3,), (5,))
     expected = launch.select(name, s, rows)  # brings the parameters of the channels there
     with Watched(*WAITING):
@@ -223,10 +286,10 @@ def test_that_test_can_fail(monkeypatch):
     monkeypatch.setattr(launch, "_is_capturing", lambda device: torch.zeros(1))
     test = test_a_selection_asks_nothing_of_the_device
     with pytest.raises(AssertionError, match="__bool__ is called by"):
-        test(monkeypatch, "extrema", 16_384)
+        test(monkeypatch, "extrema", 4096)
 
 
-SELECTED = 1000 if DEVICE == "cuda" else 28  # maps of a batch; the interpreter takes 50 ms for one
+SELECTED = 1000 if DEVICE == "cuda" else 8  # maps of a batch; the interpreter takes 50 ms for one
 
 
 @pytest.mark.slow
@@ -258,55 +321,14 @@ def test_nothing_waits_for_the_device(name):
         torch.cuda.set_sync_debug_mode("default")
 
 
-COMPILE = """
-import itertools
-import torch, triton
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
-from san.hot_path.gpu import extrema, gradient, pool, top_k
-from san.hot_path.gpu.maps import number_types
-
-FLOATS = {"fp16": torch.float16, "fp32": torch.float32, "fp64": torch.float64}
-POINTERS = {"threshold": "*i64"} | dict.fromkeys(
-    ("table", "places", "states", "counts", "ends", "waiting", "room", "before"), "*i32")
-SIZES = dict(CHUNK=32768, BLOCK=1024, CANDIDATES=128, MAPS=2, CELLS=64, WINDOWS=16, SHIFT=8,
-             CHUNKS=32, LAST=True, WIDEST=3, SPAN=64, STRIDE=1)
-CHOICES = ("ONE_AXIS", "WHOLE", "FIRST")
-
-compiled = 0
-for room in (extrema, gradient, pool, top_k):
-    for kernel in vars(room).values():
-        names = getattr(kernel, "arg_names", ())
-        if "s" not in names and "counts" not in names and "passed" not in names:
-            continue  # no kernel, or a part of one
-        if kernel.__module__ != room.__name__:
-            continue
-        choices = [name for name in CHOICES if name in names]
-        for float_name, dtype in FLOATS.items():
-            floats = ("s", "alpha", "gradient", "passed")
-            pointers = POINTERS | dict.fromkeys(floats, f"*{float_name}")
-            types = dict(zip(("FLOAT", "INT", "MASK"), number_types(dtype)))
-            for chosen in itertools.product((True, False), repeat=len(choices)):
-                pointers["heights"] = "*i64" if float_name == "fp64" else "*i32"
-                values = {**SIZES, **types, **dict(zip(choices, chosen))}
-                source = ASTSource(
-                    kernel,
-                    {n: "constexpr" if n in values else pointers.get(n, "i32") for n in names},
-                    {(i,): values[n] for i, n in enumerate(names) if n in values},
-                )
-                binary = triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["cubin"]
-                compiled += len(binary) > 1000
-print(compiled)
-"""
-
-
 def test_every_kernel_compiles_for_a_gpu_that_is_not_here(tmp_path):
+    """A variant of each; the benchmark compiles all, and counts what they issue."""
     environment = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", COMPILE],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    command = [sys.executable, "-W", "error", COUNTS, "--only-compile"]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
-    assert int(run.stdout) == 66  # 22 variants of the kernels, 3 types
+    compiled = {line.split()[0] for line in run.stdout.splitlines()}
+    rooms = (launch, gradient, extrema, extrema_long, pool, top_k)
+    launched = re.compile(r"(_\w+)\[[^]]*\]\(")
+    sources = (pathlib.Path(room.__file__).read_text() for room in rooms)
+    assert compiled == {name for source in sources for name in launched.findall(source)}

@@ -98,7 +98,7 @@ ORDER = {
     "codec.entropy": "mixing range_coder logistic loops varints",
     "hot_path": "operation cpu gpu",
     "hot_path.cpu": "extrema extrema_images pool top_k rounds maps places vectors",
-    "hot_path.gpu": "launch extrema pool top_k candidates gradient maps",
+    "hot_path.gpu": "launch extrema_long extrema pool top_k candidates gradient maps",
     "networks": """mixtures random_features experts work targets circuits compression two_layers
         node_choice frames closed_forms sparse_mlp certificates cube bank san first_kernels refit
         convolution convolution_cpu padding choices""",

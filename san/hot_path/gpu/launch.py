@@ -14,7 +14,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from san.hot_path.gpu import extrema, pool, top_k
+from san.hot_path.gpu import extrema, extrema_long, pool, top_k
 from san.hot_path.gpu.gradient import pass_gradient
 from san.hot_path.gpu.maps import number_types
 
@@ -22,7 +22,6 @@ __all__ = ["pass_gradient", "select"]
 
 Rows = tuple[tuple[int, ...], ...]
 
-LONGEST = 16_384  # samples of a map that one program selects from by itself
 LARGEST = (1 << 31) - (1 << 24)  # samples of a map: their numbers, and sums with them, fit 32 bits
 _AT_ONCE = 8  # numbers that one launch writes
 
@@ -52,24 +51,26 @@ def select(activation: str, s: Tensor, rows: Rows, out: Tensor | None = None) ->
         If a map has about 2^31 samples or more.
     """
     size = tuple(s.shape[2:])
-    if math.prod(size) > LARGEST:
+    maps, samples = s.shape[0] * s.shape[1], math.prod(size)
+    if samples > LARGEST:
         raise ValueError(
-            f"on a GPU a map has at most {LARGEST} samples, got {math.prod(size)}: select from it "
+            f"on a GPU a map has at most {LARGEST} samples, got {samples}: select from it "
             "on the CPU (s.cpu()), or from parts of it"
         )
     table = _numbers(rows, size, activation)
     alpha = torch.empty_like(s) if out is None else out
     there = None if len(set(table)) == 1 else _on_device(table, s.device)
-    maps, is_long = s.shape[0] * s.shape[1], math.prod(size) > LONGEST
     height, width = (1, *size)[-2:]
     shape = maps, height, width, number_types(s.dtype)
     if activation == "extrema_pool":
         pool.extrema_pool(s, alpha, table, there, *shape)
     elif activation == "top_k_absolutes":
+        is_long = samples > top_k.LONGEST
         work = top_k.top_k_absolutes_of_long if is_long else top_k.top_k_absolutes
         work(s, alpha, there, table[0], *shape)
     else:
-        work = extrema.extrema_of_long if is_long else extrema.extrema
+        is_long = samples > extrema.longest(s)
+        work = extrema_long.extrema_of_long if is_long else extrema.extrema
         work(s, alpha, there, table[0], *shape)
     return alpha
 
@@ -82,9 +83,9 @@ def _numbers(rows: Rows, size: tuple[int, ...], activation: str) -> Rows:
         if activation == "top_k_absolutes":
             table.append((min(row[0], math.prod(size)),) * 2)
         else:  # anything larger than a side changes nothing
-            sides = [
-                min(p, n + 1) for p, n in zip(row * (len(size) // len(row)), size, strict=True)
-            ]
+            more = 1 if activation == "extrema_pool" else -1
+            of_axes = zip(row * (len(size) // len(row)), size, strict=True)
+            sides = [min(p, n + more) for p, n in of_axes]
             table.append(((int(activation == "extrema_pool"), *sides)[-2], sides[-1]))
     return tuple(table)
 

@@ -10,8 +10,8 @@ import triton
 import triton.language as tl
 
 CELLS = 4096  # samples of a program's tile, about
-CHUNK = 32_768  # samples of a long map per program
-BLOCK = 1024  # samples of them at once
+BLOCK = 1024  # samples of a long map that a program has at hand
+PROGRAMS = 1056  # that share long maps: eight for each multiprocessor of an H100 or H200
 
 
 def number_types(dtype: torch.dtype) -> tuple[tl.dtype, tl.dtype, int]:
@@ -26,6 +26,16 @@ def integer_type(dtype: torch.dtype) -> torch.dtype:
     return torch.int64 if dtype == torch.float64 else torch.int32
 
 
+def slices_of(samples: int, maps: int) -> tuple[int, int]:
+    """How many blocks a slice of a long map has, and how many slices the map has.
+
+    The slices of all maps are about as many as the programs that a device runs at a time.
+    """
+    blocks = triton.cdiv(samples, BLOCK)
+    of_slice = triton.cdiv(blocks, triton.cdiv(PROGRAMS, maps))
+    return of_slice, triton.cdiv(blocks, of_slice)
+
+
 @triton.jit
 def magnitudes(values, INT: tl.constexpr, MASK: tl.constexpr):
     """Floats without their sign, as the integers that have the same order."""
@@ -36,5 +46,7 @@ def magnitudes(values, INT: tl.constexpr, MASK: tl.constexpr):
 def parameter(table, same, i, channels, COLUMN: tl.constexpr):
     """The parameter of map i: `same` if there is no table, else that of its channel."""
     if table is None:
-        return same
-    return tl.load(table + i % channels * 2 + COLUMN)
+        number = same
+    else:
+        number = tl.load(table + i % channels * 2 + COLUMN)
+    return number

@@ -1,4 +1,9 @@
-"""Extrema-Pool on a GPU: the first of the largest of each window, many windows a program."""
+"""Extrema-Pool on a GPU: the first of the largest of each window, many windows a program.
+
+Windows of one axis that are equally wide in all channels are brought near as one stretch, searched,
+and stored once. The width is a number, not a constant of the kernel: one kernel is compiled for all
+widths up to the same power of two.
+"""
 
 import triton
 import triton.language as tl
@@ -6,22 +11,22 @@ from torch import Tensor
 
 from san.hot_path.gpu.maps import CELLS, magnitudes, parameter
 
-NARROW = 12  # samples of a window that one thread searches
-TOGETHER = 256  # narrow windows of a program
-
 
 def extrema_pool(
     s: Tensor, alpha: Tensor, sides: tuple[tuple[int, ...], ...], table: Tensor | None, maps: int,
     height: int, width: int, types: tuple,
 ) -> None:  # fmt: skip
     """Write the extrema of all windows into alpha; `sides` has the table's rows."""
-    one_axis, widest = s.dim() == 3, max(wide for _, wide in sides)
-    if one_axis and widest <= NARROW:
-        windows = max(triton.cdiv(width, wide) for _, wide in sides)
-        tiles = triton.cdiv(windows, TOGETHER)
-        _pool_narrow_windows[(maps * tiles,)](
-            s, alpha, table, *sides[0], s.shape[1], tiles, width, *types, TOGETHER, widest,
-            TOGETHER * triton.next_power_of_2(widest),
+    one_axis, wide = s.dim() == 3, sides[0][1]
+    if one_axis and table is None and 2 * wide <= CELLS:
+        if width % wide == 0:  # no window ends at a border: all maps are one
+            maps, width = 1, s.numel()
+        cells = triton.next_power_of_2(wide)
+        together = CELLS // cells
+        tiles = triton.cdiv(width, together * wide)
+        _pool_stretch[(maps * tiles,)](
+            s, alpha, wide, -(-(1 << 32) // wide), tiles, width, *types, together, cells,
+            num_warps=8,
         )  # fmt: skip
         return
     windows = max(triton.cdiv(height, tall) * triton.cdiv(width, wide) for tall, wide in sides)
@@ -35,33 +40,37 @@ def extrema_pool(
     )  # fmt: skip
 
 
-@triton.jit(do_not_specialize=["down", "across", "channels", "tiles"])
-def _pool_narrow_windows(
-    s, alpha, table, down, across, channels, tiles, width,
-    FLOAT: tl.constexpr, INT: tl.constexpr, MASK: tl.constexpr,
-    WINDOWS: tl.constexpr, WIDEST: tl.constexpr, SPAN: tl.constexpr,
+@triton.jit(do_not_specialize=["wide", "inverse", "tiles"])
+def _pool_stretch(
+    s, alpha, wide, inverse, tiles, width, FLOAT: tl.constexpr, INT: tl.constexpr,
+    MASK: tl.constexpr, WINDOWS: tl.constexpr, CELLS: tl.constexpr,
 ):  # fmt: skip
-    """Windows of one axis, each searched by one thread in memory that all have brought near."""
+    """Windows that follow each other, gathered from the stretch, and their winners spread over it.
+
+    `inverse` is 2^32 / wide, rounded up: places in the stretch are divided by multiplication.
+    """
     i, tile = tl.program_id(0) // tiles, tl.program_id(0) % tiles
-    wide = parameter(table, across, i, channels, 1)
-    first = tile * WINDOWS * wide
-    t = tl.arange(0, SPAN)
-    inside = t < tl.minimum(WINDOWS * wide, width - first)
-    s += i.to(tl.int64) * width + first
-    alpha += i.to(tl.int64) * width + first
-    values = tl.load(s + t, mask=inside, other=0).to(FLOAT)
-    tl.store(alpha + t, tl.where(values != values, values, 0.0), mask=inside)
-    tl.debug_barrier()
-    start = tl.arange(0, WINDOWS) * wide
-    is_one = start + wide <= width - first
-    value = tl.load(s + start, mask=is_one, other=0).to(FLOAT)
-    best, place = magnitudes(value, INT, MASK), start
-    for j in tl.static_range(1, WIDEST):
-        other = tl.load(s + start + j, mask=is_one & (start + j < start + wide), other=0).to(FLOAT)
-        larger = magnitudes(other, INT, MASK) > best
-        best = tl.where(larger, magnitudes(other, INT, MASK), best)
-        value, place = tl.where(larger, other, value), tl.where(larger, start + j, place)
-    tl.store(alpha + place, value, mask=is_one)
+    first = tile.to(tl.int64) * WINDOWS * wide
+    here = i.to(tl.int64) * width + first
+    size = tl.minimum(WINDOWS * wide, width - first).to(tl.int32)
+    t = tl.arange(0, WINDOWS * CELLS)
+    values = tl.load(s + here + t, mask=t < size, other=0).to(FLOAT)
+    window, cell = tl.arange(0, WINDOWS)[:, None], tl.arange(0, CELLS)[None, :]
+    at = tl.minimum(window * wide + cell, WINDOWS * CELLS - 1)
+    at = tl.reshape(at, [WINDOWS * CELLS])
+    heights = tl.gather(magnitudes(values, INT, MASK), at, 0)
+    heights = tl.where(cell < wide, tl.reshape(heights, [WINDOWS, CELLS]), -1)
+    largest = tl.max(heights, 1)
+    winner = tl.min(tl.where(heights == largest[:, None], cell, CELLS), 1)
+    begin = tl.arange(0, WINDOWS) * wide
+    winner = tl.where(begin + wide <= size, begin + winner, -1)
+    if CELLS > 1:
+        own = tl.umulhi(t.to(tl.uint32), inverse.to(tl.uint32)).to(tl.int32)
+    else:
+        own = t
+    wins = tl.gather(winner, tl.minimum(own, WINDOWS - 1), 0) == t
+    kept = tl.where(wins | (values != values), values, 0.0)
+    tl.store(alpha + here + t, kept, mask=t < size)
 
 
 @triton.jit(do_not_specialize=["down", "across", "channels", "tiles", "height"])

@@ -11,8 +11,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from san.hot_path.gpu.maps import BLOCK, CHUNK, magnitudes, parameter
+from san.hot_path.gpu.maps import BLOCK, magnitudes, parameter, slices_of
 
+LONGEST = 16_384  # samples of a map that one program selects from by itself
 DIGIT = 8  # bits that one launch finds
 
 _DIGIT = tl.constexpr(DIGIT)
@@ -39,7 +40,7 @@ def top_k_absolutes_of_long(
 ) -> None:  # fmt: skip
     """Write the k largest magnitudes of long maps into alpha; see `launch.select`."""
     samples, channels, integer = height * width, s.shape[1], torch.int64
-    chunks = triton.cdiv(samples, CHUNK)
+    blocks, chunks = slices_of(samples, maps)
     counts = torch.empty((maps, chunks, 1 << DIGIT), dtype=torch.int32, device=s.device)
     before = torch.empty((maps, chunks), dtype=torch.int32, device=s.device)
     threshold = torch.zeros(maps, dtype=integer, device=s.device)
@@ -47,14 +48,14 @@ def top_k_absolutes_of_long(
     bits = 8 * (8 if s.dtype == torch.float64 else 4)
     for shift in range(bits - DIGIT, -1, -DIGIT):
         _count_digits[(maps * chunks,)](
-            s, threshold, counts, chunks, samples, *types, shift, CHUNK, BLOCK
+            s, threshold, counts, blocks, chunks, samples, *types, shift, BLOCK
         )
         _choose_digit[(maps,)](
             counts, table, row[0], threshold, room, before, chunks, channels, shift == bits - DIGIT,
             triton.next_power_of_2(min(chunks, 32)),
         )  # fmt: skip
     _keep_above[(maps * chunks,)](
-        s, alpha, threshold, room, before, chunks, samples, *types, CHUNK, BLOCK
+        s, alpha, threshold, room, before, blocks, chunks, samples, *types, BLOCK
     )
 
 
@@ -116,10 +117,10 @@ def _threshold(magnitude, k, samples, FLOAT: tl.constexpr, INT: tl.constexpr, MA
     return low
 
 
-@triton.jit(do_not_specialize=["chunks"])
+@triton.jit(do_not_specialize=["blocks", "chunks"])
 def _count_digits(
-    s, threshold, counts, chunks, samples, FLOAT: tl.constexpr, INT: tl.constexpr,
-    MASK: tl.constexpr, SHIFT: tl.constexpr, CHUNK: tl.constexpr, BLOCK: tl.constexpr,
+    s, threshold, counts, blocks, chunks, samples, FLOAT: tl.constexpr, INT: tl.constexpr,
+    MASK: tl.constexpr, SHIFT: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """How often each digit follows the known digits of the threshold, in a chunk of a map."""
     i, chunk = tl.program_id(0) // chunks, tl.program_id(0) % chunks
@@ -127,7 +128,8 @@ def _count_digits(
     known = tl.load(threshold + i)
     digits = tl.arange(0, _DIGITS)
     total = tl.zeros([_DIGITS], tl.int32)
-    for block in range(chunk * CHUNK, tl.minimum(chunk * CHUNK + CHUNK, samples), BLOCK):
+    begin = chunk * blocks * BLOCK
+    for block in range(begin, tl.minimum(begin + blocks * BLOCK, samples), BLOCK):
         t = block + tl.arange(0, BLOCK)
         values = tl.load(s + here + t, mask=t < samples, other=0).to(FLOAT)
         higher = magnitudes(values, INT, MASK).to(tl.int64) >> SHIFT
@@ -169,16 +171,17 @@ def _choose_digit(
         passed += tl.sum(equal, 0)
 
 
-@triton.jit(do_not_specialize=["chunks"])
+@triton.jit(do_not_specialize=["blocks", "chunks"])
 def _keep_above(
-    s, alpha, threshold, room, before, chunks, samples, FLOAT: tl.constexpr, INT: tl.constexpr,
-    MASK: tl.constexpr, CHUNK: tl.constexpr, BLOCK: tl.constexpr,
+    s, alpha, threshold, room, before, blocks, chunks, samples, FLOAT: tl.constexpr,
+    INT: tl.constexpr, MASK: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     i, chunk = tl.program_id(0) // chunks, tl.program_id(0) % chunks
     here = i.to(tl.int64) * samples
     lowest = tl.load(threshold + i)
     left = tl.load(room + i) - tl.load(before + tl.program_id(0))
-    for block in range(chunk * CHUNK, tl.minimum(chunk * CHUNK + CHUNK, samples), BLOCK):
+    begin = chunk * blocks * BLOCK
+    for block in range(begin, tl.minimum(begin + blocks * BLOCK, samples), BLOCK):
         t = block + tl.arange(0, BLOCK)
         values = tl.load(s + here + t, mask=t < samples, other=0).to(FLOAT)
         magnitude = tl.where(t < samples, magnitudes(values, INT, MASK).to(tl.int64), -1)
