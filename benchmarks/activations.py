@@ -57,7 +57,7 @@ def similarity_maps(shape: tuple[int, ...]) -> torch.Tensor:
         grid = torch.linspace(-1, 1, 5)
         kernel = torch.exp(-2 * (grid[:, None] ** 2 + grid**2))[None]
         return torch.stack([san.similarity(image[:, None], kernel) for image in noise(shape)])
-    recording = san.signals.read_wfdb(ROOT / "datasets/sample/mitdb_208").x[84_000:, 0]
+    recording = san.read(ROOT / "datasets/sample/mitdb_208").x[84_000:, 0]
     ecg = (recording - recording.mean()).astype(np.float32)
     peak = int(np.abs(ecg[500:-500]).argmax()) + 500
     kernel = torch.from_numpy(ecg[peak - 90 : peak + 90].copy())

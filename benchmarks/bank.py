@@ -93,6 +93,8 @@ def main() -> None:
     """Measure, print, and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--largest", type=int, default=SIZES[-1], help="kernel size (249)")
+    parser.add_argument("--repeats", type=int, default=9, help="of each measurement (9)")
     parser.add_argument("--output", type=Path, help="JSON file for the rows")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -101,12 +103,18 @@ def main() -> None:
     rows = []
     for activation in ACTIVATIONS:
         settings = san.Settings(
-            activation=activation, kernel_sizes=SIZES, epochs=1, device=options.device
+            activation=activation,
+            kernel_sizes=SIZES[: options.largest],
+            epochs=1,
+            device=options.device,
         )
         training = san.Training(settings, splits.train.x, splits.validation.x)
         training.run_epoch()
-        row = {"activation": activation, "bank_s": seconds(training.run_epoch, options.device, 9)}
-        if activation == "extrema" and options.device == "cpu":
+        row = {
+            "activation": activation,
+            "bank_s": seconds(training.run_epoch, options.device, options.repeats),
+        }
+        if activation == "extrema" and options.device == "cpu" and options.largest == SIZES[-1]:
             for name, loop in (("one_by_one_s", False), ("one_by_one_in_a_loop_s", True)):
                 row[name] = seconds_alone(train, validation, loop)
         rows.append(row)

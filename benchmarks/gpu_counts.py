@@ -42,7 +42,7 @@ MAPS, INTEGERS, HEIGHTS, LONG = (
     ("heights", "new_heights", "limits"),
     ("threshold", "order"),
 )
-OPTIONAL = ("table", "rounds", "steps")
+COUNTED = {"rounds": None, "steps": None}  # which only tests ask for
 
 
 class Variant(NamedTuple):
@@ -105,7 +105,7 @@ def extremes() -> Iterator[Variant]:
 
 def others() -> Iterator[Variant]:
     """Top-k absolutes, the gradient, and the table of parameters."""
-    for block in (8192, 1024, 64):
+    for block in (16_384, 1024, 64):
         together = max(1, 1024 // block)
         constants = dict(MAPS=together, BLOCK=block)
         warps = min(max(block * together // 512, 1), 16)
@@ -126,16 +126,15 @@ def others() -> Iterator[Variant]:
 
 
 def every() -> Iterator[Variant]:
-    """All variants: each float type, with a table of parameters and without, counted and not."""
+    """All variants: each float type, and channels of one parameter and of several."""
     for variant in itertools.chain(pools(), extremes(), others()):
         names = variant.kernel.arg_names
-        some = [name for name in OPTIONAL if name in names]
-        for absent in itertools.product((True, False), repeat=len(some)):
-            none = {name: None for name, is_absent in zip(some, absent, strict=True) if is_absent}
+        absent = {name: None for name in COUNTED if name in names}
+        for table in ({}, {"table": None}) if "table" in names else ({},):
             for dtype in TYPES if set(names) & {*MAPS, *HEIGHTS} else (torch.float32,):
-                if dtype == torch.float64 and variant.constants.get("BLOCK") == 8192:
-                    continue  # such maps are long ones, or their magnitudes are in more registers
-                constants = variant.constants | none
+                if dtype == torch.float64 and variant.name == "extrema, maps of 8192":
+                    continue  # of doubles, such maps are long ones
+                constants = variant.constants | absent | table
                 yield variant._replace(constants=constants, dtype=dtype)
 
 

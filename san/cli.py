@@ -275,6 +275,7 @@ def reproduce(
     output: Annotated[Path, typer.Option(help=FOLDER, metavar="FOLDER", show_default=False)] = Path(
         "reproduction"
     ),
+    device: Annotated[str | None, typer.Option(help=DEVICE, show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON)] = False,
 ) -> None:
     """Run the paper's experiments and write its tables and figures beside the published numbers.
@@ -301,6 +302,7 @@ def reproduce(
             "--protocol": protocol != "both",
             "--variant": variant,
             "--database": database,
+            "--device": device,
         }.items():
             if is_given:
                 raise ValueError(f"{networks[0]} has no {option}: leave it out")
@@ -308,7 +310,8 @@ def reproduce(
     added = list(VARIANTS)[1:] if variant == ["all"] else variant or []
     others = [name for name in chosen if name not in studies.STUDIES]
     units = plan(others, protocols, seeds, ["paper", *added], database)
-    console.reproduce(units, output, data_dir, as_json, studies.plan(networks, seeds))
+    parts = studies.plan(networks, seeds)
+    console.reproduce(units, output, data_dir, as_json, parts, device or "cpu")
 
 
 @app.command()

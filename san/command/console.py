@@ -64,6 +64,7 @@ def reproduce(
     data_dir: str | None,
     as_json: bool = False,
     parts: Sequence[Part] = (),
+    device: str = "cpu",
 ) -> None:
     """Run the units of a reproduction, and the parts of studies, under one progress bar.
 
@@ -79,7 +80,7 @@ def reproduce(
 
     kept = folder / "units"
     made: Iterator[tuple[Unit | Part, dict[str, Any] | None]] = itertools.chain(
-        run_units(units, kept, data_dir, on_part), studies.run(parts, kept, data_dir, on_part)
+        run_units(units, kept, data_dir, on_part, device), studies.run(parts, kept, data_dir, on_part)
     )
     results, skipped = [], []
     try:

@@ -134,10 +134,12 @@ def run(
     folder: Path,
     data_dir: str | None = None,
     on_part: Callable[[Unit, float], None] | None = None,
+    device: str = "cpu",
 ) -> Iterator[tuple[Unit, dict[str, Any] | None]]:
     """Yield each unit with its result, read or trained now; the result is None without data.
 
-    `on_part` is called with a unit and the share of its work that was just done.
+    `on_part` is called with a unit and the share of its work that was just done. `device` is where
+    the networks are trained; a result that was trained on another device is not taken for this one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     storage.remove_leftovers(folder)
@@ -153,7 +155,7 @@ def run(
         if splits is None:
             yield unit, None
             continue
-        settings = settings_of(unit)
+        settings = settings_of(unit, device)
         path = folder / _file_name(unit, settings, splits)
         if not path.is_file():
             begin = time.monotonic()
@@ -165,7 +167,7 @@ def run(
         yield unit, store.read(path)
 
 
-def settings_of(unit: Unit) -> Settings:
+def settings_of(unit: Unit, device: str = "cpu") -> Settings:
     """How a unit trains."""
     given = datasets.training_defaults(unit.experiment, unit.record, unit.protocol)
     given["kernel_sizes"] = _KERNEL_SIZES.get(unit.experiment, given["kernel_sizes"])
@@ -178,6 +180,7 @@ def settings_of(unit: Unit) -> Settings:
             "activation": unit.activation,
             "protocol": unit.protocol,
             "seed": unit.seed,
+            "device": device,
         }
     )
 

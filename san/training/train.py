@@ -176,7 +176,7 @@ class Training:
             self._grow()
         losses = np.zeros(len(self.models))
         self._bank.set_sparsity(self._sparsity(self._annealing()))
-        batches = self._order().split(self.settings.batch_size)
+        batches = self._order().to(self.device).split(self.settings.batch_size)
         for batch in batches:
             of_batch = self._step(self.train[batch])
             losses += of_batch / len(batches)
