@@ -208,3 +208,25 @@ def test_a_similarity_that_is_no_number():
     bank.weights[3] = float("nan")
     with pytest.raises(ValueError, match="no longer a number"):
         bank.losses_and_gradient(x)
+
+
+def test_signals_go_to_the_device_once():
+    """What moves in an epoch is smaller than the signals: an order, and one number per model."""
+    x = draw(6, 1, 90).numpy()
+    settings = Settings(activation="extrema", kernel_sizes=(5, 8), epochs=3, batch_size=2)
+    training = Training(settings, x, x[:2])
+    training._bank.kind_of_pass = "torch"  # that of a GPU
+    training.run_epoch()
+    moved = []
+
+    class Watch(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            made = function(*args, **(kwargs or {}))
+            if function.__name__ in ("to", "cuda", "from_numpy", "tensor", "as_tensor"):
+                moved.append(made.numel())
+            return made
+
+    with Watch():
+        training.run_epoch()
+    assert moved
+    assert sum(moved) < x[0].size
