@@ -80,7 +80,8 @@ def reproduce(
 
     kept = folder / "units"
     made: Iterator[tuple[Unit | Part, dict[str, Any] | None]] = itertools.chain(
-        run_units(units, kept, data_dir, on_part, device), studies.run(parts, kept, data_dir, on_part)
+        run_units(units, kept, data_dir, on_part, device),
+        studies.run(parts, kept, data_dir, on_part),
     )
     results, skipped = [], []
     try:
