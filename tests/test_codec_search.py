@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import san
+from san.codec.search import convergence
 
 
 def leads(n: int, seed: int = 0, channels: int = 12) -> np.ndarray:
@@ -68,6 +69,19 @@ def test_no_stream_has_more_bytes_than_without_loss(x, prdn):
     declared = 8  # bytes that a short stream has for its target and the error, if there is one
     exact = len(san.compress(x, lossless=True))
     assert len(san.compress(x, prdn=prdn, events=False)) <= exact + declared
+
+
+@pytest.mark.parametrize("events", [False, True], ids=["without events", "with events"])
+def test_finer_steps_where_a_bit_is_worth_more_save_bytes_at_the_same_target(events, monkeypatch):
+    random = np.random.default_rng(1)
+    beat = 300 * np.exp(-(((np.arange(4000) + 20) % 100 - 50.0) ** 2) / 30)
+    x = (beat + 6 * random.standard_normal(4000)).astype(np.int16)
+    options = {"fs": 100, "prdn": 12, "events": events}
+    blob = san.compress(x, **options)
+    monkeypatch.setattr(convergence, "PENALTIES_TRIED", 0)
+    before = san.compress(x, **options)
+    assert len(blob) < len(before)
+    assert san.inspect(before).prdn < san.inspect(blob).prdn <= 12
 
 
 def test_a_channel_that_must_come_back_exactly_costs_the_others_nothing():

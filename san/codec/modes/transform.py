@@ -72,7 +72,11 @@ class Plan:
     setting: Setting
     events: QuantizedEvents | None = None
     bounds: tuple[int, ...] | None = None
-    penalty: int = PENALTY
+    penalties: tuple[int, ...] | None = None  # of each channel; None: PENALTY of all
+
+    def penalty_of(self, channel: int) -> int:
+        """What a bit of a channel is worth."""
+        return PENALTY if self.penalties is None else self.penalties[channel]
 
 
 class Known(NamedTuple):
@@ -162,7 +166,7 @@ def _code_chunk(
             rest.append(wavelet.analyze((x[:, c] << wavelet.FRACTION) - drawn[c], levels(n)))
         beside = _beside(drawn[c], step_size(code), n, events is not None)
         other = q[-1] if q else [_NONE] * (levels(n) + 1)
-        own, penalty = (rest[c], plan.penalty) if rest and plan is not None else (None, 0)
+        own, penalty = (rest[c], plan.penalty_of(c)) if rest and plan is not None else (None, 0)
         q.append(_code_channel(mixer, own, n, code, penalty, beside, other))
     if not start.alike:
         centers = (0, 0) if x is None else _centers(rest, q, setting.codes)

@@ -125,8 +125,9 @@ class Signal:
         return Found(dictionary, events, steps) if any(map(len, events)) else None
 
     def encode(
-        self, codes: tuple[int, ...], choice: Choice, bounds: tuple[int, ...] | None = None
-    ) -> Encoded:
+        self, codes: tuple[int, ...], choice: Choice, bounds: tuple[int, ...] | None = None,
+        penalties: tuple[int, ...] | None = None,
+    ) -> Encoded:  # fmt: skip
         """Encode all chunks with these steps and this choice, and decode them."""
         setting = Setting(codes, self.bin_bits)
         dictionary, overhead = self._dictionary_for(setting, choice, bounds)
@@ -136,7 +137,8 @@ class Signal:
             events = None
             if choice.found is not None and choice.with_events[i]:
                 events = choice.found.events_of(i, codes)
-            payload, y, sizes = transform.encode(piece, Plan(setting, events, bounds), dictionary)
+            plan = Plan(setting, events, bounds, penalties)
+            payload, y, sizes = transform.encode(piece, plan, dictionary)
             payloads.append(payload)
             errors.append(((piece - y).astype(np.float64) ** 2).sum(0))
             largest = np.maximum(largest, np.abs(piece - y).max(0))
