@@ -7,11 +7,12 @@ label, and it is not a medical device.
 import csv
 import functools
 import io
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,11 @@ COLUMNS = (
 @dataclass(frozen=True)
 class Beats:
     """The heartbeats of one recording, in their order."""
+
+    #: what SAN does not say
+    NOTE: ClassVar[str] = (
+        "SAN says which beats are unlike the others. It gives no label and no diagnosis."
+    )
 
     position: NDArray[np.int64]  #: (n,), the sample of the largest deflection of each beat
     fs: float  #: sampling rate in Hz
@@ -137,6 +143,20 @@ class Beats:
         writer.writeheader()
         writer.writerows(self.rows())
         return text.getvalue()
+
+    def to_json(self) -> str:
+        """Return rate, leads, rows and templates as JSON."""
+        said = {
+            "note": self.NOTE,
+            "fs": self.fs,
+            "leads": self.names,
+            "timed_in": self.names[self.lead],
+            "unit": self.units[self.lead],
+            "beats": self.rows(),
+            "template_middle": self.template_middle,
+            "templates": self.templates.tolist(),
+        }
+        return json.dumps(said, indent=2)
 
     def to_dataframe(self) -> Any:
         """Return a pandas DataFrame with the columns of `to_csv`.

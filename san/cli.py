@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from san import packages
-from san.command import archive, beats, codec, pages, parts
+from san.command import archive, beats, codec, events, pages, parts
 from san.training import processes
 
 app = typer.Typer(
@@ -331,3 +331,4 @@ codec.add_to(app)
 archive.add_to(app)
 pages.add_to(app)
 beats.add_to(app)
+events.add_to(app)

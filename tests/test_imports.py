@@ -82,7 +82,7 @@ def test_every_public_name_of_the_networks_is_there():
 # A room may import those below it: what comes after it in the list. Folders are rooms here; what is
 # inside them has lists of its own.
 ORDER = {
-    "": """__main__ cli command pages paper sklearn training networks activations datasets
+    "": """__main__ cli command pages paper sklearn events training networks activations datasets
         dataset_readers archive archives beats heartbeats files zarr numcodecs codec hot_path
         report signals wfdb_records times storage metrics routing packages deprecated""",
     "codec": """bank ndarray padding incremental encoder comparison block decoder options info
@@ -116,7 +116,7 @@ ORDER = {
         sparse_experts compression_told compression sparse_activations_told sparse_activations
         output study figures tables experiments store classifiers""",
     "pages": "explore report_page run run_signals stream span page",
-    "command": "archive beats pages codec console progress parts tables",
+    "command": "archive beats events written pages codec console progress parts tables",
 }
 FACES = {"", "networks"}  # their __init__ gives public names, and loads each when it is used
 # What must not be known, although it is below.

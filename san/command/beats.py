@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from san.command import parts
-from san.command.codec import FORCE, JSON, NEEDED, check_free
+from san.command import parts, written
+from san.command.codec import FORCE, JSON, NEEDED
 
 if TYPE_CHECKING:
     from san.beats import Agreement, Beats
 
 SOURCE = "A WFDB record, .edf, .bdf, .npy, .csv or a stream."
-OUT = """Files to write: .csv or .json for a table with one row for each beat; any other ending is
-that of a WFDB annotation file, such as 100.qrs."""
+OUT = """Files to write: .csv, .json or .parquet for a table with one row for each beat; any other
+ending is that of a WFDB annotation file, such as 100.qrs."""
 CHANNEL = """Number of a lead, from 0. Can be given several times. Default: the channels that have
 the name of a lead, otherwise those in volts."""
 FS = "Sampling rate, where the file does not say."
@@ -29,7 +29,6 @@ WHOLE = "Count the first five minutes too, which EC57 leaves out."
 RATE = "Sampling rate of annotation files that have no header beside them."
 REFERENCE_ENDING = "In a folder, the ending of the files with the right beats."
 TEST_ENDING = "In a folder, the ending of the files to judge."
-NO_LABEL = "SAN says which beats are unlike the others. It gives no label and no diagnosis."
 WINDOWS = (150.0, 50.0)
 
 
@@ -58,16 +57,13 @@ def beats(
     Several leads decide together. SAN gives no label and no diagnosis, and is not a medical device.
     """
     files = out or []
-    for file in files:
-        _check(file, force)
-    from san import storage
+    written.check(files, force)
     from san.beats import of_file
 
     found = of_file(source, channel, fs=fs, dictionary=dictionary)
-    for file in files:
-        storage.write(file, _content(found, file))
+    written.write(found, files)
     if as_json:
-        print(json.dumps(_facts(found), indent=2))
+        print(found.to_json())
         return
     for line in _told(found, unusual):
         parts.say(line)
@@ -132,36 +128,6 @@ def compare(
         _print_agreement(f"{each:g} ms", names, results[each], gross(results[each]))
 
 
-def _check(file: Path, force: bool) -> None:
-    if not file.suffix or file.suffix.lower() in (".san", ".hea", ".dat", ".html"):
-        raise ValueError(
-            f"{file} must end with .csv or .json, or with the name of an annotator such as .qrs"
-        )
-    check_free(file, force)
-
-
-def _content(found: "Beats", file: Path) -> bytes:
-    if file.suffix.lower() == ".csv":
-        return found.to_csv().encode()
-    if file.suffix.lower() == ".json":
-        return (json.dumps(_facts(found), indent=2) + "\n").encode()
-    return found.to_annotations()
-
-
-def _facts(found: "Beats") -> dict[str, Any]:
-    """What JSON holds: the leads, the beats as rows, and the templates."""
-    return {
-        "note": NO_LABEL,
-        "fs": found.fs,
-        "leads": list(found.names),
-        "timed_in": found.names[found.lead],
-        "unit": found.units[found.lead],
-        "beats": found.rows(),
-        "template_middle": found.template_middle,
-        "templates": found.templates.tolist(),
-    }
-
-
 def _told(found: "Beats", most: int) -> list[str]:
     """Lines for a terminal: how many beats, how fast, and which to look at first."""
     import numpy as np
@@ -187,7 +153,7 @@ def _told(found: "Beats", most: int) -> list[str]:
                 f"  {found.time[number]:10.3f} s   residual {found.residual[number]:.2f}, "
                 f"early by {100 * found.early[number]:.0f} %"
             )
-        lines.append(NO_LABEL)
+        lines.append(found.NOTE)
     return lines
 
 

@@ -86,7 +86,7 @@ def read(
     """
     path = Path(path)
     checked_fs(fs)
-    if path.suffix.lower() == _STREAM or _is_stream(path):
+    if path.suffix.lower() == _STREAM or is_stream(path):
         return _read_stream(path, fs, raw, annotations, dictionary)
     if path.suffix.lower() == _NUMPY:  # also of a dtype that streams do not have
         array = Array(npy.load(path), fs)
@@ -95,7 +95,8 @@ def read(
     return _recording(array, str(path), True, raw, annotations, [None] * (1 + len(array.others)))
 
 
-def _is_stream(path: Path) -> bool:
+def is_stream(path: Path) -> bool:
+    """Whether a file begins as a stream does."""
     if not path.is_file():
         return False
     with open(path, "rb") as file:
