@@ -43,12 +43,25 @@ def main() -> None:
     except Exception as error:
         if not hasattr(error, "format_message"):  # not wrong use, but a fault of ours
             raise
-        _fail(error.format_message(), 2)
+        _fail(_words_of_use(error), 2)
     sys.exit(code or 0)
+
+
+def _words_of_use(error: Any) -> str:
+    """What is wrong with an option or an argument; the value is named."""
+    words = str(error.format_message())
+    found = getattr(error.__cause__ or error.__context__, "errors", None)
+    if found is None:
+        return words
+    kind, value = found()[0]["type"], found()[0]["input"]  # as pydantic, which typer uses, has it
+    kinds = {"float_parsing": "a number", "int_parsing": "a whole number"}
+    return f"{words.partition(':')[0]}: {value!r} is not {kinds.get(kind, 'possible here')}"
 
 
 def _words_of(error: Exception) -> str:
     """An error in one line; what the system says of a file is said as in the rest of SAN."""
+    if isinstance(error, OSError) and error.filename is None and error.strerror is not None:
+        return f"the output cannot be written: {error.strerror}"
     if not isinstance(error, OSError) or error.filename is None or error.strerror is None:
         return " ".join(str(error).split())
     if isinstance(error, FileNotFoundError):

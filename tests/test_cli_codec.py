@@ -3,7 +3,7 @@
 import dataclasses
 import doctest
 import json
-import re
+import os
 import shutil
 from pathlib import Path
 
@@ -241,82 +241,23 @@ def test_nothing_is_replaced_unless_told(san, tmp_path):
     assert code == 2 and "--force" in err
 
 
-def test_a_full_disk_leaves_nothing(san, tmp_path, monkeypatch):
-    def full(descriptor):
-        raise OSError(28, "No space left on device")
+def test_a_full_disk_is_said_of_the_file(san, tmp_path, monkeypatch):
+    replace = os.replace
 
-    monkeypatch.setattr("os.fsync", full)
+    def full(old, new):
+        if new.name == "z.san":
+            raise OSError(28, "No space left on device")
+        replace(old, new)
+
+    monkeypatch.setattr("os.replace", full)
     code, _, err = san("compress", "x.npy", "z.san", "--lossless")
-    assert code == 2 and "No space left" in err
+    assert (code, err) == (2, "san: z.san cannot be used: No space left on device\n")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["x.npy", "y.npy"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (
-            "compress x.npy z.san",
-            "give one of --max-error, --prdn, --lossless and --bits-per-sample, or --max-error and "
-            "--prdn together, got none",
-        ),
-        ("compress x.npy z.san --prdn 8 --lossless", "got --prdn and --lossless"),
-        ("compress x.npy z.san --prdn 0", "prdn must be above 0"),
-        ("compress x.npy z.san --prdn many", "Invalid value for '--prdn'"),
-        ("compress x.npy z.san --lossless --fs 0", "fs must be above 0 and finite, in Hz, got 0"),
-        ("compress none.npy z.san --lossless", "none.npy is not there"),
-        ("compress none z.san --lossless", "none is not there, nor is a WFDB record"),
-        ("compress none.csv z.san --lossless", "none.csv is not there"),
-        ("compress text z.san --lossless", "neither .edf, .bdf, .npy, .csv nor a WFDB record"),
-        ("compress bad.npy z.san --lossless", "not readable as .npy"),
-        ("compress bad.csv z.san --lossless", "not a table of numbers"),
-        ("compress long.npy z.san --lossless", "which does not fit int32: x.astype(np.float64)"),
-        ("compress x.npy no/z.san --lossless", "the folder no is not there"),
-        ("compress x.npy z.san --lossless --chunk-seconds 5", "chunk_seconds needs fs"),
-        ("compress x.npy z.san --prdn 8 --dictionary none", "none"),
-        ("compress x.npy", "Missing argument 'OUT'"),
-        ("decompress x.npy y2.npy", "no SAN stream"),
-        ("decompress none.san y2.npy", "none.san"),
-        ("decompress x.npy y2.txt", "must end with .npy, .csv, .edf or .bdf"),
-        ("inspect x.npy", "no SAN stream"),
-        ("verify x.npy text", "no SAN stream"),
-        ("verify x.npy", "Missing argument 'STREAM'"),
-        ("verify - -", "only one of ORIGINAL and STREAM can be -"),
-        ("verify y.npy ok.san", "has shape (2400, 2) and dtype float64, the stream has (2400,)"),
-    ],
-)
-def test_wrong_use_is_one_line_and_code_2(arguments, words, san, tmp_path):
-    (tmp_path / "text").write_text("text")
-    (tmp_path / "bad.npy").write_text("text")
-    (tmp_path / "bad.csv").write_text("a,b\n1,2\n3,x\n")
-    np.save("long.npy", np.arange(5) * 2**33)
-    if "ok.san" in arguments:
-        san("compress", "x.npy", "ok.san", "--lossless")
-    before = sorted(tmp_path.rglob("*"))
-    code, out, err = san(*arguments.split())
-    assert code == 2 and words in err and out == ""
-    assert len(err.strip().splitlines()) == 1 and "Traceback" not in err
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("compress", "IN OUT"),
-        ("decompress", "IN OUT"),
-        ("inspect", "IN"),
-        ("verify", "ORIGINAL STREAM"),
-    ],
-)
-def test_help_reads_well(name, words, san):
-    code, out, _ = san(name, "--help")
-    usage = next(line for line in out.splitlines() if "Usage:" in line)
-    assert code == 0 and re.findall("[A-Z]{2,}", usage) == ["OPTIONS", *words.split()]
-    assert max(map(len, out.splitlines())) <= 80
-
-
-@pytest.mark.parametrize(
     ("name", "times", "said"),
-    [("x.npy", (2, 2), "channel_0\n"), ("y.npy", (-1, 3), "channel_0,channel_1\n")],
+    [("x.npy", (2, 2), "channel_0\n"), ("y.npy", (3, 3), "channel_0,channel_1\n")],
     ids=["one column", "two columns"],
 )
 def test_an_empty_part_is_a_table_of_names(name, times, said, san, tmp_path):

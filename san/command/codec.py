@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO
 import typer
 
 from san.codec.effort import Effort
+from san.codec.errors import CodecError
 from san.codec.target import Target
 from san.command import parts, progress, tables
 
@@ -68,6 +69,7 @@ STOP_SAMPLE = "Where the decoded part ends, in samples. A negative number counts
 JSON = "Print JSON."
 
 STANDARD = Path("-")  # standard input or output
+_NO_FILES = ("/dev/", "/proc/")  # a name there may lead to a file that another process writes
 ENDINGS = (".npy", ".csv", ".edf", ".bdf", ".hea", "")  # of what can be written
 
 
@@ -129,6 +131,8 @@ def compress(
     from san.files import streams
 
     table = tables.options(delimiter, decimal, skip_rows, header, missing, time_column, time_unit)
+    if table is not None and source != STANDARD and source.suffix.lower() != ".csv":
+        raise tables.not_for(str(source))
     array = streams.read_file(
         source,
         exact=target.exact,
@@ -199,6 +203,12 @@ def decompress(
         first = parts.sample_of("--start", start, start_sample, info)
         last = parts.sample_of("--stop", stop, stop_sample, info)
         whole = first is None and last is None
+        begin, end, _ = slice(first, last).indices(info.shape[0])
+        if begin > end:
+            raise ValueError(
+                f"the part begins at sample {begin}, after its end at sample {end}: give an "
+                "earlier --start or a later --stop"
+            )
         if whole and out != STANDARD:
             for path in streams.files_written(decoder, out):
                 refuse_same(path, source, "the stream that is read")
@@ -331,11 +341,22 @@ def spell_option(name: str) -> str:
 @contextmanager
 def _opened(source: Path) -> Iterator[BinaryIO]:
     """The file of a stream; standard input is read whole, because a stream is read from its end."""
-    if source == STANDARD:
-        yield io.BytesIO(sys.stdin.buffer.read())
-    else:
-        with open(source, "rb") as file:
-            yield file
+    with naming(source):
+        if source == STANDARD:
+            yield io.BytesIO(sys.stdin.buffer.read())
+        else:
+            with open(source, "rb") as file:
+                yield file
+
+
+@contextmanager
+def naming(source: Path | None) -> Iterator[None]:
+    """Let the error that says why a stream cannot be decoded name its file."""
+    try:
+        yield
+    except CodecError as error:
+        name = "standard input" if source == STANDARD else source
+        raise CodecError(f"{name} cannot be decoded: {error}") from error
 
 
 def check_exact(exact: bool, target: Target) -> None:
@@ -364,6 +385,10 @@ def check_free(out: Path, force: bool) -> None:
     """Refuse to replace a file without --force, and to write into a folder that does not exist."""
     if out == STANDARD:
         return
+    if out.is_dir():
+        raise ValueError(f"{out} is a folder: name a file")
+    if out.exists() and (not out.is_file() or str(out.absolute()).startswith(_NO_FILES)):
+        raise ValueError(f"{out} is a device and no file: - is standard output")
     if out.exists() and not force:
         raise FileExistsError(f"{out} is there: give --force to replace it")
     if not out.parent.is_dir():

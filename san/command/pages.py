@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from san.command import parts, progress, tables
-from san.command.codec import JSON, NEEDED, check_free
+from san.command.codec import JSON, NEEDED, check_free, naming
 
 SIGNAL = """A WFDB record, .edf, .bdf, .npy, .csv or a stream. Default: the bundled recording."""
 OUTPUT = "File to write: NAME.html."
@@ -83,10 +83,9 @@ def explore(
 
     table = tables.options(delimiter, decimal, skip_rows, header, missing, time_column, time_unit)
     if table is not None and (signal is None or signal.suffix.lower() != ".csv"):
-        raise ValueError(
-            f"{signal or 'the bundled recording'} is no .csv: give no option of tables"
-        )
-    part = excerpt(signal, channel, start, seconds, samples, fs, start_sample, table)
+        raise tables.not_for(str(signal or "the bundled recording"))
+    with naming(signal):
+        part = excerpt(signal, channel, start, seconds, samples, fs, start_sample, table)
     size = min(KERNEL_SIZE, len(part.x)) if kernel_size is None else kernel_size
     _write(output, explore_page(part, model, size, 2 if kernels is None else kernels), as_json)
 
@@ -142,7 +141,7 @@ def report(
                 )
     elif data_dir is not None:
         raise ValueError(f"{source} is not a run folder, and --data-dir is for run folders")
-    with progress.shares(f"reporting on {source.name}") as told:
+    with naming(source), progress.shares(f"reporting on {source.name}") as told:
         page = describe(source, data_dir, told, curve=not no_curve, **options)
     _write(output, page, as_json)
 

@@ -57,3 +57,8 @@ def options(
         delimiter, decimal, skip_rows, header, tuple(missing or ()), time_column, time_unit
     )
     return None if given == TableOptions() else given
+
+
+def not_for(source: str) -> ValueError:
+    """The error of such an option for a file that is no table."""
+    return ValueError(f"{source} is no .csv: give no option of tables")

@@ -127,7 +127,10 @@ def write(path: Path, array: Array, exact: bool = False) -> None:
         if wfdb_reading.is_record(array):
             wfdb_writing.write_record(path.with_suffix(""), array, exact)
             return None
-        raise ValueError(f"{path} has no ending, and this did not come from a WFDB record")
+        raise ValueError(
+            f"{path} names a record, and this did not come from a WFDB record: end the name with "
+            ".npy, .csv or the ending of what was compressed"
+        )
     if array.others:
         rates = [part.fs for part in (array, *array.others)]
         for part, own in zip((array, *array.others), files_of_rates(path, rates), strict=True):
