@@ -146,7 +146,8 @@ def compress(
     Integers of which few occur, such as multiples of 4.88 or the values of a table, are coded as
     consecutive numbers, without loss or within a `max_error`, if the stream is smaller that way.
 
-    Before it is written, each chunk is decoded and compared with x.
+    Before it is written, each chunk is decoded and compared with x. With `effort="fast"`, what the
+    predictor decodes while it encodes is compared; the bytes are not read again.
 
     Examples
     --------

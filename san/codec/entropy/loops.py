@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 try:
+    import llvmlite.ir
     import numba
     import numba.extending
 except ImportError:
@@ -145,6 +146,16 @@ def _write_size(builder, a):
 def size_of(a):
     """The magnitude of an integer."""
     return a if a >= 0 else -a
+
+
+def _write_wrapped(builder, v):
+    return builder.sext(builder.trunc(v, llvmlite.ir.IntType(32)), v.type)
+
+
+@_instructions(_write_wrapped)
+def wrapped(v):
+    """The integer of 32 bits with the same low bits."""
+    return ((v & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
 
 
 def _write_item(builder, a, i):

@@ -9,8 +9,9 @@ from san.codec.entropy.loops import (
     integer_step,
     least,
     most,
-    search_loop,
+    search_step,
     size_of,
+    wrapped,
 )
 from san.codec.entropy.varints import write_varint
 from san.codec.modes.fast_fit import COUNT, RICE, SHIFT, USED, Fit, fit_column, new_fit
@@ -41,7 +42,6 @@ from san.codec.modes.fast_frames import (
     fill,
     look_beside,
     new_room,
-    wrapped,
 )
 from san.codec.modes.fast_laws import (
     BITS,
@@ -147,19 +147,20 @@ def width_of(v):
     return width
 
 
-@integer_loop
+@integer_step
 def measure(room, draft, c, n):
     """Range and differences of a column; what they are is in the hand. Returns the largest one."""
     x, d = c * n, c * (n + 2 * PAD) + PAD
-    samples, differences, hand = room.x, room.d, draft.hand
-    lowest, highest, jump = samples[x] + 0, samples[x] + 0, 0
-    for t in range(1, n):
-        v = samples[x + t] + 0
+    before, now, hand = room.x[x : x + n - 1], room.x[x + 1 : x + n], draft.hand
+    differences = room.d[d + 1 : d + n]
+    lowest, highest, jump = room.x[x] + 0, room.x[x] + 0, 0
+    for t in range(n - 1):
+        v = now[t] + 0
         lowest, highest = least(lowest, v), most(highest, v)
-        jump = most(jump, size_of(v - samples[x + t - 1]))
+        jump = most(jump, size_of(v - before[t]))
     coarse = most(0, width_of(jump) - DIFFERENCE_BITS)
-    for t in range(1, n):
-        differences[d + t] = (0 + samples[x + t] - samples[x + t - 1]) >> coarse
+    for t in range(n - 1):
+        differences[t] = wrapped((now[t] - before[t]) >> coarse)
     hand[LOWEST], hand[EXTENT], hand[COARSE] = lowest, highest - lowest, coarse
     return (jump >> coarse) + 1
 
@@ -206,55 +207,61 @@ def put_predictor(room, fit, draft, columns, n):
     draft.hand[POSITION] = position
 
 
-@integer_loop
+@integer_step
 def predict_all(room, c, n, order, shift, coarse):
     """Residuals where all samples are known: of all of them at once."""
     x, d, e = c * n, c * (n + 2 * PAD) + PAD, c * (n + 1)
-    samples, differences, residuals, base = room.x, room.d, room.e, room.base
-    for i in range(order):
-        w = room.weights[i] + 0
+    base, w, half = room.base, room.weights, 1 << (shift - 1)
+    for i in range(0, order, 4):
+        w1, w2, w3, w4 = w[i] + 0, w[i + 1] + 0, w[i + 2] + 0, w[i + 3] + 0
+        p = d - 1 - i
+        d1, d2 = room.d[p : p + n], room.d[p - 1 : p - 1 + n]
+        d3, d4 = room.d[p - 2 : p - 2 + n], room.d[p - 3 : p - 3 + n]
         for t in range(1, n):
-            base[t] = wrapped(base[t] + w * differences[d + t - 1 - i])
-    half = 1 << (shift - 1)
+            base[t] = wrapped(base[t] + w1 * d1[t] + w2 * d2[t] + w3 * d3[t] + w4 * d4[t])
+    differences, residuals = room.d[d : d + n], room.e[e : e + n]
+    before, now = room.x[x : x + n], room.x[x + 1 : x + n]
     if coarse == 0:
         for t in range(1, n):
-            s = wrapped(base[t] + half) >> shift
-            residuals[e + t] = wrapped(differences[d + t] - s)
+            residuals[t] = wrapped(differences[t] - (wrapped(base[t] + half) >> shift))
     else:
-        for t in range(1, n):
-            v = samples[x + t - 1] + (wrapped(base[t] + half) >> shift << coarse)
-            residuals[e + t] = wrapped(samples[x + t] - v)
+        for t in range(n - 1):
+            v = before[t] + (wrapped(base[t + 1] + half) >> shift << coarse)
+            residuals[t + 1] = wrapped(now[t] - v)
 
 
-@search_loop
+@search_step
 def quantize(room, c, n, order, shift, coarse, bound, lowest, highest):
     """Residuals in steps, each from what is decoded before it; samples become what is decoded."""
     x, d, e = c * n, c * (n + 2 * PAD) + PAD, c * (n + 1)
-    samples, differences, residuals = room.x, room.d, room.e
+    samples, residuals = room.x[x : x + n], room.e[e : e + n]
+    differences, older = room.d[d : d + n], room.d[d - ORDER : d + n]
     base, w, step = room.base, room.weights, 2 * bound + 1
-    half, last, size = 1 << (shift - 1), samples[x] + 0, (order + 3) >> 2 << 2
+    w1, w2, w3, w4 = w[0] + 0, w[1] + 0, w[2] + 0, w[3] + 0
+    w5, w6, w7, w8 = w[4] + 0, w[5] + 0, w[6] + 0, w[7] + 0
+    d1, d2, d3, d4, d5, d6, d7, d8 = 0, 0, 0, 0, 0, 0, 0, 0
+    half, last = 1 << (shift - 1), samples[0] + 0
     inverse = 1.0 / step
     for t in range(1, n):
-        s = base[t] + half
-        for i in range(0, size, 4):
-            p = d + t - 1 - i
-            s += w[i] * differences[p] + w[i + 1] * differences[p - 1]
-            s += w[i + 2] * differences[p - 2] + w[i + 3] * differences[p - 3]
-        v = last + (wrapped(s) >> shift << coarse)
+        s = base[t] + half + w8 * d8 + w7 * d7 + w6 * d6 + w5 * d5 + w4 * d4 + w3 * d3
+        for i in range(8, order):
+            s += w[i] * older[t + ORDER - 1 - i]
+        v = last + (wrapped(s + w2 * d2 + w1 * d1) >> shift << coarse)
         v = least(most(v, lowest), highest)
         # the quarter keeps the quotient away from whole numbers, so it is rounded down right
-        q = int((samples[x + t] - v + bound + 0.25) * inverse + 4294967296.0) - 4294967296
-        residuals[e + t] = q
+        q = int((samples[t] - v + bound + 0.25) * inverse + 4294967296.0) - 4294967296
+        residuals[t] = q
         v = least(most(v + q * step, lowest), highest)
-        differences[d + t] = wrapped((v - last) >> coarse)
-        samples[x + t] = v
-        last = v
+        d8, d7, d6, d5, d4, d3, d2 = d7, d6, d5, d4, d3, d2, d1
+        d1 = wrapped((v - last) >> coarse)
+        differences[t], samples[t], last = d1, v, v
 
 
-@integer_loop
+@integer_step
 def look_back(room, draft, laws, c, n):
     """Bucket and symbol of each residual, and how often the two meet."""
-    e, residuals, beside, table, low = c * (n + 1), room.e, room.beside, laws.bucket, laws.low
+    e, beside, table, low = c * (n + 1), room.beside, laws.bucket, laws.low
+    residuals = room.e[e : e + n]
     bucket, symbol, counts = draft.bucket, draft.symbol, draft.counts
     for i in range(BUCKETS * SYMBOLS):
         counts[i] = 0
@@ -265,7 +272,7 @@ def look_back(room, draft, laws, c, n):
         if t == middle:
             f, g = START, START
         b = bucket_of((recent * f + long * g + near * beside[t]) >> 7, table)
-        v = residuals[e + t] + 0
+        v = residuals[t] + 0
         z = (v << 1) ^ (v >> 63)
         s = least(z >> low[b], ESCAPE)
         bucket[t], symbol[t] = b, s
@@ -275,7 +282,7 @@ def look_back(room, draft, laws, c, n):
         g += (a << 5) - (g >> 5)
 
 
-@search_loop
+@search_step
 def choose_laws(draft, laws):
     """The shape, and the scale of each bucket, that cost least."""
     counts, usual, hand = draft.counts, laws.usual, draft.hand
@@ -333,17 +340,18 @@ def put_laws(room, draft, laws):
     hand[POSITION] = position
 
 
-@integer_loop
+@integer_step
 def put_residuals(room, draft, laws, c, n):
     """Note residuals for the coders in decoding order; write what their laws do not tell."""
     bits, entries, hand, encode, low = draft.bits, draft.entries, draft.hand, laws.encode, laws.low
-    buckets, symbols, law, residuals = draft.bucket, draft.symbol, room.laws, room.e
-    middle, e, position, item = (n + 1) >> 1, c * (n + 1), hand[POSITION], hand[ITEMS]
+    buckets, symbols, law = draft.bucket, draft.symbol, room.laws
+    residuals = room.e[c * (n + 1) : c * (n + 1) + n]
+    middle, position, item = (n + 1) >> 1, hand[POSITION], hand[ITEMS]
     for i in range(n - 1):
         second = (i & 1) == 1 or i >= 2 * (middle - 1)
         t = (middle if second else 1) + (i >> 1)
         b, s = buckets[t] + 0, symbols[t] + 0
-        v, k = residuals[e + t] + 0, low[b] + 0
+        v, k = residuals[t] + 0, low[b] + 0
         z, entry = (v << 1) ^ (v >> 63), law[b] + s
         if s == ESCAPE or encode[entry] & 0xFFFF == 0:
             entry = law[b] + ESCAPE
@@ -354,7 +362,7 @@ def put_residuals(room, draft, laws, c, n):
     hand[POSITION], hand[ITEMS] = position, item + n - 1
 
 
-@integer_loop
+@integer_step
 def code_entries(entries, count, encode, words):
     """Both coders, backwards; returns the place of the first word."""
     first, second, at = LEAST_STATE, LEAST_STATE, len(words)
@@ -381,16 +389,17 @@ def code_entries(entries, count, encode, words):
 @integer_step
 def put_context(room, draft, c, n, count):
     """Write which weights the averages have; they are left in the room's hand."""
-    e, residuals, position = c * (n + 1), room.e, draft.hand[POSITION]
-    own, other = 1, 1
+    position, own, other = draft.hand[POSITION], 1, 1
+    residuals = room.e[c * (n + 1) : c * (n + 1) + n]
     for t in range(1, n):
-        own += size_of(residuals[e + t] + 0)
+        own += size_of(residuals[t])
     many = 1 if own >= n else 0
     position = put(draft.bits, position, many, ROW_BITS)
     if count > 0:
         g = room.picked[0] * (n + 1)
+        residuals = room.e[g : g + n]
         for t in range(1, n):
-            other += size_of(residuals[g + t] + 0)
+            other += size_of(residuals[t])
         scale = least(most(width_of(own * 181 // 128) - width_of(other), -8), 7)
         position = put(draft.bits, position, scale + 8, SCALE_BITS)
         look_beside(room, g, n, scale)
@@ -434,16 +443,22 @@ def code_frame(room, fit, draft, laws, bounds, n, columns, order):
     return code_entries(draft.entries, hand[ITEMS], laws.encode, draft.words)
 
 
-@integer_loop
+@integer_step
 def take_differences(room, fit, c, n):
     """The differences of a column as floats, for the search."""
     d = c * (n + 2 * PAD) + PAD
+    reals, differences = fit.df[d : d + n], room.d[d : d + n]
     for t in range(1, n):
-        fit.df[d + t] = room.d[d + t]
+        reals[t] = differences[t]
 
 
-def encode(k: np.ndarray, bounds: tuple[int, ...], order: int = USUAL_ORDER) -> bytes:
-    """The bytes of int64 (n, columns), none of which is off by more than its column's bound."""
+def encode(
+    k: np.ndarray, bounds: tuple[int, ...], order: int = USUAL_ORDER
+) -> tuple[bytes, np.ndarray]:
+    """The bytes of int64 (n, columns), and what is decoded of them.
+
+    No sample is off by more than its column's bound.
+    """
     n, columns = k.shape
     lowest, highest = (int(k.min()), int(k.max())) if k.size else (0, 0)
     widest = max(bounds, default=0)
@@ -452,15 +467,19 @@ def encode(k: np.ndarray, bounds: tuple[int, ...], order: int = USUAL_ORDER) -> 
     one = len(set(bounds)) <= 1
     head = [bytes([USUAL if one else USUAL + OWN_BOUNDS])]
     head += map(write_varint, bounds[:1] if one else bounds)
-    full, frames = 1 << USUAL, []
+    full, frames, decoded = 1 << USUAL, [], k
+    if any(bounds):
+        decoded = np.empty((n, columns), np.int64)
     for start in range(0, n, full):
         part = k[start : start + full]
         if start % full == 0 and (start == 0 or len(part) < full):
             size = len(part)
             memory = new_room(size, columns), new_fit(size, columns), new_draft(size, columns)
         frames.append(_encode_part(part, bounds, order, *memory))
+        if any(bounds):
+            decoded[start : start + full] = memory[0].x.reshape(columns, size).T
     head += [write_varint(len(frame)) for frame in frames[:-1]]
-    return b"".join(head + frames)
+    return b"".join(head + frames), decoded
 
 
 def _encode_part(

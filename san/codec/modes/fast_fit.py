@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from san.codec.entropy.loops import search_loop
+from san.codec.entropy.loops import search_step
 from san.codec.modes.fast_frames import (
     LARGEST_WEIGHT,
     ORDER,
@@ -19,7 +19,7 @@ from san.codec.modes.fast_frames import (
 )
 
 FEATURES = ORDER + REFERENCES * TAPS
-SIZE = FEATURES + 1
+SIZE = FEATURES + 4  # the difference itself, and rows that fill up the last four
 STRIDE, TILE = 4, 128  # of the samples that are looked at; of them at once
 BUSY = 24  # samples on each side whose energy says how busy the signal is
 RIDGE = 0.02
@@ -77,40 +77,62 @@ def new_fit(n: int, columns: int) -> Fit:
     )
 
 
-@search_loop
+@search_step
 def dot(a, i, b, j, n):
     """The sum of n products."""
+    left, right = a[i : i + n], b[j : j + n]
     total = a[i] * 0
     for t in range(n):
-        total += a[i + t] * b[j + t]
+        total += left[t] * right[t]
     return total
 
 
-@search_loop
+@search_step
 def weigh(fit, f, n, floor):
     """Weights that fall where the signal is busy; returns the sum of their squares."""
-    df, weight = fit.df, fit.weight
+    df, weight = fit.df[f : f + n + 2 * PAD], fit.weight
     energy, total, inverse = 0.0, 0.0, 1.0 / (2 * BUSY + 1)
     for t in range(PAD - BUSY, PAD + BUSY):
-        energy += df[f + t] * df[f + t]
+        energy += df[t] * df[t]
     for t in range(PAD, PAD + n):
-        energy += df[f + t + BUSY] * df[f + t + BUSY]
-        weight[t] = math.sqrt(1.0 / (max(energy, 0.0) * inverse + floor))
-        energy -= df[f + t - BUSY] * df[f + t - BUSY]
+        energy += df[t + BUSY] * df[t + BUSY]
+        weight[t] = max(energy, 0.0) * inverse + floor
+        energy -= df[t - BUSY] * df[t - BUSY]
+    for t in range(PAD, PAD + n):
+        weight[t] = math.sqrt(1.0 / weight[t])
     for t in range(PAD + ORDER + 1, PAD + n - 3, STRIDE):
         total += weight[t] * weight[t]
     return total
 
 
-@search_loop
+@search_step
 def gather(fit, f, first, rows, out):
     """Every fourth weighted difference from a place on, into row `out` of the tile."""
-    df, weight, tile = fit.df, fit.weight, fit.tile
+    df, weight = fit.df[f : f + rows * STRIDE], fit.weight[first : first + rows * STRIDE]
+    row = fit.tile[out * TILE : out * TILE + rows]
     for k in range(rows):
-        tile[out * TILE + k] = df[f + k * STRIDE] * weight[first + k * STRIDE]
+        row[k] = df[k * STRIDE] * weight[k * STRIDE]
 
 
-@search_loop
+@search_step
+def add_products(tile, i, j, rows, moments, to):
+    """Add to four moments the products of a row of the tile with four others."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    own, e, f = tile[i : i + rows], tile[j : j + rows], tile[j + TILE : j + TILE + rows]
+    g, h = tile[j + 2 * TILE : j + 2 * TILE + rows], tile[j + 3 * TILE : j + 3 * TILE + rows]
+    for t in range(rows):
+        v = own[t]
+        a += v * e[t]
+        b += v * f[t]
+        c += v * g[t]
+        d += v * h[t]
+    moments[to] += a
+    moments[to + 1] += b
+    moments[to + 2] += c
+    moments[to + 3] += d
+
+
+@search_step
 def sum_moments(fit, f, picked, count, width, n, order):
     """Moments of a column's difference, its references' taps and its own earlier differences."""
     size = 1 + count * TAPS + order
@@ -128,12 +150,13 @@ def sum_moments(fit, f, picked, count, width, n, order):
             else:
                 beside = picked[(i - 1) // TAPS] * width
                 gather(fit, beside + first + 1 - (i - 1) % TAPS, first, rows, i)
-            for j in range(i + 1):
-                moments[i * SIZE + j] += dot(tile, i * TILE, tile, j * TILE, rows)
+        for i in range(size):
+            for j in range(0, i + 1, 4):
+                add_products(tile, i * TILE, j * TILE, rows, moments, i * SIZE + j)
         first += TILE * STRIDE
 
 
-@search_loop
+@search_step
 def make_equations(fit, size, own, noise, ridge):
     """Normal equations of the moments; what is decoded has noise in its own differences."""
     moments, a, y = fit.moments, fit.equations, fit.right
@@ -149,7 +172,7 @@ def make_equations(fit, size, own, noise, ridge):
     return moments[0] + noise
 
 
-@search_loop
+@search_step
 def solve(fit, n):
     """Cholesky: `half[k]` squared is the energy that feature k takes, in this order."""
     a, y, root, z = fit.equations, fit.right, fit.root, fit.half
@@ -164,7 +187,7 @@ def solve(fit, n):
         z[i] = (y[i] - dot(root, i * FEATURES, z, 0, i)) / root[i * FEATURES + i]
 
 
-@search_loop
+@search_step
 def solve_back(fit, n):
     """The solution for the first n features."""
     root, z, w = fit.root, fit.half, fit.solution
@@ -175,22 +198,23 @@ def solve_back(fit, n):
         w[i] = s / root[i * FEATURES + i]
 
 
-@search_loop
+@search_step
 def whiten(fit, f, order, n, out):
     """Residuals of a quarter of the samples; returns how many."""
     df, white, w = fit.df, fit.white, fit.solution
     for i in range(n // SPACE):
         to, at = out + i * PIECE, f + PAD + i * SPACE + PIECE_START
+        piece, now = white[to : to + PIECE], df[at : at + PIECE]
         for t in range(PIECE):
-            white[to + t] = df[at + t]
+            piece[t] = now[t]
         for j in range(order):
-            k = w[j]
+            k, past = w[j], df[at - 1 - j : at - 1 - j + PIECE]
             for t in range(PIECE):
-                white[to + t] -= k * df[at + t - 1 - j]
+                piece[t] -= k * past[t]
     return n // SPACE * PIECE
 
 
-@search_loop
+@search_step
 def pick_references(fit, room, c, columns, n, width, order, floor, noise, square):
     """The columns before this one that take most from its residuals: up to two."""
     gram, picked = fit.gram, room.picked
@@ -225,7 +249,7 @@ def pick_references(fit, room, c, columns, n, width, order, floor, noise, square
     return 2
 
 
-@search_loop
+@search_step
 def fit_column(fit, room, c, columns, n, order, variance):
     """Choose references, order and weights of a column; what they are is in the fit."""
     settings, width = fit.settings, n + 2 * PAD
@@ -258,7 +282,7 @@ def fit_column(fit, room, c, columns, n, order, variance):
     round_weights(fit, room, c, energy, max(after, floor))
 
 
-@search_loop
+@search_step
 def round_weights(fit, room, c, energy, left):
     """The weights as integers, as fine as they are worth."""
     settings, w = fit.settings, fit.solution

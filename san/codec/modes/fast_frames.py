@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from san.codec.entropy.loops import integer_loop, integer_step, least, most, size_of
+from san.codec.entropy.loops import integer_loop, integer_step, least, most, size_of, wrapped
 from san.codec.entropy.varints import Fields
 from san.codec.errors import CorruptStream
 from san.codec.modes.fast_laws import (
@@ -87,12 +87,6 @@ def new_room(n: int, columns: int) -> Room:
 
 
 @integer_step
-def wrapped(v):
-    """The integer of 32 bits with the same low bits."""
-    return ((v & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
-
-
-@integer_step
 def bits_at(bits, position, width):
     """The `width` <= 32 bits from a position on, the lowest first."""
     place = position >> 5
@@ -151,24 +145,24 @@ def choose_weights(hand, many, references):
 @integer_step
 def look_beside(room, e, n, scale):
     """Magnitudes of the first reference around each moment, in 1/1024, times 2**(scale - 8)."""
-    residuals, beside = room.e, room.beside
-    up, down = most(0, scale), most(0, -scale)
-    for t in range(1, n):
-        m = size_of(0 + residuals[e + t - 1]) + size_of(0 + residuals[e + t + 1])
-        m += 2 * size_of(0 + residuals[e + t])
-        beside[t] = least((m << 8) << up >> down, LARGEST_BESIDE)
+    before, now, after = room.e[e : e + n], room.e[e + 1 : e + n], room.e[e + 2 : e + n + 1]
+    beside, up, down = room.beside[1:], 8 + most(0, scale), most(0, -scale)
+    for t in range(n - 1):
+        m = size_of(before[t]) + 2 * size_of(now[t]) + size_of(after[t])
+        beside[t] = least(m << up >> down, LARGEST_BESIDE)
 
 
 @integer_step
 def add_reference(room, d, n):
     """Add to `base` what the four taps at the end of the weights make of a reference."""
-    differences, base, weights = room.d, room.base, room.weights
+    after, now = room.d[d + 1 : d + 1 + n], room.d[d : d + n]
+    before, longer = room.d[d - 1 : d - 1 + n], room.d[d - 2 : d - 2 + n]
+    base, weights = room.base, room.weights
     u, v = weights[ORDER] + 0, weights[ORDER + 1] + 0
     w, z = weights[ORDER + 2] + 0, weights[ORDER + 3] + 0
     for t in range(1, n):
-        later = u * differences[d + t + 1] + v * differences[d + t]
-        sooner = w * differences[d + t - 1] + z * differences[d + t - 2]
-        base[t] = wrapped(base[t] + later + sooner)
+        s = u * after[t] + v * now[t] + w * before[t] + z * longer[t]
+        base[t] = wrapped(base[t] + s)
 
 
 @integer_step
@@ -177,7 +171,7 @@ def decode_residuals(bits, words, room, laws, e, n):
 
     The halves are written out, since they run faster than two calls. Returns whether bits sufficed.
     """
-    hand, residuals, beside, law = room.hand, room.e, room.beside, room.laws
+    hand, residuals, beside, law = room.hand, room.e[e : e + n], room.beside, room.laws
     decode, table, low = laws.decode, laws.bucket, laws.low
     at, position, end = hand[AT], hand[POSITION], hand[END]
     s0, s1 = hand[FIRST], hand[SECOND]
@@ -207,7 +201,7 @@ def decode_residuals(bits, words, room, laws, e, n):
             a = least((z + 1) >> 1, LARGEST_SIZE)
             f0 += (a << 8) - (f0 >> 2)
             g0 += (a << 5) - (g0 >> 5)
-            residuals[e + t] = wrapped((z >> 1) ^ -(z & 1))
+            residuals[t] = wrapped((z >> 1) ^ -(z & 1))
         b = bucket_of((recent * f1 + long * g1 + near * beside[u]) >> 7, table)
         entry = decode[law[b] + (s1 & MASK)] + 0
         s1 = ((entry >> 6) & 8191) * (s1 >> BITS) + (entry >> 19)
@@ -228,34 +222,36 @@ def decode_residuals(bits, words, room, laws, e, n):
         a = least((z + 1) >> 1, LARGEST_SIZE)
         f1 += (a << 8) - (f1 >> 2)
         g1 += (a << 5) - (g1 >> 5)
-        residuals[e + u] = wrapped((z >> 1) ^ -(z & 1))
+        residuals[u] = wrapped((z >> 1) ^ -(z & 1))
     hand[AT], hand[POSITION], hand[FIRST], hand[SECOND] = at, position, s0, s1
     return 1
 
 
 @integer_step
-def rebuild(room, c, n, first, size, shift, coarse, step, lowest, highest):
+def rebuild(room, c, n, first, order, shift, coarse, step, lowest, highest):
     """The samples of a column from its residuals, and their differences."""
     x, d, e = c * n, c * (n + 2 * PAD) + PAD, c * (n + 1)
-    samples, differences, residuals = room.x, room.d, room.e
+    samples, residuals = room.x[x : x + n], room.e[e : e + n]
+    differences, older = room.d[d : d + n], room.d[d - ORDER : d + n]
     base, w = room.base, room.weights
+    w1, w2, w3, w4 = w[0] + 0, w[1] + 0, w[2] + 0, w[3] + 0
+    w5, w6, w7, w8 = w[4] + 0, w[5] + 0, w[6] + 0, w[7] + 0
+    d1, d2, d3, d4, d5, d6, d7, d8 = 0, 0, 0, 0, 0, 0, 0, 0
     half, last = 1 << (shift - 1), first
-    samples[x] = first
+    samples[0] = first
     for t in range(1, n):
-        s = base[t] + half
-        for i in range(0, size, 4):
-            p = d + t - 1 - i
-            s += w[i] * differences[p] + w[i + 1] * differences[p - 1]
-            s += w[i + 2] * differences[p - 2] + w[i + 3] * differences[p - 3]
-        v = last + (wrapped(s) >> shift << coarse)
+        s = base[t] + half + w8 * d8 + w7 * d7 + w6 * d6 + w5 * d5 + w4 * d4 + w3 * d3
+        for i in range(8, order):
+            s += w[i] * older[t + ORDER - 1 - i]
+        v = last + (wrapped(s + w2 * d2 + w1 * d1) >> shift << coarse)
         if step > 1:
             v = least(most(v, lowest), highest)
-            v = least(most(v + residuals[e + t] * step, lowest), highest)
+            v = least(most(v + residuals[t] * step, lowest), highest)
         else:
-            v = wrapped(v + residuals[e + t])
-        differences[d + t] = wrapped((v - last) >> coarse)
-        samples[x + t] = v
-        last = v
+            v = wrapped(v + residuals[t])
+        d8, d7, d6, d5, d4, d3, d2 = d7, d6, d5, d4, d3, d2, d1
+        d1 = wrapped((v - last) >> coarse)
+        differences[t], samples[t], last = d1, v, v
 
 
 @integer_step
@@ -358,8 +354,7 @@ def decode_column(bits, words, room, laws, c, columns, n, bound):
         return BITS_END
     if decode_residuals(bits, words, room, laws, c * (n + 1), n) == 0 or hand[POSITION] > hand[END]:
         return BITS_END
-    size = (order + 3) >> 2 << 2
-    rebuild(room, c, n, first, size, shift, coarse, 2 * bound + 1, lowest, lowest + extent)
+    rebuild(room, c, n, first, order, shift, coarse, 2 * bound + 1, lowest, lowest + extent)
     return FINE
 
 

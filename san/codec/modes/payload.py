@@ -111,7 +111,7 @@ def encode_predictive(k: np.ndarray, bounds: tuple[int, ...], newer_modes: bool 
     best = _encode_predictive(k, bounds)
     if not newer_modes or k.shape[1] == 0:
         return best
-    others = [encode_fast(k, bounds, fast_coding.MOST_ORDER)]
+    others = [encode_fast(k, bounds, fast_coding.MOST_ORDER)[0]]
     if k.shape[1] <= joint.MOST_COLUMNS:
         others.append(bytes([JOINT]) + joint.encode(k, bounds))
     other = min(reversed(others), key=len)
@@ -120,9 +120,10 @@ def encode_predictive(k: np.ndarray, bounds: tuple[int, ...], newer_modes: bool 
 
 def encode_fast(
     k: np.ndarray, bounds: tuple[int, ...], order: int = fast_coding.USUAL_ORDER
-) -> bytes:
-    """A chunk in mode 5."""
-    return bytes([FAST]) + fast_coding.encode(k, bounds, order)
+) -> tuple[bytes, np.ndarray]:
+    """A chunk in mode 5, and what is decoded of it."""
+    body, decoded = fast_coding.encode(k, bounds, order)
+    return bytes([FAST]) + body, decoded
 
 
 def _encode_predictive(k: np.ndarray, bounds: tuple[int, ...]) -> bytes:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
@@ -53,6 +52,7 @@ class Coded:
     dictionary: Dictionary | None  # the one that the chunks need
     sections: dict[str, int] = field(default_factory=dict)  # bytes of events, coefficients ...
     across: bool = False  # whether the dictionary has kernels of components, not of columns
+    decoded: list[np.ndarray] | None = None  # int64 (n, columns) of each payload, where it is known
 
 
 def encode_signal(
@@ -94,23 +94,21 @@ def encode_signal(
     """
     progress = progress or (lambda share: None)
     exact = (0,) * k.shape[1]
-    encode: Callable[[np.ndarray, tuple[int, ...]], bytes]
-    encode = partial(encode_predictive, newer_modes=newer_modes)
-    if fast and newer_modes:
-        encode = encode_fast
 
     def predict(bounds: tuple[int, ...]) -> Coded:
-        return _predict(k, bounds, chunk_samples, encode, progress)
+        if fast and newer_modes:
+            return _predict_fast(k, bounds, chunk_samples, progress)
+        return _predict(k, bounds, chunk_samples, newer_modes, progress)
 
     if target.exact or k.size == 0:
         return predict(exact)
-    signal = Signal(k, chunk_samples, fs, dictionary, events)
-    across = newer_modes and fits_across(k)
-    found: Encoded | None
     if target.max_error is not None and max(bounds) == 0:
         return predict(exact)
     if fast and target.kind == "max_error":
         return predict(bounds)
+    signal = Signal(k, chunk_samples, fs, dictionary, events)
+    across = newer_modes and fits_across(k)
+    found: Encoded | None
     if target.prdn is not None:
         centred = k - k.mean(0)
         allowed = (target.prdn / 100) ** 2 * (centred**2).sum(0)
@@ -225,16 +223,30 @@ def _predict(
     k: np.ndarray,
     bounds: tuple[int, ...],
     chunk_samples: int,
-    encode: Callable[[np.ndarray, tuple[int, ...]], bytes],
+    newer_modes: bool,
     progress: Progress,
 ) -> Coded:
     """Every chunk in a predictive mode."""
     payloads = []
     for start in range(0, len(k), chunk_samples):
         piece = k[start : start + chunk_samples]
-        payloads.append(encode(piece, bounds))
+        payloads.append(encode_predictive(piece, bounds, newer_modes))
         progress((start + len(piece)) / len(k))
     return Coded(payloads, None, {"predicted": sum(map(len, payloads))})
+
+
+def _predict_fast(
+    k: np.ndarray, bounds: tuple[int, ...], chunk_samples: int, progress: Progress
+) -> Coded:
+    """Every chunk in the fast mode."""
+    payloads, decoded = [], []
+    for start in range(0, len(k), chunk_samples):
+        piece = k[start : start + chunk_samples]
+        payload, y = encode_fast(piece, bounds)
+        payloads.append(payload)
+        decoded.append(y)
+        progress((start + len(piece)) / len(k))
+    return Coded(payloads, None, {"predicted": sum(map(len, payloads))}, decoded=decoded)
 
 
 def may_be_smaller(k: np.ndarray, bounds: tuple[int, ...], rate: float) -> bool:
