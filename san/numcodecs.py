@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from san.codec.dictionaries import DictionaryLike
+from san.codec.dictionaries import DictionariesLike
 from san.codec.effort import Effort
 from san.codec.errors import CorruptStream
 from san.codec.ndarray import ChunkCoding
@@ -65,7 +65,7 @@ class SAN(Codec):
         fs: float | None = None,
         axis: int = 0,
         events: bool = True,
-        dictionary: DictionaryLike | None = None,
+        dictionary: DictionariesLike | None = None,
         effort: Effort = "normal",
     ) -> None:
         self._coding = ChunkCoding(

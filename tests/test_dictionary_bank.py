@@ -245,11 +245,33 @@ def test_an_archive_takes_the_dictionaries_of_a_folder(originals, learned, tmp_p
     ],
     ids=["no events", "lossless", "both"],
 )
-def test_options_that_exclude_each_other(arguments, words, originals, tmp_path, command):
+def test_options_that_exclude_each_other(arguments, words, originals, tmp_path, command, bank):
+    bank.dictionaries[0].save(tmp_path / "x")
+    arguments = [tmp_path / "x" if each == "x" else each for each in arguments]
     code, _, err = command(
         "archive", originals, tmp_path / "out", "--dictionaries", "learn", *arguments
     )
     assert code == 2 and words in err
+
+
+def test_the_dictionary_of_the_package_may_stand_beside_others(originals, learned, tmp_path):
+    both = Options(prdn=8.0, fs=FS, dictionary="ecg", dictionaries=learned)
+    archive(originals, tmp_path, both, include=["00.npy", "noise.npy"])
+    assert all(size <= sizes(learned)[name] for name, size in sizes(tmp_path).items())
+    assert verify(tmp_path).problems == {} and len(sizes(tmp_path)) == 2
+
+
+def test_chunks_of_an_array_use_the_dictionary_that_suits_them(bank):
+    numcodecs = pytest.importorskip("numcodecs")
+    codec = numcodecs.get_codec({"id": "san", "prdn": 8, "fs": FS, "dictionary": bank})
+    again = numcodecs.get_codec(json.loads(json.dumps(codec.get_config())))
+    for kind, each in enumerate(bank):
+        x = record(kind, 7)
+        chunk = again.encode(x)
+        assert san.inspect(chunk).dictionary_sha256 == each.sha256[:8]
+        assert chunk == codec.encode(x) and san.prdn(x, codec.decode(chunk)) <= 8
+    noise = np.random.default_rng(0).integers(-99, 99, 900, np.int16)
+    assert san.inspect(again.encode(noise)).dictionary_sha256 is None
 
 
 @pytest.mark.parametrize("names", [["../x"], "a" * 64])

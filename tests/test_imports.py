@@ -85,7 +85,7 @@ ORDER = {
     "": """__main__ cli command pages paper sklearn events training networks activations datasets
         dataset_readers archive archives beats heartbeats files zarr numcodecs codec hot_path
         report signals wfdb_records times storage metrics routing packages deprecated""",
-    "codec": """bank ndarray padding incremental encoder comparison block decoder options info
+    "codec": """ndarray bank padding incremental encoder comparison block decoder options info
         dictionaries trained dictionary_files search modes file_format numbers entropy errors
         target effort""",
     "codec.search": "coding across coefficients convergence trials excerpts steps learning pursuit",

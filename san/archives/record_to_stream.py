@@ -62,7 +62,8 @@ class Options:
     prdn, max_error, lossless, bits_per_sample
         The target.
     dictionary : Dictionary or path, optional
-        Kernels to use instead of those learned on each record.
+        Kernels to use instead of those learned on each record. Beside `dictionaries`: only one
+        that comes with the package.
     dictionaries : "learn", or path, or DictionaryBank, optional
         Several dictionaries that the archive keeps: `learn` learns one for each kind of record. A
         path is a folder of saved ones. Each record is coded without and with those of the nearest
@@ -161,12 +162,22 @@ class Options:
     def _check_dictionaries(self, target: Target) -> None:
         if self.dictionaries is None:
             return
-        if self.dictionary is not None:
-            raise ValueError("dictionary and dictionaries were both given: leave out one of them")
+        if self.dictionary is not None and not _is_trained(self.dictionary):
+            raise ValueError(
+                "dictionary and dictionaries were both given: leave out one of them, or take a "
+                "dictionary that comes with the package, such as ecg"
+            )
         if not self.events:
             raise ValueError("events=False uses no dictionaries: leave out one of the two")
         if target.exact:
             raise ValueError("dictionaries save nothing without loss: leave them out")
+
+
+def _is_trained(dictionary: "DictionaryLike") -> bool:
+    from san.codec.dictionaries import find_dictionary
+    from san.codec.trained import is_trained
+
+    return is_trained(find_dictionary(dictionary))
 
 
 def _named(dictionaries: "str | os.PathLike[str] | DictionaryBank") -> str | list[str]:
@@ -255,12 +266,10 @@ def _of_near_kinds(array: "Array", options: Options) -> "list[Dictionary]":
 def _name_of(dictionary: "DictionaryLike | None", info: "Info") -> str | None:
     """The SHA-256 of the dictionary that a stream names; None if it carries or needs none."""
     from san.codec.dictionaries import find_dictionary
-    from san.codec.trained import is_trained
 
     if dictionary is None or info.dictionary_sha256 is None or info.dictionary_carried:
         return None
-    found = find_dictionary(dictionary)
-    return None if is_trained(found) else found.sha256
+    return None if _is_trained(dictionary) else find_dictionary(dictionary).sha256
 
 
 def store_record(source: Path, out: Path, options: Options, record: Record) -> dict[str, Any]:

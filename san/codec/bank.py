@@ -80,6 +80,14 @@ class DictionaryBank:
     def __iter__(self) -> Iterator[Dictionary]:
         return iter(self.dictionaries)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DictionaryBank):
+            return NotImplemented
+        return [each.sha256 for each in self] == [each.sha256 for each in other]
+
+    def __hash__(self) -> int:
+        return hash(tuple(each.sha256 for each in self))
+
     def __repr__(self) -> str:
         size = sum(len(each.data) for each in self)
         return f"DictionaryBank({len(self)} dictionaries, {size} bytes)"

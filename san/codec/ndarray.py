@@ -6,14 +6,17 @@ together are the channels. The configuration holds the dictionary, and the strea
 
 import base64
 import math
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from types import NoneType
 from typing import Any
 
 import numpy as np
 
+from san.codec.bank import DictionaryBank
 from san.codec.decoder import decompress
-from san.codec.dictionaries import DictionaryLike, find_dictionary
+from san.codec.dictionaries import DictionariesLike, DictionaryLike, find_dictionary
 from san.codec.effort import Effort, checked_effort
 from san.codec.encoder import encode
 from san.codec.errors import CorruptStream
@@ -39,9 +42,11 @@ class ChunkCoding:
         The axis of time; all other axes together are channels.
     events : bool
         False to use no kernels.
-    dictionary : Dictionary, path, or str, optional
+    dictionary : Dictionary, path, or str, or DictionaryBank or list of these, optional
         Kernels that all chunks share, with as many channels as a chunk. A str is a path, or what
         `to_dict` returns. Without a dictionary, each chunk learns its own kernels and carries them.
+        Of several, each chunk is coded with the two that are nearest and without one, and its
+        smallest stream is kept.
     effort : "fast", "normal" or "best"
         How much time is spent on few bytes, as `san.compress` takes it.
 
@@ -69,7 +74,7 @@ class ChunkCoding:
     fs: float | None = None
     axis: int = 0
     events: bool = True
-    dictionary: DictionaryLike | None = None
+    dictionary: DictionariesLike | None = None
     effort: Effort = "normal"
 
     def __post_init__(self) -> None:
@@ -85,7 +90,8 @@ class ChunkCoding:
             raise TypeError(f"axis must be an integer, got {self.axis!r}")
         checked_effort(self.effort)  # raises ValueError
         if self.dictionary is not None:
-            object.__setattr__(self, "dictionary", _dictionary(self.dictionary))
+            found = _dictionaries(self.dictionary)
+            object.__setattr__(self, "dictionary", found)
 
     @property
     def target(self) -> Target:
@@ -110,7 +116,9 @@ class ChunkCoding:
         """The options that differ from the defaults, as JSON holds them."""
         found = self._given()
         if isinstance(self.dictionary, Dictionary):
-            found["dictionary"] = base64.b64encode(self.dictionary.data).decode()
+            found["dictionary"] = _as_text(self.dictionary)
+        if isinstance(self.dictionary, DictionaryBank):
+            found["dictionary"] = [_as_text(each) for each in self.dictionary]
         return found
 
     def check(self, dtype: np.dtype, dimensions: int) -> None:
@@ -154,16 +162,24 @@ class ChunkCoding:
             head, kept = padding.head, moved[: len(moved) - padding.samples]
             target = _without(target, len(head), moved.size, kept.size)
         shape = (len(kept),) if x.ndim == 1 else (len(kept), math.prod(moved.shape[1:]))
-        return head + encode(
-            kept.reshape(shape),
-            target,
-            self.fs,
-            dictionary=self.dictionary,
-            embed_dictionary=self.dictionary is None,
-            short_name=True,  # the array's metadata hold the dictionary
-            events=self.events,
-            effort=self.effort,
-        )
+        samples, given = kept.reshape(shape), self.dictionary
+        tried = [given if isinstance(given, Dictionary) else None]
+        if isinstance(given, DictionaryBank):
+            tried += given.nearest(samples, self.fs)
+        streams = [
+            encode(
+                samples,
+                target,
+                self.fs,
+                dictionary=dictionary,
+                embed_dictionary=dictionary is None,
+                short_name=True,  # the array's metadata hold the dictionary
+                events=self.events,
+                effort=self.effort,
+            )
+            for dictionary in tried
+        ]
+        return head + min(streams, key=len)
 
     def decode_array(
         self, stream: StreamLike, shape: tuple[int, ...], dtype: np.dtype
@@ -201,6 +217,17 @@ def _without(target: Target, head: int, whole: int, kept: int) -> Target:
         return target
     bits = target.bits_per_sample * whole - 8 * head
     return Target(bits_per_sample=max(bits, 1) / kept)
+
+
+def _as_text(dictionary: Dictionary) -> str:
+    return base64.b64encode(dictionary.data).decode()
+
+
+def _dictionaries(source: DictionariesLike) -> Dictionary | DictionaryBank:
+    """The dictionaries of a configuration."""
+    if isinstance(source, (Dictionary, str, os.PathLike)) or not isinstance(source, Iterable):
+        return _dictionary(source)
+    return DictionaryBank(_dictionary(each) for each in source)
 
 
 def _dictionary(source: DictionaryLike) -> Dictionary:

@@ -35,8 +35,9 @@ EXCLUDE = (
 BESIDE = "Write each stream beside its record, where OUT is DIR."
 MOST_NAMED = 5  # files of one kind that are named on a terminal; --json names all
 WORK = "Work"
-DICTIONARY = """Kernels to use: a saved dictionary, a run folder, or a model.safetensors. By default
-they are learned from each record."""
+DICTIONARY = """Kernels to use: a saved dictionary, a run folder, a model.safetensors, or ecg, which
+comes with the package and is used where it saves bytes. By default they are learned from
+each record."""
 EXACT = """With --lossless, let a record fail whose files would not come back with the same bytes,
 such as FLAC files of another encoder."""
 NAME_ONLY = "Store that dictionary once, in OUT, instead of in every stream."

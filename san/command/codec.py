@@ -44,8 +44,9 @@ ALSO_PRDN = "Check this PRDN too, whatever the stream promises."
 ALSO_MAX_ERROR = "Check this largest error of any sample too, in the units of what is coded."
 LOSSLESS = "Every bit comes back."
 BITS = "Largest size, in bits for each sample of each channel."
-DICTIONARY = """Kernels to use: a saved dictionary, a run folder, or a model.safetensors. By default
-they are learned from the signal."""
+DICTIONARY = """Kernels to use: a saved dictionary, a run folder, a model.safetensors, or ecg, which
+comes with the package and is used where it saves bytes. By default they are learned from
+the signal."""
 NAME_ONLY = "Store only the SHA-256 of that dictionary; decompress then needs the dictionary too."
 NO_EVENTS = "Use no kernels."
 EFFORT = """How much time to spend on few bytes: fast, normal or best. Every reader reads streams of
