@@ -107,6 +107,26 @@ def archive(name: str) -> str:
     return "\n".join(lines)
 
 
+def cold_start(name: str) -> str:
+    """A row for each command of benchmarks/cold_start.py."""
+    content = measured(name)
+    if content is None:
+        return "Not measured."
+    of = content["cold_start"]
+    lines = [
+        described(content["provenance"]),
+        "",
+        f"{of['seconds']} s of two leads; {of['cores']} cores; shortest of {of['repeats']}.",
+        "",
+        "| command | first call, CPU | time | compiled before, CPU | time |",
+        "|---|---|---|---|---|",
+    ]
+    for row in content["rows"]:
+        times = [row[f"{state}_{key}"] for state in ("cold", "warm") for key in ("cpu", "wall")]
+        lines.append("| " + " | ".join([f"`{row['what']}`", *(f"{t:.1f} s" for t in times)]) + " |")
+    return "\n".join(lines)
+
+
 DETECTORS = {
     "san_all_leads": "**SAN**, all leads",
     "san_first_lead": "**SAN**, first lead",
@@ -202,6 +222,7 @@ def main() -> None:
         "bank-cuda": bank("bank-cuda.json"),
         "archive": archive("archive.json"),
         "beats": beats("beats.json"),
+        "cold-start": cold_start("cold-start.json"),
         "physionet": paper("physionet"),
         "classified": paper("classified"),
     }

@@ -166,6 +166,7 @@ def archive(
     (1, {}, True)
     """
     from san.codec.dictionaries import find_dictionary
+    from san.codec.warming import compile_codec
 
     begin = time.perf_counter()
     source, out = Path(source).resolve(), Path(out).resolve()
@@ -196,6 +197,9 @@ def archive(
         kept = sum("failure" not in row for row in manifest.rows.values())
         if waiting:
             manifest.finished = False
+            if client is None and min(jobs, len(waiting)) > 1:
+                # once here, instead of in each process
+                compile_codec((options.target,), (options.effort,))
             if options.dictionaries is not None:
                 known = manifest.dictionaries
                 bank = bank_of(source, out, options, records, known, jobs, client)

@@ -4,6 +4,7 @@ Wrong use ends with one line and exit code 2, an interrupt with 130. Nothing hea
 before a command runs.
 """
 
+import logging
 import sys
 import warnings
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from san import packages
-from san.command import archive, beats, codec, events, pages, parts
+from san.command import archive, beats, codec, events, pages, parts, warm
 from san.training import processes
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line; the entry point `san`."""
     warnings.formatwarning = _warning
+    _show_log()
     try:
         code = app(prog_name="san", standalone_mode=False)
     except KeyboardInterrupt:
@@ -56,6 +58,20 @@ def _words_of_use(error: Any) -> str:
     kind, value = found()[0]["type"], found()[0]["input"]  # as pydantic, which typer uses, has it
     kinds = {"float_parsing": "a number", "int_parsing": "a whole number"}
     return f"{words.partition(':')[0]}: {value!r} is not {kinds.get(kind, 'possible here')}"
+
+
+class _Log(logging.Handler):
+    """Shows what SAN logs as the other lines of a command."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        parts.say(f"san: {record.getMessage()}", sys.stderr)
+
+
+def _show_log() -> None:
+    """Show what SAN logs; what merely informs, on a terminal only."""
+    log = logging.getLogger("san")
+    log.handlers = [_Log()]
+    log.setLevel(logging.INFO if sys.stderr.isatty() else logging.WARNING)
 
 
 def _words_of(error: Exception) -> str:
@@ -345,3 +361,4 @@ archive.add_to(app)
 pages.add_to(app)
 beats.add_to(app)
 events.add_to(app)
+warm.add_to(app)

@@ -34,9 +34,20 @@ def need(*names: str) -> None:
         ...
     san.packages.MissingPackage: this needs tensile, which is not installed: pip install tensile
     """
-    lacking = [name for name in names if util.find_spec(name) is None]
-    if lacking:
-        raise _refusal(lacking)
+    missing = lacking(*names)
+    if missing:
+        raise _refusal(missing)
+
+
+def lacking(*names: str) -> list[str]:
+    """Those of these packages that are not installed.
+
+    Examples
+    --------
+    >>> lacking("numpy", "tensile")
+    ['tensile']
+    """
+    return [name for name in names if util.find_spec(name) is None]
 
 
 def explained(error: ModuleNotFoundError) -> ModuleNotFoundError:

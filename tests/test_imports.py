@@ -82,12 +82,13 @@ def test_every_public_name_of_the_networks_is_there():
 # A room may import those below it: what comes after it in the list. Folders are rooms here; what is
 # inside them has lists of its own.
 ORDER = {
-    "": """__main__ cli command pages paper sklearn events training networks activations datasets
-        dataset_readers archive archives beats heartbeats files zarr numcodecs codec hot_path
-        report signals wfdb_records times storage metrics routing packages deprecated""",
-    "codec": """ndarray bank padding incremental encoder comparison block decoder options info
-        dictionaries trained dictionary_files search modes file_format numbers entropy errors
-        target effort""",
+    "": """__main__ cli command warming pages paper sklearn events training networks activations
+        datasets dataset_readers archive archives beats heartbeats files zarr numcodecs codec
+        hot_path report signals wfdb_records times storage metrics routing compilation packages
+        deprecated""",
+    "codec": """warming ndarray bank padding incremental encoder comparison block decoder options
+        info dictionaries trained dictionary_files search modes file_format numbers entropy
+        errors target effort""",
     "codec.search": "coding across coefficients convergence trials excerpts steps learning pursuit",
     "codec.modes": """payload components across transform joint predictive odds joint_experts
         least_squares experts dictionary wavelet bands events ranges fast_coding fast_fit
@@ -116,7 +117,7 @@ ORDER = {
         sparse_experts compression_told compression sparse_activations_told sparse_activations
         output study figures tables experiments store classifiers""",
     "pages": "explore report_page run run_signals stream span page",
-    "command": "archive beats events written pages codec console progress parts tables",
+    "command": "archive warm beats events written pages codec console progress parts tables",
 }
 FACES = {"", "networks"}  # their __init__ gives public names, and loads each when it is used
 # What must not be known, although it is below.

@@ -16,9 +16,11 @@ Loops over a part of an array add unsigned indices. numba tests signed indices f
 and then LLVM does not make vectors of the loop. A view of the part costs as much as a short loop.
 """
 
-import numba
+import functools
+
 import numpy as np
 
+from san import compilation
 from san.hot_path.cpu.places import list_events
 from san.hot_path.cpu.vectors import compiled, inlined
 
@@ -196,7 +198,9 @@ def _add(x, x_begin, factor, values, values_begin, count):
         x[here + j] += factor * values[there + j]
 
 
-_reassociating = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc"})
+_reassociating = functools.partial(
+    compilation.keeping, nogil=True, error_model="numpy", fastmath={"reassoc"}
+)
 
 
 @_reassociating

@@ -22,11 +22,12 @@ try:
     import llvmlite.ir
     import numba
     import numba.extending
+
+    from san import compilation
 except ImportError:
     numba = None  # type: ignore[assignment]
 
 Loop = Callable[..., Any]
-PART: dict[str, Any] = {"no_cpython_wrapper": True}  # numba's options of what Python never calls
 
 
 def _viewed(argument: Any) -> Any:
@@ -38,13 +39,13 @@ def _viewed(argument: Any) -> Any:
     return argument
 
 
-def _compiled(function: Loop, **options: Any) -> Any:
+def _compiled(njit: Callable[..., Any], function: Loop, **options: Any) -> Any:
     """Let numba compile a function when it is first called; it runs without the GIL.
 
     Whatever integers compiled code calls it with, they become 64-bit integers.
     """
     options |= {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
-    made = numba.njit(**options)(function)
+    made = njit(function, **options)
     compile_for = made.get_call_template
 
     def get_call_template(kinds: Any, named: Any) -> Any:
@@ -52,6 +53,16 @@ def _compiled(function: Loop, **options: Any) -> Any:
 
     made.get_call_template = get_call_template
     return made
+
+
+def _loop(function: Loop, **options: Any) -> Any:
+    """A function that Python calls; its code is kept on the disk."""
+    return _compiled(compilation.keeping, function, **options)
+
+
+def _part(function: Loop, **options: Any) -> Any:
+    """A function that only compiled code calls."""
+    return _compiled(numba.njit, function, no_cpython_wrapper=True, **options)
 
 
 def _widened(kind: Any) -> Any:
@@ -63,7 +74,7 @@ def _widened(kind: Any) -> Any:
 def integer_loop(function: Loop) -> Loop:
     """Compile a loop that is called with arrays, named tuples of arrays, and integers."""
     if numba is not None:
-        return _compiled(function, cache=True)
+        return _loop(function)
 
     @functools.wraps(function)
     def plain(*arguments: Any) -> Any:
@@ -74,24 +85,24 @@ def integer_loop(function: Loop) -> Loop:
 
 def integer_step(function: Loop) -> Loop:
     """Compile a part of such loops; only they may call it."""
-    return function if numba is None else _compiled(function, **PART)
+    return function if numba is None else _part(function)
 
 
 def integer_part(function: Loop) -> Loop:
     """Compile a part as if it were written where it is called: this is faster than a call."""
-    return function if numba is None else _compiled(function, **PART, inline="always")
+    return function if numba is None else _part(function, inline="always")
 
 
 def search_loop(function: Loop) -> Loop:
     """Compile a loop of the encoder's search. It may use floats, because no decoder runs it."""
     if numba is not None:
-        return _compiled(function, cache=True, fastmath=True)
+        return _loop(function, fastmath=True)
     return integer_loop(function)
 
 
 def search_step(function: Loop) -> Loop:
     """Compile a part of such loops; only they may call it."""
-    return function if numba is None else _compiled(function, **PART, fastmath=True)
+    return function if numba is None else _part(function, fastmath=True)
 
 
 def _instructions(write: Callable[..., Any]) -> Callable[[Loop], Loop]:

@@ -10,7 +10,7 @@ and then LLVM does not make vectors of the loop. A view of the part costs as muc
 import numpy as np
 from numba.extending import overload
 
-from san.hot_path.cpu.vectors import compiled, inlined
+from san.hot_path.cpu.vectors import bits_of, compiled, inlined
 
 
 def as_integers(s):
@@ -23,9 +23,9 @@ def as_integers(s):
 @overload(as_integers, inline="always")
 def _compiled_as_integers(s):
     if s.dtype.bitwidth == 32:
-        return lambda s: (s.view(np.int32), np.int32(0x7FFFFFFF), np.int32(0x7F800000))
+        return lambda s: (bits_of(s), np.int32(0x7FFFFFFF), np.int32(0x7F800000))
     return lambda s: (
-        s.view(np.int64),
+        bits_of(s),
         np.int64(0x7FFFFFFFFFFFFFFF),
         np.int64(0x7FF0000000000000),
     )

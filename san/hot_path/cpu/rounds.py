@@ -42,10 +42,11 @@ def keep_winners(words, kept, bits, here, samples, mask, distance, heights, slid
     Candidates are left, fewer than one in SPARSE samples but for unusual maps; returns how many.
     """
     if distance == 0:
-        kept[:] = words
-        words[:] = 0
+        for w in range(words.size):  # numba compiles an assignment of slices for seconds
+            kept[w], words[w] = words[w], np.uint64(0)
         return 0
-    kept[:] = 0
+    for w in range(words.size):
+        kept[w] = 0
     left, rounds = samples, 0
     while left * SPARSE > samples and rounds < _ROUNDS:
         for begin in range(0, samples, STRIP):

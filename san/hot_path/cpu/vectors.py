@@ -9,13 +9,18 @@ one has no such vectors, LLVM takes several smaller ones. Arrays are given by th
 are unsigned, and nobody checks that what is read or written lies inside.
 """
 
+import functools
+
 import numba
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, imputils
 from numba.extending import intrinsic, models, register_model
+from numba.np import arrayobj
 
-compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+from san import compilation
+
+compiled = functools.partial(compilation.keeping, nogil=True, error_model="numpy")
 # Helpers of compiled functions become part of their callers, which halves the time to compile.
 inlined = numba.njit(nogil=True, error_model="numpy", inline="always")
 
@@ -98,6 +103,28 @@ def put(typing_context, address, index, value):
 
 def _place(arguments):
     return arguments[0], [arguments[1]]
+
+
+@intrinsic
+def bits_of(typing_context, array):
+    """A float array as integers of the same bits; numba compiles its own `view` for a second."""
+    integers = array.copy(dtype=types.int32 if array.dtype.bitwidth == 32 else types.int64)
+
+    def generate(context, builder, signature, arguments):
+        given = context.make_array(array)(context, builder, arguments[0])
+        made = context.make_array(integers)(context, builder)
+        arrayobj.populate_array(
+            made,
+            data=builder.bitcast(given.data, made.data.type),
+            shape=given.shape,
+            strides=given.strides,
+            itemsize=given.itemsize,
+            meminfo=given.meminfo,
+            parent=given.parent,
+        )
+        return imputils.impl_ret_borrowed(context, builder, integers, made._getvalue())
+
+    return integers(array), generate
 
 
 # Vectors
