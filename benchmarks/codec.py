@@ -6,7 +6,8 @@
 
 `DIR` holds a folder for each data set (benchmarks/codec_signals.py lists them). Suites: the rate at
 a PRD or PRDN (mitdb-prd), in independent chunks (mitdb-chunks), within a bound on every sample
-(bounded), without loss (lossless), on every other signal (others), and time (speed).
+(bounded), without loss (lossless), on every other signal (others), on 12 leads (leads) and the
+channels of an EEG (eeg), and time (speed).
 
 Each row is one stream, decoded and compared with the original: all its bytes count, headers and
 kernels included. An error, a wrong decode or a bound that does not hold stands in its row. Seconds
@@ -30,6 +31,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+import codec_leads
 import codec_peers
 import numpy as np
 from codec_peers import PEERS, SAN, WITHOUT, Coded, label
@@ -49,9 +51,9 @@ def tasks(suite: str, signal: Signal) -> Iterator[Task]:
     """Everything that a suite measures of a signal."""
     version, versions = san_version(), codec_peers.versions()
     for target, value in targets(suite, signal):
-        names = [SAN] if suite in ("speed", "lossless") else [SAN, WITHOUT]
+        names = [SAN] if suite == "speed" or target == "lossless" else [SAN, WITHOUT]
         if suite not in ("speed", "mitdb-chunks") and (target, value) not in WITHOUT_RIVALS:
-            names += [name for name, peer in PEERS.items() if peer.lossy or suite == "lossless"]
+            names += [name for name, peer in PEERS.items() if peer.lossy or target == "lossless"]
         for name in names:
             stated = versions[PEERS[name].package] if name in PEERS else version
             yield Task(suite, signal, target, value, name, stated)
@@ -72,7 +74,8 @@ def measure(task: Task) -> Row:
         if task.suite == "speed":
             found = codec_peers.speed(task.signal, task.value)
         else:
-            found = codec_peers.described(task.signal, task.target, task.value, stream_of(task))
+            describe = codec_leads.described if task.signal.suite else codec_peers.described
+            found = describe(task.signal, task.target, task.value, stream_of(task))
     except Exception as error:  # of any rival as well
         found = {"error": f"{type(error).__name__}: {error}"}
     return rounded(task.head() | found)
@@ -95,7 +98,9 @@ def stream_of(task: Task) -> Coded:
     if target == "prd":
         target, value = "prdn", codec_peers.prdn_of_prd(x, value)
     if task.codec in PEERS:
-        return codec_peers.coded(task.codec, x, target, value)
+        of = codec_leads if target == codec_leads.EACH else codec_peers
+        return of.coded(task.codec, x, target, value)
+    target = "prdn" if target == codec_leads.EACH else target
     if target == "prdn in chunks":
         return codec_peers.san_in_chunks(task.codec, x, task.signal.fs, value)
     return codec_peers.san_coded(task.codec, x, task.signal.fs, target, value)
@@ -227,6 +232,8 @@ def summary(rows: list[Row]) -> dict[str, object]:
         "bounded": rates(good["bounded"]),
         "lossless": rates(lossless),
         "others": with_and_without(good["others"]),
+        "leads": codec_leads.summary(good["leads"]),
+        "eeg": codec_leads.summary(good["eeg"]),
         "speed": {row["record"]: row for row in good["speed"]},
         "broken": [
             dict(zip(KEY, key(row), strict=True))

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import codec_wavpack
 import numpy as np
 from codec_signals import Signal, beat_agreement
 
@@ -77,7 +78,7 @@ class Peer:
     encode: Callable[[np.ndarray, float, str], bytes]
     decode: Callable[[bytes, int, float, str], np.ndarray]
     lossy: bool = True
-    together: bool = False  # takes all channels at once
+    together: int = 1  # so many channels it takes at once
 
 
 def _quantized(x: np.ndarray, tolerance: float) -> np.ndarray:
@@ -162,8 +163,6 @@ def _decode_zfp(stream: bytes, n: int, tolerance: float, variant: str) -> np.nda
 def _encode_flac(x: np.ndarray, tolerance: float, variant: str) -> bytes:
     import soundfile
 
-    if x.ndim == 2 and x.shape[1] > 8:
-        raise ValueError("FLAC has at most 8 channels")
     file = io.BytesIO()  # the rate only stands in its header
     kind = {"format": "FLAC", "subtype": "PCM_16"}
     soundfile.write(file, x.astype(np.int16), 44_100, compression_level=1.0, **kind)
@@ -186,7 +185,8 @@ PEERS = {
     "zfp": Peer("zfpy", ("tolerance", "reversible"), _encode_zfp, _decode_zfp),
     "pcodec": Peer("pcodec", ("level 12",), _encode_pcodec, _decode_pcodec),
     "delta + zstd": Peer("numcodecs", ("int8", "<i2", "bit shuffle"), _encode_delta, _decode_delta),
-    "FLAC": Peer("soundfile", ("level 8",), _encode_flac, _decode_flac, False, True),
+    "FLAC": Peer("soundfile", ("level 8",), _encode_flac, _decode_flac, False, 8),
+    "WavPack": Peer("wavpack", ("-hhx6",), codec_wavpack.encode, codec_wavpack.decode, False, 4096),
 }
 
 
@@ -198,7 +198,8 @@ def label(name: str) -> str:
 def versions() -> dict[str, str]:
     """Of the packages that the rivals, the reader and the detector of beats are."""
     packages = [peer.package for peer in PEERS.values()] + ["edfio", "sleepecg", "wfdb"]
-    found = {}
+    found = {"wavpack": codec_wavpack.version()}
+    packages.remove("wavpack")  # which is a command
     for package in packages:
         try:
             found[package] = importlib.metadata.version(package)
@@ -210,7 +211,8 @@ def versions() -> dict[str, str]:
 def encode(name: str, variant: str, x: np.ndarray, tolerance: float) -> bytes:
     """A whole stream: header, and the channels one after the other; empty if it is not for x."""
     peer = PEERS[name]
-    columns = [x] if x.ndim == 1 or peer.together else [np.ascontiguousarray(c) for c in x.T]
+    whole = x.ndim == 1 or x.shape[1] <= peer.together
+    columns = [x] if whole else [np.ascontiguousarray(c) for c in x.T]
     parts = [peer.encode(column, tolerance, variant) for column in columns]
     if not all(parts):
         return b""
@@ -223,14 +225,14 @@ def decode(name: str, variant: str, stream: bytes) -> np.ndarray:
     """What a stream holds, from the stream alone."""
     peer = PEERS[name]
     n, channels, tolerance = HEADER.unpack_from(stream)
-    count = 1 if peer.together else max(1, channels)
+    count = 1 if channels <= peer.together else channels
     lengths = struct.unpack_from(f"<{count}I", stream, HEADER.size)
     at, columns = HEADER.size + 4 * count, []
     for length in lengths:
         columns.append(peer.decode(stream[at : at + length], n, tolerance, variant))
         at += length
-    y = columns[0] if channels == 0 or peer.together else np.stack(columns, axis=1)
-    return y.astype(np.int64)
+    y = columns[0] if count == 1 else np.stack(columns, axis=1)
+    return (y.reshape(n, channels) if channels else y).astype(np.int64)
 
 
 def san_coded(

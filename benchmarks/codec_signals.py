@@ -20,7 +20,9 @@ BOUNDS = (1, 2, 5, 10, 20, 40)
 OTHER_PRDNS = (5, 8, 12)
 OTHER_BOUND = 0.05  # of the standard deviation
 SPEED_RECORDS = ("100", "203")
-SUITES = ("mitdb-prd", "mitdb-chunks", "bounded", "lossless", "others", "speed")
+LEADS_PRDNS, LEADS_BOUNDS = (5, 8, 12), (5, 10)
+EEG_PRDNS, EEG_BOUNDS = (5, 9, 20), (1, 2)
+SUITES = ("mitdb-prd", "mitdb-chunks", "bounded", "lossless", "others", "leads", "eeg", "speed")
 
 KEY = ("suite", "data_set", "record", "channel", "target", "value", "codec")
 
@@ -38,6 +40,8 @@ class Source:
     kind: str
     groups: tuple[tuple[int, ...], ...]  # of channels
     bits: int  # of an original sample, for the compression ratio
+    suite: str = ""  # the only one that measures it; "": all but those of many channels
+    samples: int | None = None  # only the first of them
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Signal:
     units: str
     bits: int
     beats: np.ndarray | None = None  # annotated samples
+    suite: str = ""  # the only one that measures it
 
     @property
     def name(self) -> str:
@@ -103,6 +108,9 @@ SOURCES = (
     Source("ctu-uhb-ctgdb", "*.hea", "contractions", ((1,),), 16),
     Source("noneeg", "*.csv", "heart rate", ((0,), (2,)), 8),
     Source("noneeg", "*.csv", "oxygen saturation", ((1,), (3,)), 8),
+    Source("leads12", "*.hea", "ECG", (tuple(range(12)), (1,)), 16, "leads"),
+    Source("eegmmidb", "*.edf", "EEG", (tuple(range(64)),), 16, "eeg"),
+    Source("eegmat", "*.edf", "EEG", (tuple(range(20)),), 16, "eeg", 15_000),
 )
 
 
@@ -116,10 +124,19 @@ def signals(data: Path, records: list[str] | None = None) -> Iterator[Signal]:
         if records and source.data_set == "mitdb" and path.stem not in records:
             continue
         if path != last:
-            last, columns = path, _read(path)
+            last, columns = path, _read_if_there(path)
         for group in source.groups:
             if max(group) < len(columns):  # some records have fewer channels
                 yield _signal(source, path, group, [columns[channel] for channel in group])
+
+
+def _read_if_there(path: Path) -> list[Column]:
+    """Every channel of a file; none, and a line, where a part of the recording is not there."""
+    try:
+        return _read(path)
+    except FileNotFoundError as missing:
+        print(f"{path}: {missing.filename} is not there: left out", file=sys.stderr)
+        return []
 
 
 def _files(data: Path) -> Iterator[tuple[Source, Path]]:
@@ -129,12 +146,13 @@ def _files(data: Path) -> Iterator[tuple[Source, Path]]:
 
 
 def _signal(source: Source, path: Path, group: tuple[int, ...], columns: list[Column]) -> Signal:
-    channels = [column.samples for column in columns]
+    channels = [column.samples[: source.samples] for column in columns]
     names = "+".join(column.name for column in columns)
+    many = "leads" if source.kind == "ECG" else "channels"
     return Signal(
         source.data_set,
         path.stem,
-        names if len(columns) < 4 else f"{len(columns)} leads",
+        names if len(columns) < 4 else f"{len(columns)} {many}",
         group,
         source.kind,
         channels[0] if len(channels) == 1 else np.stack(channels, axis=1),
@@ -143,18 +161,28 @@ def _signal(source: Source, path: Path, group: tuple[int, ...], columns: list[Co
         columns[0].units,
         source.bits,
         _beats(path) if source.data_set == "mitdb" else None,
+        source.suite,
     )
 
 
 def _read(path: Path) -> list[Column]:
     """Every channel of a file, in units of the converter."""
     if path.suffix == ".hea":
-        return _read_wfdb(path)
+        return _read_leads(path) if path.parent.name == "leads12" else _read_wfdb(path)
     if path.suffix == ".edf":
         return _read_edf(path)
     if path.suffix == ".npz":
         return _read_bonn(path)
     return _read_bidmc(path) if path.parent.name == "bidmc" else _read_noneeg(path)
+
+
+def _read_leads(path: Path) -> list[Column]:
+    """With the reader of SAN, because that of wfdb refuses the dates of some of these headers."""
+    from san.files import arrays
+
+    array = arrays.read(path.with_suffix(""))
+    columns = zip(array.names, array.x.T, strict=True)
+    return [Column(name, _int16(x), array.fs, 1.0, "counts") for name, x in columns]
 
 
 def _read_wfdb(path: Path) -> list[Column]:
@@ -239,6 +267,8 @@ def _beats(path: Path) -> np.ndarray:
 
 def targets(suite: str, signal: Signal) -> list[tuple[str, float]]:
     """What a suite asks of a signal: kinds and values."""
+    if signal.suite or suite in ("leads", "eeg"):
+        return of_many_channels(signal) if signal.suite == suite else []
     if suite == "lossless":
         return [("lossless", 0)] if signal.data_set == "mitdb" else []
     first = signal.data_set == "mitdb" and signal.group == (0,)
@@ -256,6 +286,16 @@ def targets(suite: str, signal: Signal) -> list[tuple[str, float]]:
     if suite == "bounded":
         return [("max_error", value) for value in BOUNDS]
     return [("speed", 8)] if signal.record in SPEED_RECORDS else []
+
+
+def of_many_channels(signal: Signal) -> list[tuple[str, float]]:
+    """What is asked of many channels: a PRDN is of each of them, and bounds are in steps."""
+    eeg = signal.suite == "eeg"
+    prdns, bounds = (EEG_PRDNS, EEG_BOUNDS) if eeg else (LEADS_PRDNS, LEADS_BOUNDS)
+    if len(signal.group) == 1:
+        return [("prdn of each", 8)]
+    of_bounds = [("max_error", bound) for bound in bounds]
+    return [("lossless", 0), *of_bounds, *(("prdn of each", prdn) for prdn in prdns)]
 
 
 @dataclass(frozen=True)

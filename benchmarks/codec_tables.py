@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+import codec_leads
 from codec import summary
 from codec_peers import SAN, WITHOUT, label
 
@@ -20,6 +21,9 @@ def tables(content: dict) -> dict[str, str]:
         "codec-bounded": lambda: _rates(found["bounded"], "cr", 2),
         "codec-lossless": lambda: _rates(found["lossless"], "bits_per_sample", 3, named=str),
         "codec-others": lambda: _others(found["others"]),
+        "codec-leads": lambda: codec_leads.table(found["leads"], markdown, _named),
+        "codec-eeg": lambda: codec_leads.table(found["eeg"], markdown, _named),
+        "codec-tiers": lambda: codec_leads.tiers(found["eeg"], markdown),
         "codec-speed": lambda: _speed(found["speed"]),
         "codec-beats": lambda: _beats(found["beats"]),
         "codec-broken": lambda: _broken(found["broken"]),
