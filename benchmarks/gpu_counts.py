@@ -24,12 +24,13 @@ from typing import Any, NamedTuple
 
 import torch
 import triton
+import triton.language as tl
 from provenance import provenance
 from triton.backends import nvidia
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from san.hot_path.gpu import extrema, extrema_long, gradient, launch, maps, pool, top_k
+from san.hot_path.gpu import candidates, extrema, extrema_long, gradient, launch, maps, pool, top_k
 
 MULTIPROCESSORS, CLOCK, ISSUED, MOVED = 132, 1.755e9, 4, 128  # per cycle and multiprocessor
 COPY = 4.3e12  # bytes a second, read and written
@@ -67,16 +68,34 @@ class Counts(NamedTuple):
     moved: int  # bytes that a warp moves to and from shared memory and the cache
 
 
+@triton.jit
+def _mark(s, alpha, width, ONE_AXIS: tl.constexpr, FLOAT: tl.constexpr, BLOCK: tl.constexpr):
+    """What extrema begins with: the candidates of a map, here written out."""
+    t = tl.arange(0, BLOCK)
+    flags, _ = candidates.mark_candidates(s, alpha, t, t < width, 1, width, ONE_AXIS, FLOAT)
+    tl.store(alpha + t, flags.to(FLOAT), mask=t < width)
+
+
+@triton.jit
+def _slide(heights, width, STEPS: tl.constexpr, BLOCK: tl.constexpr):
+    """Some steps of the sliding maximum of a round among all samples."""
+    t = tl.arange(0, BLOCK)
+    height = tl.load(heights + t, mask=t < width, other=0)
+    for step in tl.static_range(STEPS):
+        height = tl.maximum(height, extrema._height_at(height, t, t, width - step, 1, width))
+    tl.store(heights + t, height, mask=t < width)
+
+
 def pools() -> Iterator[Variant]:
     """Windows of every kind."""
-    for wide in (3, 10, 50, 230):
+    for wide in (3, 10, 12, 50, 230):
         cells = triton.next_power_of_2(wide)
         windows = maps.CELLS // cells
-        constants = dict(WINDOWS=windows, CELLS=cells)
+        constants = dict(WINDOWS=windows, CELLS=cells, BESIDE=wide % pool.BANKED > 0)
         name = f"extrema_pool, {wide}"
         yield Variant(name, pool._pool_stretch, constants, warps=8, samples=windows * wide)
-    for cells in (1, 2048):
-        constants = dict(WINDOWS=maps.CELLS // cells, CELLS=cells)
+    for cells, beside in itertools.product((1, 2048), (True, False)):
+        constants = dict(WINDOWS=maps.CELLS // cells, CELLS=cells, BESIDE=beside)
         yield Variant(f"extrema_pool, {cells}", pool._pool_stretch, constants, warps=8)
     for one_axis, whole in itertools.product((True, False), repeat=2):
         constants = dict(WINDOWS=32, CELLS=64, WHOLE=whole, ONE_AXIS=one_axis)
@@ -195,6 +214,23 @@ def row(variant: Variant) -> dict:
     return row
 
 
+def parts_of_extrema() -> Iterator[dict]:
+    """What the marking costs, and a step of a sliding maximum: what three add to two."""
+    size = dict(dtype=torch.float32, warps=16, samples=8192)
+    constants = dict(BLOCK=8192, ONE_AXIS=True)
+    yield row(Variant("extrema, marking candidates", _mark, constants, **size))
+    two, three = (
+        row(
+            Variant(
+                "extrema, a step of a sliding maximum", _slide, dict(BLOCK=8192, STEPS=n), **size
+            )
+        )
+        for n in (2, 3)
+    )
+    added = ("instructions", "moved", "issue_cycles", "move_cycles")
+    yield three | {name: three[name] - two[name] for name in added}
+
+
 def main() -> None:
     """Compile, count, print, and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -206,7 +242,10 @@ def main() -> None:
         for name, variant in each.items():
             print(name, len(compiled(variant).asm["cubin"]), "bytes")
         return
-    rows = []
+    rows = [*parts_of_extrema()]
+    for each in rows:
+        print("  ".join(f"{k} {v:.0f}" if isinstance(v, float) else f"{k} {v}"
+                        for k, v in each.items()))  # fmt: skip
     for variant in every():
         rows.append(row(variant))
         print("  ".join(f"{k} {v:.0f}" if isinstance(v, float) else f"{k} {v}"

@@ -6,11 +6,13 @@
 Each step is a process with a limit of its own. How it ended is printed and written to
 OUT/steps.json at once, what it says goes to the end of OUT/log.txt, and its results are JSON files
 in OUT, so that what a step wrote stays when a later one fails. The short form does every step on
-small maps: it shows that the steps work and that every file is written, and measures nothing. Where
-OUT/../wheels is a folder, its packages are installed first, without a network.
+small maps, but for those that only a device can do (its description, a CUDA graph, a search for
+faults of memory): it shows that the steps work and that every file is written, and measures
+nothing. Where OUT/../wheels is a folder, its packages are installed first, without a network.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import subprocess
@@ -88,7 +90,9 @@ def steps(out: Path, short: bool) -> list[tuple[str, int, list[str]]]:
     python, form = sys.executable, ["--short"] if short else []
     own = [python, __file__, str(out), *form, "--step"]
     pytest = [python, "-m", "pytest", "-q", "--durations=20", "-p", "no:cacheprovider"]
-    some = ["-k", "float_types"] if short else ["-m", "not slow and not interpreter"]
+    if importlib.util.find_spec("xdist") and not short:
+        pytest += ["-n", "12", "--dist", "load"]  # compiling takes most of the time
+    some = ["-k", "float_types"] if short else ["-m", "not slow"]
     device = "cpu" if short else "cuda"
     few = ["--largest", "3", "--repeats", "1"] if short else []
     wheels = [str(wheel) for wheel in sorted((out.parent / "wheels").glob("*.whl"))]
@@ -96,14 +100,18 @@ def steps(out: Path, short: bool) -> list[tuple[str, int, list[str]]]:
     if wheels:
         pip = [python, "-m", "pip", "install", "--no-index", "--no-deps", *wheels]
         found.append(("wheels", 40, pip))
+    if not short:
+        sanitizer = ["compute-sanitizer", "--error-exitcode", "1"]
+        found += [
+            ("device", 20, ["nvidia-smi"]),
+            ("graph", 30, [python, "-c", GRAPH]),
+            ("memcheck", 50, [*sanitizer, python, "-c", MEMCHECK]),
+        ]
     found += [
-        ("device", 20, ["nvidia-smi"]),
         ("versions", 20, [python, "-m", "pip", "list"]),
         ("large_maps", 90, [*own, "large_maps"]),
-        ("times", 150, [*own, "times"]),
-        ("tests", 120, [*pytest, *some, "tests/test_activations_gpu.py"]),
-        ("graph", 30, [python, "-c", GRAPH]),
-        ("memcheck", 50, ["compute-sanitizer", "--error-exitcode", "1", python, "-c", MEMCHECK]),
+        ("times", 140, [*own, "times"]),
+        ("tests", 110, [*pytest, *some, "tests/test_activations_gpu.py"]),
         ("bank", 40, [python, str(HERE / "bank.py"), "--device", device, *few,
                       "--output", str(out / "bank-cuda.json")]),
         ("sweep", 40, [*own, "sweep"]),

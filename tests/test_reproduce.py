@@ -79,6 +79,13 @@ def test_a_plan_of_unknown_names_is_refused(arguments, message):
         experiments.plan(*arguments)
 
 
+def test_results_of_another_device_have_files_of_their_own():
+    (unit, *_), splits = experiments.plan(["mnist"], ["published"], 1), []
+    here, there = experiments.settings_of(unit), experiments.settings_of(unit, "cuda")
+    assert (here.device, there.device) == ("cpu", "cuda")
+    assert experiments._file_name(unit, here, splits) != experiments._file_name(unit, there, splits)
+
+
 def test_nothing_is_done_twice(tmp_path, bundled_as_mitdb):
     units = experiments.plan(["physionet"], ["published"], 1, records=["mitdb"])
     first = run_all(units, tmp_path)

@@ -124,10 +124,11 @@ def test_the_command_writes_a_folder_for_each_study(tmp_path, monkeypatch, capsy
         (["--protocol", "published"], "doubles has no --protocol: leave it out"),
         (["--variant", "all"], "doubles has no --variant: leave it out"),
         (["--database", "mitdb"], "doubles has no --database: leave it out"),
+        (["--device", "cuda"], "doubles has no --device: leave it out"),
         (["--seeds", "0"], "there must be at least one seed, got 0"),
         (["doubts"], "must be one of physionet, .*, doubles or all, got 'doubts'"),
     ],
-    ids=["protocol", "variant", "database", "seeds", "name"],
+    ids=["protocol", "variant", "database", "device", "seeds", "name"],
 )
 def test_options_of_other_experiments_are_refused(monkeypatch, capsys, arguments, message):
     code, said = command(monkeypatch, capsys, "doubles", *arguments)

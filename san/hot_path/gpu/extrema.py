@@ -5,7 +5,8 @@ all magnitudes, if it is kept. A round keeps each candidate that is the largest 
 removes the others there. While candidates are many, a round looks at all samples: it slides a
 maximum to both sides, in as many steps as the reach has binary digits. When they are few, they are
 listed, and each looks at its neighbours in the list. A round keeps at least one candidate, so a map
-of n samples takes at most 2 · n / (min_distance + 1) rounds, and ordinary maps take ten or fewer.
+of n samples takes at most 2 · n / (min_distance + 1) rounds. Maps of 8,192 samples of an ECG, of its
+similarity to a heartbeat and of white noise take one to ten.
 """
 
 import torch
@@ -68,6 +69,7 @@ def _extrema(
             left = tl.sum(((heights > 0) & (heights < MASK)).to(tl.int32), 0)
             taken += 1
         kept = heights == MASK
+        tl.debug_barrier()  # the zeros are written, by whichever thread it was
         tl.store(alpha + here + t, tl.load(s + here + t, mask=kept, other=0), mask=kept)
         if ONE_AXIS:
             is_open = (heights > 0) & (heights < MASK)

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from san.hot_path.gpu.maps import CELLS, magnitudes, parameter
 
+BANKED = 4  # multiples of it as a width: neighbouring threads would meet in one bank of memory
+
 
 def extrema_pool(
     s: Tensor, alpha: Tensor, sides: tuple[tuple[int, ...], ...], table: Tensor | None, maps: int,
@@ -26,6 +28,7 @@ def extrema_pool(
         tiles = triton.cdiv(width, together * wide)
         _pool_stretch[(maps * tiles,)](
             s, alpha, wide, -(-(1 << 32) // wide), tiles, width, *types, together, cells,
+            wide % BANKED > 0,
             num_warps=8,
         )  # fmt: skip
         return
@@ -43,11 +46,12 @@ def extrema_pool(
 @triton.jit(do_not_specialize=["wide", "inverse", "tiles"])
 def _pool_stretch(
     s, alpha, wide, inverse, tiles, width, FLOAT: tl.constexpr, INT: tl.constexpr,
-    MASK: tl.constexpr, WINDOWS: tl.constexpr, CELLS: tl.constexpr,
+    MASK: tl.constexpr, WINDOWS: tl.constexpr, CELLS: tl.constexpr, BESIDE: tl.constexpr,
 ):  # fmt: skip
     """Windows that follow each other, gathered from the stretch, and their winners spread over it.
 
-    `inverse` is 2^32 / wide, rounded up: places in the stretch are divided by multiplication.
+    `inverse` is 2^32 / wide, rounded up: places in the stretch are divided by multiplication. If
+    BESIDE, a thread searches a window, else several threads do.
     """
     i, tile = tl.program_id(0) // tiles, tl.program_id(0) % tiles
     first = tile.to(tl.int64) * WINDOWS * wide
@@ -55,13 +59,14 @@ def _pool_stretch(
     size = tl.minimum(WINDOWS * wide, width - first).to(tl.int32)
     t = tl.arange(0, WINDOWS * CELLS)
     values = tl.load(s + here + t, mask=t < size, other=0).to(FLOAT)
-    window, cell = tl.arange(0, WINDOWS)[:, None], tl.arange(0, CELLS)[None, :]
+    AXIS: tl.constexpr = 0 if BESIDE else 1
+    window, cell = tl.arange(0, WINDOWS), tl.arange(0, CELLS)
+    window, cell = tl.expand_dims(window, AXIS), tl.expand_dims(cell, 1 - AXIS)
     at = tl.minimum(window * wide + cell, WINDOWS * CELLS - 1)
-    at = tl.reshape(at, [WINDOWS * CELLS])
-    heights = tl.gather(magnitudes(values, INT, MASK), at, 0)
-    heights = tl.where(cell < wide, tl.reshape(heights, [WINDOWS, CELLS]), -1)
-    largest = tl.max(heights, 1)
-    winner = tl.min(tl.where(heights == largest[:, None], cell, CELLS), 1)
+    heights = tl.gather(magnitudes(values, INT, MASK), tl.reshape(at, [WINDOWS * CELLS]), 0)
+    heights = tl.where(cell < wide, tl.reshape(heights, at.shape), -1)
+    largest = tl.expand_dims(tl.max(heights, AXIS), AXIS)
+    winner = tl.min(tl.where(heights == largest, cell, CELLS), AXIS)
     begin = tl.arange(0, WINDOWS) * wide
     winner = tl.where(begin + wide <= size, begin + winner, -1)
     if CELLS > 1:
