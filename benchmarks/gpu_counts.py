@@ -205,6 +205,8 @@ def row(variant: Variant) -> dict:
     row = {"kernel": variant.name, "function": variant.kernel.__name__}
     row |= {"type": TYPES[variant.dtype], "warps": variant.warps}
     row |= {name: value for name, value in variant.constants.items() if value is not None}
+    if "table" in variant.kernel.arg_names and "table" not in variant.constants:
+        row["table"] = "one parameter for each channel"
     row |= found._asdict()
     if variant.samples and variant.dtype == torch.float32:
         copied = variant.samples * variant.bytes_of_sample / COPY * CLOCK * MULTIPROCESSORS

@@ -46,22 +46,34 @@ def activations(name: str) -> str:
 
 
 def gpu_counts(name: str) -> str:
-    """A row for each kernel of benchmarks/gpu_counts.py."""
+    """The bounds of benchmarks/gpu_counts.py, and what each kernel consists of."""
     content = measured(name)
     if content is None:
         return "Not counted."
     lines = [
-        "| kernel | samples of a program | cycles to issue | cycles of a copy | bound |",
-        "|---|---|---|---|---|",
+        described(content["provenance"]),
+        "",
+        "| kernel | samples of a program | cycles to issue | cycles to move | cycles of a copy "
+        "| bound |",
+        "|---|---|---|---|---|---|",
     ]
-    for row in content["rows"]:
+    plain = [row for row in content["rows"] if row["type"] == "fp32" and "table" not in row]
+    for row in plain:
         if "copy_cycles" not in row:
             continue  # a kernel with loops has no bound
-        bound = min(1.0, row["copy_cycles"] / row["issue_cycles"])
-        lines.append(
-            f"| {row['kernel']} | {row['samples']} | {row['issue_cycles']:.0f} "
-            f"| {row['copy_cycles']:.0f} | {100 * bound:.0f} % |"
-        )
+        bound = min(1.0, row["copy_cycles"] / max(row["issue_cycles"], row["move_cycles"]))
+        cycles = (row[f"{what}_cycles"] for what in ("issue", "move", "copy"))
+        cells = [row["kernel"], str(row["samples"]), *(f"{each:.0f}" for each in cycles)]
+        lines.append("| " + " | ".join([*cells, f"{100 * bound:.0f} %"]) + " |")
+    lines += [
+        "",
+        "| kernel | function | warps | instructions | registers | spilled | shared memory |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in plain:
+        names = ("warps", "instructions", "registers", "spilled", "shared")
+        cells = [row["kernel"], f"`{row['function']}`", *(str(row[each]) for each in names)]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

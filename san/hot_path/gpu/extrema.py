@@ -5,8 +5,8 @@ all magnitudes, if it is kept. A round keeps each candidate that is the largest 
 removes the others there. While candidates are many, a round looks at all samples: it slides a
 maximum to both sides, in as many steps as the reach has binary digits. When they are few, they are
 listed, and each looks at its neighbours in the list. A round keeps at least one candidate, so a map
-of n samples takes at most 2 · n / (min_distance + 1) rounds. Maps of 8,192 samples of an ECG, of its
-similarity to a heartbeat and of white noise take one to ten.
+of n samples takes at most 2 · n / (min_distance + 1) rounds. Maps of 8,192 samples of an ECG, of
+its similarity to a heartbeat and of white noise take one to ten.
 """
 
 import torch

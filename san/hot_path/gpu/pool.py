@@ -28,8 +28,7 @@ def extrema_pool(
         tiles = triton.cdiv(width, together * wide)
         _pool_stretch[(maps * tiles,)](
             s, alpha, wide, -(-(1 << 32) // wide), tiles, width, *types, together, cells,
-            wide % BANKED > 0,
-            num_warps=8,
+            wide % BANKED > 0, num_warps=8,
         )  # fmt: skip
         return
     windows = max(triton.cdiv(height, tall) * triton.cdiv(width, wide) for tall, wide in sides)
