@@ -111,8 +111,8 @@ ORDER = {
     "heartbeats": """annotation_sets detection shapes leads candidates choosing bands which_leads
         agreement""",
     "wfdb_records": "segments record samples flac header formats annotations",
-    "dataset_readers": """recordings windows labels channels sources splitting listing splits cifar
-        physionet images epilepsy fetch""",
+    "dataset_readers": """recordings windows labels channels sources pieces rates splitting
+        listing splits cifar physionet images epilepsy fetch""",
     "paper": """studies overlaps_told overlaps sparse_experts_told sparse_experts_drawn
         sparse_experts compression_told compression sparse_activations_told sparse_activations
         output study figures tables experiments store classifiers""",

@@ -15,11 +15,15 @@ from scipy.signal import resample_poly
 
 import san
 from san import report
-from san.dataset_readers import sources, windows
+from san.dataset_readers import pieces, windows
 from san.dataset_readers.listing import names_of, recordings_in
+from san.dataset_readers.rates import Signals
+from san.dataset_readers.sources import open_source
 from san.dataset_readers.splitting import by_time, counts_of, shares_of
 from san.datasets import from_files
+from san.files import streams
 from san.training import run_settings, runs
+from san.wfdb_records import formats
 
 FS, SECONDS = 250, 12
 
@@ -187,6 +191,47 @@ def test_every_kind_of_file_gives_the_same_windows(kind, tmp_path):
     np.testing.assert_array_equal(train.x[2, 0], x[500:750].astype(np.float32))
 
 
+@pytest.mark.parametrize("code", ["16", "212", "311", "80"])
+def test_a_large_record_is_read_in_pieces(code, tmp_path, monkeypatch):
+    x = np.random.default_rng(0).integers(-100, 100, (1001, 3))
+    lines = [f"r.dat {code} 10(5)/mV 8 0 0 0 0 c{c}" for c in range(3)]
+    (tmp_path / "r.hea").write_text("\n".join([f"r 3 {FS} 1001", *lines]) + "\n")
+    data = formats.pack(x.reshape(-1), code)
+    (tmp_path / "r.dat").write_bytes(data)
+    lines = [
+        line.replace(" 0 0 0 0 ", f" 0 0 {int(c.sum()) & 65535} 0 ")
+        for line, c in zip(lines, x.T, strict=True)
+    ]
+    (tmp_path / "r.hea").write_text("\n".join([f"r 3 {FS} 1001", *lines]) + "\n")
+    whole = open_source(tmp_path / "r")
+    monkeypatch.setattr(pieces, "LARGEST_WHOLE", 0)
+    source = open_source(tmp_path / "r")
+    assert whole.held and not source.held
+    for first, last in ((0, 1001), (1, 2), (500, 777), (1000, 1001)):
+        np.testing.assert_array_equal(
+            source.parts[0].read(first, last), whole.parts[0].read(first, last)
+        )
+
+
+@pytest.mark.parametrize("kind", ["r0", "night.edf", "r0.san", "night.san"])
+def test_what_is_read_in_pieces_is_what_is_read_whole(kind, folder, tmp_path, monkeypatch):
+    path = folder / kind
+    if kind.endswith(".san"):
+        original = folder / ("r0" if kind == "r0.san" else "night.edf")
+        path = tmp_path / kind
+        path.write_bytes(streams.encode_file(original, lossless=True))
+    monkeypatch.setattr(pieces, "LARGEST_WHOLE", 0)
+    recording, source = san.read(path), open_source(path)
+    (part,) = source.parts
+    assert not source.held
+    assert (part.fs, part.units, part.names) == (recording.fs, recording.units, recording.names)
+    assert part.samples == len(recording.x)
+    np.testing.assert_array_equal(part.read(701, 1203), recording.x[701:1203])
+    if kind.startswith("r0"):
+        notes = open_source(path, annotations=True).annotations["atr"]
+        assert notes.text == recording.annotations["atr"].text
+
+
 def test_recordings_of_several_rates_get_the_lowest(folder):
     train = from_files([folder / "r0", folder / "night.edf"], channels="II", window=400).train
     assert train.fs == 200 and {*train.recordings} == {"r0", "night"}
@@ -206,7 +251,7 @@ def test_recordings_of_several_rates_get_the_lowest(folder):
 def test_a_part_is_resampled_as_the_whole(rates, first, count):
     fs, rate = rates
     x = np.random.default_rng(0).standard_normal((1000, 2))
-    signals = sources.Signals(fs, ("", ""), ("a", "b"), 1000, lambda a, b: x[a:b])
+    signals = Signals(fs, ("", ""), ("a", "b"), 1000, lambda a, b: x[a:b])
     ratio = windows.ratio_of(rate, fs, "x")
     samples = windows.samples_at(signals, ratio)
     first = min(first, samples - 1)

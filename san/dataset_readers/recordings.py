@@ -125,8 +125,8 @@ def from_files(
     of a patient, are in one split. Or it has the columns `record` and `split` with train,
     validation or test.
 
-    Recordings are read one after the other. Of .npy files and zarr arrays only the windows are
-    read. The windows are held in memory.
+    Recordings are read one after the other. Of .npy files, zarr arrays, streams, and of large WFDB
+    records, EDF and BDF files only the windows are read. The windows are held in memory.
 
     Examples
     --------

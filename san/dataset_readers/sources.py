@@ -1,10 +1,11 @@
 """How a recording is opened for its windows: signals by rate, read a part at a time.
 
-Samples are read from a .npy file and from a zarr array where they are asked for. Other files are
-read whole, by `san.read`. What reads files is imported when it is used: it loads the codec.
+Samples of a .npy file, of a zarr array, of a stream and of large files are read when they are
+asked for. Other files are read whole, by `san.read`. What reads files is imported when it is used,
+because it loads the codec.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,10 @@ from typing import Any
 import numpy as np
 
 from san.dataset_readers.listing import is_zarr
+from san.dataset_readers.rates import Signals
 from san.packages import need
 from san.signals import Annotations, Recording
-
-Read = Callable[[int, int], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Signals:
-    """The signals of one rate in a recording."""
-
-    fs: float | None
-    units: tuple[str, ...]
-    names: tuple[str, ...]
-    samples: int
-    read: Read  #: of samples first ... last - 1: float64 (samples, channels), NaN in gaps
+from san.wfdb_records.record import header_path
 
 
 @dataclass(frozen=True)
@@ -72,8 +62,9 @@ def open_source(path: Path, fs: float | None = None, annotations: bool = False) 
     >>> source.parts[0].read(0, 2).tolist()
     [[-0.245], [-0.215]]
     """
+    from san.dataset_readers import pieces
     from san.files import npy
-    from san.files.reading import read
+    from san.files.reading import is_stream, read
 
     if is_zarr(path):
         return Source(path, (_of_zarr(path, fs),), {})
@@ -81,6 +72,15 @@ def open_source(path: Path, fs: float | None = None, annotations: bool = False) 
         x = npy.load(path)
         _check(path, x)
         return Source(path, (_of_array(x, fs, {}),), {})
+    found, ending = None, path.suffix.lower()
+    if is_stream(path):
+        found = pieces.of_stream(path, fs, annotations)
+    elif ending in (".edf", ".bdf") and path.is_file():
+        found = pieces.of_edf(path, annotations)
+    elif header_path(path).is_file():
+        found = pieces.of_record(path, annotations)
+    if found is not None:
+        return Source(path, found[:1], found[1])
     recording = read(path, fs=fs, annotations=annotations)
     parts = (recording, *recording.others)
     held = sum(part.x.nbytes for part in parts)
@@ -107,7 +107,8 @@ def _of_array(x: Any, fs: float | None, said: Mapping[str, Any]) -> Signals:
         return np.asarray(x[first:last], np.float64).reshape(last - first, channels)
 
     names = of_channels("names") or tuple(f"channel_{number}" for number in range(channels))
-    return Signals(fs, of_channels("units") or ("",) * channels, names, x.shape[0], part)
+    block = int(x.chunks[0]) if hasattr(x, "chunks") else 0
+    return Signals(fs, of_channels("units") or ("",) * channels, names, x.shape[0], part, block)
 
 
 def _of_zarr(path: Path, fs: float | None) -> Signals:

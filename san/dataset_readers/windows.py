@@ -10,7 +10,8 @@ from fractions import Fraction
 import numpy as np
 
 from san.dataset_readers.channels import Column
-from san.dataset_readers.sources import Signals, Source
+from san.dataset_readers.rates import Signals
+from san.dataset_readers.sources import Source
 from san.packages import need
 
 BLOCK = 1 << 18  # samples of each channel that are read at once, or one window where it is longer

@@ -90,11 +90,11 @@ def read_edf(path: Path, *, physical: bool = False) -> Array:
     if physical and len(groups) > 1:
         raise ValueError(f"the signals of {path} have several rates: read them without --physical")
     opened = _open(path, content, layout.header)
-    columns = _columns(content, layout)
+    found = columns_in(content, layout)
     parts = []
     for group in groups:
         mine = [opened.signals[c] for c in group]
-        x = np.stack([columns[layout.signals[c]] for c in group], axis=1)
+        x = np.stack([found[layout.signals[c]] for c in group], axis=1)
         names = tuple(signal.label for signal in mine)
         if physical:
             x = np.stack([signal.data for signal in mine], axis=1)
@@ -215,7 +215,7 @@ def _number(field: bytes, what: str) -> int:
     return int(text)
 
 
-def _columns(content: bytes, layout: EdfLayout) -> list[np.ndarray]:
+def columns_in(content: bytes, layout: EdfLayout) -> list[np.ndarray]:
     """The integers of each signal, from first to last."""
     table = np.frombuffer(content, np.uint8, offset=len(layout.header))
     table = table.reshape(layout.records, layout.record)

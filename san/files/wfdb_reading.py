@@ -9,7 +9,7 @@ import glob
 import re
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -123,6 +123,7 @@ def _attachments(
 ) -> tuple[dict[str, bytes], tuple[str, ...]]:
     """Headers, annotations, and what the files hold that is no sample; and what is left out."""
     attached, left_out = {ROOT + HEADER: whole.content}, list[str]()
+    signal_files = {f.lower() for each in whole.records.values() for f in each.header.files}
     if record.name != stem_of(whole.header):
         attached[NAME] = record.name.encode(errors="surrogateescape")
     if whole.header.segments is None:
@@ -133,18 +134,19 @@ def _attachments(
         if name in whole.records:
             attached |= _of_files(root, whole.records[name])
         if annotations:
-            attached |= _annotations(root, record.parent / name, whole, left_out)
+            attached |= annotations_of(root, record.parent / name, signal_files, left_out)
     if any(line.skew for each in whole.records.values() for line in each.lines):
         attached[UNSHIFTED] = b""
     if annotations:
-        attached |= _annotations(ROOT, record, whole, left_out)
+        attached |= annotations_of(ROOT, record, signal_files, left_out)
     return attached, tuple(left_out)
 
 
-def _annotations(root: str, record: Path, whole: Whole, left_out: list[str]) -> dict[str, bytes]:
+def annotations_of(
+    root: str, record: Path, signal_files: Set[str], left_out: list[str]
+) -> dict[str, bytes]:
     """The annotation files of a record or of a segment; what is none is named in `left_out`."""
     found = {}
-    signal_files = {f.lower() for each in whole.records.values() for f in each.header.files}
     for path in sorted(record.parent.glob(f"{glob.escape(record.name)}.*")):
         ending = path.name.removeprefix(f"{record.name}.")
         if path.name.lower() in signal_files or ending.lower() in OTHER_RECORDINGS or "." in ending:
