@@ -31,7 +31,7 @@ RECORDS = (
     "100 101 106 108 109 112 114 115 116 118 119 122 124 201 203 205 207 208 209 215".split()
 )  # fmt: skip
 WINDOWS = 60  # of each record, at even distances
-SETTINGS = "--kernels 2 --kernel-sizes 30:211:40 --epochs 8".split()
+SETTINGS = "--kernels 2 --kernel-sizes 10:191:30 --epochs 8".split()
 BY_PATIENT = ["--split", "record", "--shares", "12,4,4"]
 SEEDS = (0, 1)
 

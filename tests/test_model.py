@@ -112,6 +112,32 @@ def test_torch_compile_gives_the_same_gradient():
         torch.testing.assert_close(one, other)
 
 
+def test_torch_export_gives_the_same_model():
+    model = make("extrema", [9, 4], channels=2)
+    batch = torch.export.Dim("batch", min=1, max=64)
+    exported = torch.export.export(model, (signals(2, 2, 60),), dynamic_shapes={"x": {0: batch}})
+    x = signals(5, 2, 60)
+    ours, theirs = model(x), exported.module()(x)
+    torch.testing.assert_close(ours.x_hat, theirs.x_hat)
+    assert torch.equal(ours.activations != 0, theirs.activations != 0)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda model, x, path: torch.jit.trace(model, (x,)),
+        lambda model, x, path: torch.jit.script(model),
+        lambda model, x, path: torch.onnx.export(model, (x,), path, dynamo=False),
+    ],
+    ids=["trace", "script", "ONNX"],
+)
+def test_what_has_no_operation_for_the_activations_is_refused(convert, tmp_path):
+    model = make("extrema", [9])
+    with pytest.raises(NotImplementedError, match=r"use torch\.export\.export\(model, \(x,\)\)"):
+        convert(model, signals(1, 1, 60), tmp_path / "model.onnx")
+
+
 def test_torch_func_over_signals_and_weights():
     model = make("extrema", [9, 4])
     weights = dict(model.named_parameters())

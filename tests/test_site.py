@@ -27,6 +27,7 @@ MODULES = (  # beside `san`
     "san.report",
     "san.signals",
     "san.sklearn",
+    "san.torch",
     "san.zarr",
 )
 SHOWN = ("python", "text", "console")

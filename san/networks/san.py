@@ -34,6 +34,10 @@ from san.networks.first_kernels import kernels_from_data
 from san.networks.refit import REWEIGHTINGS, refit_amplitudes
 
 FORMAT = "san model 1"
+NOT_EXPORTED = (
+    "torch.jit and ONNX have no operation for the activations of a SAN: use "
+    "torch.export.export(model, (x,)), or store the model with model.save(path)"
+)
 PURSUIT = ("passes", "refit", "compete")  # options of what a SAN does beyond the paper
 
 
@@ -167,6 +171,8 @@ class SAN(nn.Module):
 
     def forward(self, x: Tensor) -> Output:
         """Reconstruct signals x of shape (N, C, *size); see `Output`."""
+        if torch.jit.is_tracing() or torch.onnx.is_in_onnx_export():
+            raise NotImplementedError(NOT_EXPORTED)
         if x.dim() != self.dimensions + 2 or x.shape[1] != self.channels:
             raise ValueError(
                 f"x must have shape (N, {self.channels}, *size) with {self.dimensions} spatial "
@@ -177,6 +183,10 @@ class SAN(nn.Module):
         if self.passes > 1 or self.refit:
             maps = self._pursue(x, maps.detach())
         return Output(self.reconstruct(maps), maps, similarities)
+
+    def __prepare_scriptable__(self) -> None:
+        """Refuse torch.jit.script, which calls this, in words."""
+        raise NotImplementedError(NOT_EXPORTED)
 
     def similarities(self, x: Tensor) -> Tensor:
         """Return the similarity of signals (N, C, *size) to each kernel: s, (N, q, *size)."""

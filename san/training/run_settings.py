@@ -23,8 +23,8 @@ _LONG_KEY = re.compile(r"""(?<![\w"'-])(?:(?:"[^"\n]*"|'[^'\n]*'|[\w-]++)[ \t]*+
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-# For recordings of your own: sizes from a short wave to a heartbeat, of windows of 1,000 samples.
-RECORDING_DEFAULTS: dict[str, Any] = {"kernel_sizes": "20:200:30", "batch_size": 8}
+# For recordings of your own: sizes from a short wave to a heartbeat.
+RECORDING_DEFAULTS: dict[str, Any] = {"kernel_sizes": "10:200:30", "batch_size": 8}
 # What only recordings of your own have, and what only named data sets have.
 OF_RECORDINGS = (
     "recordings", "channels", "window_seconds", "stride", "stride_seconds", "stop", "stop_seconds",
