@@ -94,7 +94,9 @@ def of_record(record: Path, annotations: bool) -> Found | None:
     if annotations:
         root, left_out = wfdb_reading.ROOT, list[str]()
         attached = {root + wfdb_reading.HEADER: content}
-        attached |= wfdb_reading.annotations_of(root, record, {file.lower() for file in header.files}, left_out)
+        attached |= wfdb_reading.annotations_of(
+            root, record, {file.lower() for file in header.files}, left_out
+        )
         notes = annotations_of(Array(np.zeros(0), header.fs, attachments=attached), str(record))
     names, units = (tuple(getattr(s, of) for s in lines) for of in ("description", "units"))
     assert header.frames is not None
