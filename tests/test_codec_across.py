@@ -181,6 +181,11 @@ def test_channels_that_have_nothing_in_common_need_no_newer_version():
     assert StreamReader(blob).chunk(0)[0] not in NEWER_MODES
 
 
+def test_a_prdn_that_no_float_squares_is_kept_without_loss():
+    x = leads(200, 2).astype(np.int16)
+    assert np.array_equal(san.decompress(san.compress(x, prdn=1e-200)), x)
+
+
 @given(
     st.integers(8, 120), st.integers(2, 9), st.sampled_from([0.5, 4, 25, 90]), st.integers(0, 99)
 )

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -127,3 +128,9 @@ def test_a_hostile_header_is_refused(kind):
     array = Array(np.arange(900, 909, dtype=np.int16), attachments={npy.HEADER: HOSTILE[kind]})
     with pytest.raises(ValueError, match=r"the attached header of \.npy"):
         npy.content_of(array)
+
+
+def test_a_pipe_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "a.npy")
+    with pytest.raises(FileNotFoundError, match="is not there"):
+        npy.load(tmp_path / "a.npy")

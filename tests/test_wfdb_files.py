@@ -286,6 +286,17 @@ def test_files_in_capitals_are_those_of_the_header(names, there, tmp_path):
     assert sorted(after.values()) == sorted(before.values())
 
 
+def test_segments_that_share_a_file_come_back_without_loss_only(there, tmp_path):
+    (there / "r.hea").write_text("r/2 1 250 300\ns 100\nt 200\n")
+    (there / "s.hea").write_text("s 1 250 100\nx.dat 16 200\n")
+    (there / "t.hea").write_text("t 1 250 200\nx.dat 16+200 200\n")
+    (there / "x.dat").write_bytes(np.arange(300, dtype="<i2").tobytes())
+    before, after = there_and_back(tmp_path)
+    assert after == before
+    with pytest.raises(ValueError, match=r"x\.dat holds samples of several segments"):
+        streams.encode_file(there / "r", max_error=1)
+
+
 def test_a_record_of_no_samples_comes_back(there, tmp_path):
     (there / "r.hea").write_text("r 1 250\nr.dat 212 200\n")
     (there / "r.dat").write_bytes(b"")

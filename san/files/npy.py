@@ -37,11 +37,10 @@ def load(path: Path) -> np.ndarray:
     ValueError
         If it is no such file.
     """
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(MAGIC))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is not there") from None
+    if not path.is_file():  # a pipe of that name would never end
+        raise FileNotFoundError(f"{path} is not there")
+    with path.open("rb") as file:
+        head = file.read(len(MAGIC))
     if head != MAGIC:
         found = "an archive of arrays (.npz)" if head[:2] == b"PK" else "no such file"
         problem = f"it is {found}" if head else "it is empty, it has 0 bytes"

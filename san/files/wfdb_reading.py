@@ -283,8 +283,20 @@ def with_gaps(array: Array) -> Array:
 
     That integer is far from all others. Coded within an error it would not come back exactly, and
     an error of it would have no meaning. NaN always comes back as NaN.
+
+    Raises
+    ------
+    ValueError
+        If segments share a signal file: a file of it would need the samples of both.
     """
     found = attached_headers(array.attachments)
+    files = [file for header in found.headers.values() for file in header.files]
+    shared = sorted({file for file in files if files.count(file) > 1})
+    if shared:
+        raise ValueError(
+            f"{shared[0]} holds samples of several segments of {found.header.name}, which come "
+            "back only without loss: give --lossless, or --physical to keep the samples alone"
+        )
     plan = attached_plan(array, found)
     groups = groups_of([s.samples_per_frame for s in plan.signals])
     parts = []

@@ -173,7 +173,11 @@ def write_signed(value: int) -> bytes:
 
 def write_text(text: str) -> bytes:
     """A byte of length, and the text in UTF-8."""
-    data = text.encode()
+    if not isinstance(text, str):
+        raise TypeError(f"a name or a unit must be a text, got {text!r}")
+    data = text.encode(errors="surrogatepass")
+    if data != text.encode(errors="replace"):
+        raise ValueError(f"{text!r} has half a character, which no text in UTF-8 has")
     if len(data) > LONGEST_TEXT:
         raise ValueError(f"{text!r} has {len(data)} bytes, more than {LONGEST_TEXT}")
     return bytes([len(data)]) + data

@@ -236,7 +236,10 @@ def checked_fs(fs: float | None) -> float:
     """Check a sampling rate, and return what a header keeps: Hz, or 0 where none is known."""
     if fs is None:
         return 0.0
-    checked = float(fs)
+    try:
+        checked = float(fs)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"fs must be one number, in Hz, got {fs!r:.60}") from None
     if not 0 < checked < np.inf:
         raise ValueError(f"fs must be above 0 and finite, in Hz, got {fs}")
     return checked

@@ -251,8 +251,10 @@ def meet_error_across(
 
     With bounds, corrections keep every sample within them too; they make no error larger.
     """
-    across = Across(signal.chunks)
     live = allowed > 0
+    if not live.any():  # less than float64 holds: no transform reaches it
+        return None
+    across = Across(signal.chunks)
     usual = _usual(allowed, across.samples)
     scales, goal, moves = np.where(live, usual * FIRST_SCALE, LEAST), allowed, BALANCING
     tried: list[Trial] = []
