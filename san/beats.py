@@ -288,24 +288,34 @@ def of_recording(recording: Recording, channels: Sequence[int] | None = None) ->
     >>> len(beats), beats.names
     (501, ('MLII',))
     """
-    parts = (recording, *recording.others)
     if channels is None:
-        chosen = [leads_of(part.names, part.units, part.x.shape[1]) for part in parts]
-        rate = next((k for k, found in enumerate(chosen) if found), None)
-        if rate is None:
-            raise ValueError(
-                f"none of the signals {', '.join(recording.names)} is in volts or has the name of "
-                "a lead: name the channels of the electrocardiogram"
-            )
-        part, columns = parts[rate], chosen[rate]
+        part, columns = leads_in(recording)
     else:
-        part, columns = _chosen(parts, channels)
+        part, columns = _chosen((recording, *recording.others), channels)
     if part.fs is None:
         raise ValueError("beats need a sampling rate, and none is known: give fs")
     names, units = (
         tuple(texts[c] for c in columns) if texts else () for texts in (part.names, part.units)
     )
     return find(part.x[:, columns], part.fs, names=names, units=units)
+
+
+def leads_in(recording: Recording) -> tuple[Recording, list[int]]:
+    """The signals of one rate that have leads of an electrocardiogram, and which of them are leads.
+
+    Raises
+    ------
+    ValueError
+        If no channel has the name of a lead, and none is in volts.
+    """
+    for part in (recording, *recording.others):
+        found = leads_of(part.names, part.units, part.x.shape[1])
+        if found:
+            return part, found
+    raise ValueError(
+        f"none of the signals {', '.join(recording.names)} is in volts or has the name of a lead: "
+        "name the channels of the electrocardiogram"
+    )
 
 
 def of_file(

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 import san
 from san.heartbeats.annotation_sets import read_set
+from san.heartbeats.fidelity import fidelity
 from san.heartbeats.which_leads import leads_of
 from san.wfdb_records.annotations import read_annotations, write_annotations
 
 SECONDS = 24.0
+CHANGES = ("r_amplitude", "r_loss", "r_share", "r_time", "qrs", "st", "rr")
 NOTES = ["", "(AFIB", "é", "odd"]
 RECORDS = os.environ.get("SAN_DATA_DIR", "")
 
@@ -397,7 +399,7 @@ def test_folders_are_compared_record_by_record(command, tmp_path):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["beats", "r", "r.san"], "must end with .csv or .json, or with the name of an annotator"),
+        (["beats", "r", "r.san"], "must end with .csv, .json or .parquet"),
         (["beats", "r", "r.csv"], "r.csv is there: give --force to replace it"),
         (["beats", "nowhere"], "nowhere"),
         (["compare", "r.atr", "missing.csv"], "missing.csv is not there"),
@@ -432,3 +434,80 @@ def test_five_minutes_of_a_hard_record(lead):
     inside = true.time < 300
     first = san.beats.BeatList(true.time[inside], true.symbol[: inside.sum()], true.flutter)
     assert san.beats.compare(first, found.to_list(), skip=0).f1 > 0.99
+
+
+# What a stream does to heartbeats
+
+
+def two_leads(fs=250.0):
+    times = beat_times()
+    one = electrocardiogram(fs, times, noise=0.0)
+    return times, np.stack([one, -0.5 * one], axis=1)
+
+
+def test_nothing_changes_without_a_change():
+    times, x = two_leads()
+    found = fidelity(x, x, 250.0)
+    assert (found.before, found.after, found.both) == (len(times),) * 3
+    assert all(getattr(found, name).worst == 0 for name in CHANGES)
+
+
+def test_a_clipped_r_wave_is_found_with_its_time_and_lead():
+    times, x = two_leads()
+    y = x.copy()
+    place = round(times[7] * 250)
+    y[place - 10 : place + 11, 1] = np.maximum(y[place - 10 : place + 11, 1], -0.25)
+    found = fidelity(x, y, 250.0)
+    assert found.r_amplitude.lead == 1 and found.r_amplitude.at == pytest.approx(times[7], abs=0.01)
+    assert 0.15 < found.r_loss.worst < 0.4 and found.r_share.worst > 30
+    assert found.qrs.worst == pytest.approx(np.abs(x - y).max())
+    assert found.r_amplitude.median == 0
+
+
+@pytest.mark.parametrize("scale, loss", [(0.9, 0.1), (1.1, 0.0)])
+def test_an_amplitude_that_grows_is_no_loss(scale, loss):
+    _, x = two_leads()
+    found = fidelity(x, scale * x, 250.0)
+    assert found.r_share.median == pytest.approx(10, abs=0.01)
+    assert found.r_loss.worst == pytest.approx(loss * found.r_amplitude.worst / 0.1)
+
+
+def test_a_later_signal_has_later_r_waves_and_the_same_intervals():
+    _, x = two_leads()
+    y = np.roll(x, 2, axis=0)
+    found = fidelity(x, y, 250.0)
+    assert found.r_time.median == pytest.approx(8.0, abs=0.01)
+    assert found.rr.worst <= 4.0 and found.both == found.before
+
+
+def test_an_st_segment_that_is_raised_is_found():
+    times, x = two_leads()
+    y = x.copy()
+    for time in times:
+        place = round(time * 250)
+        y[place + 22 : place + 40, 0] += 0.05
+    found = fidelity(x, y, 250.0)
+    assert found.st.median >= 0 and found.st.worst == pytest.approx(0.05, abs=0.005)
+
+
+def test_without_beats_nothing_is_measured():
+    found = fidelity(np.zeros((500, 1)), np.ones((500, 1)), 250.0)
+    assert found.before == 0 and np.isnan(found.r_amplitude.worst)
+    assert found.as_json()["qrs"]["worst"] is None
+    with pytest.raises(ValueError, match=r"shape \(500, 1\), and what is decoded \(5, 1\)"):
+        fidelity(np.zeros((500, 1)), np.zeros((5, 1)), 250.0)
+
+
+def test_verify_says_what_a_stream_does_to_beats(command, tmp_path):
+    times = write_record(tmp_path)
+    assert command("compress", "r", "r.san", "--prdn", "8")[0] == 0
+    code, out, _ = command("verify", "r", "r.san", "--beats")
+    number = len(times)
+    assert code == 0
+    assert f"heartbeats: {number} in the original, {number} in the stream, {number} in both" in out
+    assert "R amplitude, mV" in out and "ST level, mV" in out and "RR interval, ms" in out
+    code, out, _ = command("verify", "r", "r.san", "--beats", "--json")
+    said = json.loads(out)["heartbeats"]
+    assert said["leads"] == ["II"] and said["unit"] == "mV" and said["both"] == number
+    assert 0 < said["r_amplitude"]["worst"] < 0.3
+    assert "heartbeats" not in json.loads(command("verify", "r", "r.san", "--json")[1])

@@ -108,8 +108,8 @@ ORDER = {
     "archives": "verify kinds workers record_to_stream walk manifest",
     "files": """reading streams restoring arrays npy tables table_times table_rows table_layout
         table_forms table_moments physical edf_gaps edf edf_header wfdb_writing wfdb_reading""",
-    "heartbeats": """annotation_sets detection shapes leads candidates choosing bands which_leads
-        agreement""",
+    "heartbeats": """annotation_sets fidelity detection shapes leads candidates choosing bands
+        which_leads agreement""",
     "wfdb_records": "segments record samples flac header formats annotations",
     "dataset_readers": """recordings windows labels channels sources pieces rates splitting
         listing splits cifar physionet images epilepsy fetch""",
@@ -117,7 +117,7 @@ ORDER = {
         sparse_experts compression_told compression sparse_activations_told sparse_activations
         output study figures tables experiments store classifiers""",
     "pages": "explore report_page run run_signals stream span page",
-    "command": "archive warm beats events written pages codec console progress parts tables",
+    "command": "archive warm beats events written pages codec fidelity console progress parts tables",
 }
 FACES = {"", "networks"}  # their __init__ gives public names, and loads each when it is used
 # What must not be known, although it is below.

@@ -19,7 +19,7 @@ import typer
 from san.codec.effort import Effort
 from san.codec.errors import CodecError
 from san.codec.target import Target
-from san.command import parts, progress, tables
+from san.command import fidelity, parts, progress, tables
 
 if TYPE_CHECKING:
     from san.codec.comparison import Comparison
@@ -40,6 +40,8 @@ CODING = "Coding"
 PRDN = "Largest error of a channel, in per cent of its standard deviation."
 MAX_ERROR = """Largest error of any sample, in the units of what is coded: counts of the converter
 for a WFDB record or EDF (physical units with --physical), otherwise the numbers of the file."""
+BEATS = """Also compare the heartbeats of an electrocardiogram: R amplitude and time, QRS and ST,
+beats that are found before and after, and RR intervals."""
 ALSO_PRDN = "Check this PRDN too, whatever the stream promises."
 ALSO_MAX_ERROR = "Check this largest error of any sample too, in the units of what is coded."
 LOSSLESS = "Every bit comes back."
@@ -283,6 +285,7 @@ def verify(
     dictionary: Annotated[
         Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
     ] = None,
+    beats: Annotated[bool, typer.Option("--beats", help=BEATS, show_default=False)] = False,
     as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
 ) -> None:
     """Decode a stream and compare it with the original.
@@ -305,11 +308,14 @@ def verify(
         restored = None
         if not found.broken:
             restored = streams.restored(original, decoder, found.array, compared=True)
+    heard = fidelity.beats_of(original, stream, dictionary) if beats else None
     if as_json:
         said = {
             "parts": [_compared(*part) for part in found.parts],
             "broken": found.broken,
         } | _restores(restored)
+        if heard is not None:
+            said["heartbeats"] = fidelity.as_json(*heard)
         print(json.dumps(said, indent=2))
     else:
         for part, comparison in found.parts:
@@ -318,6 +324,8 @@ def verify(
                 f"{comparison.largest_error:.6g}, {_ratio(part)}, "
                 f"{part.bits_per_sample:.4f} bits per sample"
             )
+        for line in fidelity.told(*heard) if heard is not None else ():
+            parts.say(line)
     if found.broken:
         limit = "the error it promises" if also == Target() else "an error that is allowed"
         parts.say(f"san: {stream} exceeds {limit}: {'; '.join(found.broken)}", sys.stderr)
