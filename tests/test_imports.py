@@ -117,7 +117,8 @@ ORDER = {
         sparse_experts compression_told compression sparse_activations_told sparse_activations
         output study figures tables experiments store classifiers""",
     "pages": "explore report_page run run_signals stream span page",
-    "command": "archive warm beats events written pages codec fidelity console progress parts tables",
+    "command": """archive warm beats events written pages codec fidelity console progress parts
+        tables""",
 }
 FACES = {"", "networks"}  # their __init__ gives public names, and loads each when it is used
 # What must not be known, although it is below.
