@@ -194,6 +194,62 @@ def beats(name: str) -> str:
     return "\n".join(lines)
 
 
+def recordings(name: str) -> str:
+    """A row for each test patient, and for each model of several leads, of recordings.py."""
+    content = measured(name)
+    if content is None:
+        return "Not measured."
+    patients, leads = content["patients"], content["leads"]
+    lines = [
+        described(content["provenance"]),
+        "",
+        "| test patient | patients drawn with seed | φ, one model of 12 other patients "
+        "| φ, a model of this record | CPU seconds, 12 patients | CPU seconds, this record |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in patients:
+        lines.append(
+            f"| {row['record']} | {row['seed']} | {row['many_phi']:.3f} | {row['own_phi']:.3f} "
+            f"| {row['many_cpu_seconds']:.1f} | {row['own_cpu_seconds']:.1f} |"
+        )
+    many, own = (sum(row[key] for row in patients) / len(patients) for key in
+                 ("many_phi", "own_phi"))  # fmt: skip
+    lines += [
+        f"| mean | | **{many:.3f}** | **{own:.3f}** | | |",
+        "",
+        "| leads | windows | test recordings | φ | CR⁻¹ | loss | CPU seconds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in leads:
+        lines.append(
+            f"| {row['leads']} | {row['windows']} | {row['test_recordings']} | {row['phi']:.3f} "
+            f"| {row['inverse_compression_ratio']:.3f} | {row['normalized_loss']:.3f} "
+            f"| {row['cpu_seconds']:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def windows(name: str) -> str:
+    """A row for each chunk length of benchmarks/windows.py."""
+    content = measured(name)
+    if content is None:
+        return "Not measured."
+    lines = [
+        described(content["provenance"]),
+        "",
+        "| chunk | events | bits a sample | windows a second, decoded anew "
+        "| windows a second, in the cache |",
+        "|---|---|---|---|---|",
+    ]
+    for row in content["rows"]:
+        lines.append(
+            f"| {row['chunk_seconds']} s | {'yes' if row['events'] else 'no'} "
+            f"| {row['bits_per_sample']:.2f} | {number(row['windows_per_second'])} "
+            f"| {row['windows_per_second_in_cache']:,.0f} |"
+        )
+    return "\n".join(lines)
+
+
 def measured(name: str) -> dict | None:
     """The content of a file of results, if it is there."""
     path = HERE / "results" / name
@@ -233,6 +289,8 @@ def main() -> None:
         "bank": bank("bank.json"),
         "bank-cuda": bank("bank-cuda.json"),
         "archive": archive("archive.json"),
+        "recordings": recordings("recordings.json"),
+        "windows": windows("windows.json"),
         "beats": beats("beats.json"),
         "cold-start": cold_start("cold-start.json"),
         "physionet": paper("physionet"),
