@@ -216,6 +216,37 @@ def test_no_level_writes_more_bytes_than_one_below_it():
     assert best <= normal <= fast
 
 
+@pytest.mark.parametrize("channels", [1, 3], ids=["1 lead", "3 leads"])
+@pytest.mark.parametrize("prdn", [0.5, 8, 60], ids="{} %".format)
+def test_fast_meets_a_prdn_without_kernels(prdn, channels):
+    x = leads(3000, channels).astype(np.int16)
+    quick = san.compress(x, fs=250, prdn=prdn, effort="fast")
+    info = san.inspect(quick)
+    assert info.prdn <= prdn and not info.dictionary_carried
+    assert len(quick) <= 1.25 * len(san.compress(x, prdn=prdn, events=False)) or channels > 1
+
+
+@pytest.mark.parametrize(
+    "target",
+    [{"prdn": 8, "max_error": 20}, {"bits_per_sample": 2}, {"prdn": 1e-6}],
+    ids=["two targets", "size", "nearly lossless"],
+)
+def test_fast_keeps_every_other_target(target):
+    x = leads(900, 2).astype(np.int16)
+    info = san.inspect(san.compress(x, fs=250, effort="fast", **target))
+    assert info.prdn <= target.get("prdn", 100)
+    assert info.largest_error <= target.get("max_error", 1e9)
+    assert info.bits_per_sample <= target.get("bits_per_sample", 64)
+
+
+def test_an_encoder_meets_a_prdn_at_fast():
+    x, file = leads(1500, 2) / 200, io.BytesIO()
+    with san.Encoder(file, x.dtype, 2, fs=250, prdn=9, chunk_seconds=2, effort="fast") as encoder:
+        encoder.write(x)
+    assert san.inspect(file.getvalue()).prdn <= 9
+    assert san.Decoder(file.getvalue()).header.dictionary is None
+
+
 def test_an_encoder_of_parts_has_levels_too():
     x, file = leads(700, 2).astype(np.int16), io.BytesIO()
     with san.Encoder(

@@ -89,7 +89,8 @@ ORDER = {
     "codec": """warming ndarray bank padding incremental encoder comparison block decoder options
         info dictionaries trained dictionary_files search modes file_format numbers entropy
         errors target effort""",
-    "codec.search": "coding across coefficients convergence trials excerpts steps learning pursuit",
+    "codec.search": """coding across coefficients quick convergence trials excerpts steps learning
+        pursuit""",
     "codec.modes": """payload components across transform joint predictive odds joint_experts
         least_squares experts dictionary wavelet bands events ranges fast_coding fast_fit
         fast_frames fast_laws mode_numbers""",

@@ -111,8 +111,9 @@ def compress(
         Its readers need these limits too.
     effort : "fast", "normal" or "best"
         How much time the encoder takes for few bytes. Every decoder reads all levels. "fast": one
-        fast predictive mode without loss or within a `max_error`, and no kernels. "best": all that
-        is known to save bytes, which is what "normal" does today.
+        fast predictive mode without loss or within a `max_error`; for a `prdn` steps are guessed
+        and corrected at most twice. No kernels are learned, and none that are given are used.
+        "best": all that is known to save bytes, which is what "normal" does today.
     progress : callable, optional
         Called with the share that is done, 0 ... 1.
 

@@ -214,7 +214,8 @@ embed_dictionary, units, names, attachments, effort
     @property
     def _learns(self) -> bool:
         request = self._request
-        return request.events and self._given is None and not request.target.exact
+        wanted = request.events and self._given is None and not request.fast
+        return wanted and not request.target.exact
 
     @property
     def _columns(self) -> int:

@@ -30,6 +30,7 @@ from san.codec.search.convergence import (
 )
 from san.codec.search.excerpts import EXCERPT_PIECES
 from san.codec.search.learning import excerpts_of
+from san.codec.search.quick import bounds_under, meet_error_quickly
 from san.codec.search.trials import Encoded, Signal, score_of, size_of
 from san.codec.target import Target
 
@@ -42,6 +43,8 @@ EXCERPT_VALUES, LEARNED_LATER = 1 << 13, 3.0
 # bytes that one by one, without events, seems to take at the same error. Components have no use of
 # a dictionary that was given, which may save more than that.
 CLEAR, CLEAR_WITH_GIVEN = 0.9, 0.5
+
+PREDICTED_FROM = 1.0  # bits a sample from which the fast mode may be smaller than a transform
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ def encode_signal(
         return predict(exact)
     if fast and target.kind == "max_error":
         return predict(bounds)
+    if fast:
+        dictionary, events = None, False
     signal = Signal(k, chunk_samples, fs, dictionary, events)
     across = newer_modes and fits_across(k)
     found: Encoded | None
@@ -113,6 +118,9 @@ def encode_signal(
         centred = k - k.mean(0)
         allowed = (target.prdn / 100) ** 2 * (centred**2).sum(0)
         within = None if target.max_error is None else bounds
+        if fast and within is None:
+            quick = _quickly(signal, allowed, predict if newer_modes else None)
+            return predict(exact) if quick is None else quick
         found = _within_error(signal, allowed, across, progress, within)
         if within is not None:
             return _within_both(signal, found, allowed, within, predict)
@@ -175,6 +183,27 @@ def _within_error(
     return min((each for each in (together, found) if each), key=_cost, default=None)
 
 
+def _quickly(
+    signal: Signal, allowed: np.ndarray, predict: Callable[[tuple[int, ...]], Coded] | None
+) -> Coded | None:
+    """A result whose errors are at most what is allowed, found in little time.
+
+    The fast mode is tried besides where there are bits enough for it.
+    """
+    found = meet_error_quickly(signal, allowed)
+    if found is not None and 8 * found.size < PREDICTED_FROM * signal.x.size:
+        return _coded(found)
+    if predict is None:
+        return None if found is None else _coded(found)
+    predicted = predict(bounds_under(allowed, len(signal.x)))
+    error = np.zeros(len(allowed))
+    for piece, y in zip(signal.chunks, predicted.decoded or (), strict=True):
+        error += ((piece - y).astype(np.float64) ** 2).sum(0)
+    if (error > allowed).any():
+        return None if found is None else _coded(found)
+    return predicted if found is None else _smaller(found, predicted)
+
+
 def _within_bounds(
     signal: Signal, bounds: tuple[int, ...], across: bool, progress: Progress
 ) -> Encoded:
@@ -216,7 +245,7 @@ def _within_size(signal: Signal, room: float, across: bool, progress: Progress) 
 def _coded(found: Encoded) -> Coded:
     mode = bytes([ACROSS if found.across else TRANSFORM if found.dictionary is None else SHARED])
     payloads = [mode + payload for payload in found.payloads]
-    return Coded(payloads, found.dictionary, found.sections, found.across)
+    return Coded(payloads, found.dictionary, found.sections, found.across, found.decoded)
 
 
 def _predict(

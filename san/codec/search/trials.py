@@ -53,6 +53,7 @@ class Encoded:
     sections: dict[str, int]
     codes: tuple[int, ...] = ()  # of the steps
     across: bool = False  # whether the payloads are of components of all channels
+    decoded: list[np.ndarray] | None = None  # int64 (n, channels) of each chunk, where it is kept
 
     @property
     def error(self) -> np.ndarray:
@@ -126,12 +127,16 @@ class Signal:
 
     def encode(
         self, codes: tuple[int, ...], choice: Choice, bounds: tuple[int, ...] | None = None,
-        penalties: tuple[int, ...] | None = None,
+        penalties: tuple[int, ...] | None = None, keep: bool = False,
     ) -> Encoded:  # fmt: skip
-        """Encode all chunks with these steps and this choice, and decode them."""
+        """Encode all chunks with these steps and this choice, and decode them.
+
+        With `keep`, the result has what they decode to.
+        """
         setting = Setting(codes, self.bin_bits)
         dictionary, overhead = self._dictionary_for(setting, choice, bounds)
         payloads, errors, sections = [], [], dict[str, int]()
+        decoded: list[np.ndarray] = []
         largest = np.zeros(self.x.shape[1], np.int64)
         for i, piece in enumerate(self.chunks):
             events = None
@@ -144,7 +149,11 @@ class Signal:
             largest = np.maximum(largest, np.abs(piece - y).max(0))
             for name, size in sizes.items():
                 sections[name] = sections.get(name, 0) + size
-        return Encoded(payloads, dictionary, overhead, errors, largest, sections, codes)
+            decoded += [y] if keep else []
+        kept = decoded if keep else None
+        return Encoded(
+            payloads, dictionary, overhead, errors, largest, sections, codes, decoded=kept
+        )
 
     def _dictionary_for(
         self, setting: Setting, choice: Choice, bounds: tuple[int, ...] | None
