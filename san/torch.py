@@ -1,7 +1,7 @@
 """Windows of streams and of other recordings for PyTorch: which window an index names, and a cache.
 
 `torch` here is PyTorch: imports are absolute. How a window is cut and resampled for the training of
-a SAN is decided in `san.dataset_readers`.
+a SAN is decided in the readers of data sets.
 """
 
 import os
