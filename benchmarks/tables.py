@@ -250,6 +250,55 @@ def windows(name: str) -> str:
     return "\n".join(lines)
 
 
+def heartbeat_targets(name: str) -> str:
+    """A row for each target and database of benchmarks/heartbeat_targets.py."""
+    content = measured(name)
+    if content is None:
+        return "Not measured."
+    lines = [described(content["provenance"])]
+    for database in dict.fromkeys(row["database"] for row in content["rows"]):
+        rows = [row for row in content["rows"] if row["database"] == database]
+        records = len({row["record"] for row in rows})
+        seconds = max(row["seconds"] for row in rows)
+        lines += [
+            "",
+            f"`{database}`, {records} records, at most {seconds:.0f} s of each:",
+            "",
+            "| target | bits per sample | largest PRDN, % | largest error, µV | R amplitude lost, "
+            "worst, µV | QRS, 99th percentile, µV | QRS, worst, µV | ST, worst, µV | RR, worst, ms "
+            "| beats lost, new |",
+            "|---|---|---|---|---|---|---|---|---|---|",
+        ]
+        for target in sorted({row["target"] for row in rows}, key=_kind_and_value):
+            these = [row for row in rows if row["target"] == target]
+            bits = 8 * sum(row["bytes"] for row in these) / sum(row["values"] for row in these)
+            lost = sum(row["before"] - row["both"] for row in these)
+            new = sum(row["after"] - row["both"] for row in these)
+            cells = [
+                target,
+                f"{bits:.2f}",
+                f"{max(row['prdn'] for row in these):.1f}",
+                f"{max(row['largest_error_uv'] for row in these):.0f}",
+                f"{1e3 * _worst(these, 'r_loss', 'worst'):.0f}",
+                f"{1e3 * _worst(these, 'qrs', 'p99'):.0f}",
+                f"{1e3 * _worst(these, 'qrs', 'worst'):.0f}",
+                f"{1e3 * _worst(these, 'st', 'worst'):.0f}",
+                f"{_worst(these, 'rr', 'worst'):.0f}",
+                f"{lost}, {new}",
+            ]
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _worst(rows: list[dict], measure: str, which: str) -> float:
+    return max(row[measure][which] or 0.0 for row in rows)
+
+
+def _kind_and_value(target: str) -> tuple[int, float]:
+    """A PRDN, then a bound, then both."""
+    return ("," in target) * 2 + target.startswith("bound"), float(target.split()[-1])
+
+
 def measured(name: str) -> dict | None:
     """The content of a file of results, if it is there."""
     path = HERE / "results" / name
@@ -292,6 +341,7 @@ def main() -> None:
         "recordings": recordings("recordings.json"),
         "windows": windows("windows.json"),
         "beats": beats("beats.json"),
+        "heartbeat-targets": heartbeat_targets("heartbeat_targets.json"),
         "cold-start": cold_start("cold-start.json"),
         "physionet": paper("physionet"),
         "classified": paper("classified"),

@@ -363,7 +363,7 @@ def write_record(folder, name="r", seed=0):
 
 def test_the_command_finds_beats_and_compares_them(command, tmp_path):
     times = write_record(tmp_path)
-    code, out, _ = command("beats", "r", "r.csv", "r.qrs", "r.json", "--unusual", "2")
+    code, out, _ = command("beats", "r", "r.csv", "r.qrs", "r.json", "r.html", "--unusual", "2")
     assert code == 0 and f"{len(times)} beats in II, timed in II" in out
     assert "look at these first" in out and "no label and no diagnosis" in out
     said = json.loads(Path("r.json").read_text())
@@ -372,6 +372,8 @@ def test_the_command_finds_beats_and_compares_them(command, tmp_path):
         code, out, _ = command("compare", "r.atr", other, "--all", "--json")
         at_150, at_50 = (json.loads(out)[key]["gross"] for key in ("150 ms", "50 ms"))
         assert at_150["f1"] == at_50["f1"] == 1.0, other
+    page = Path("r.html").read_text()
+    assert "Look at these first" in page and "no label and no diagnosis" in page
     code, out, _ = command("beats", "r", "--json")
     assert json.loads(out) == said
 

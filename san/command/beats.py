@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from san.command import parts, written
-from san.command.codec import FORCE, JSON, NEEDED
+from san.command.codec import FORCE, JSON, NEEDED, check_free
 
 if TYPE_CHECKING:
     from san.beats import Agreement, Beats
+    from san.signals import Recording
 
 SOURCE = "A WFDB record, .edf, .bdf, .npy, .csv or a stream."
-OUT = """Files to write: .csv, .json or .parquet for a table with one row for each beat; any other
-ending is that of a WFDB annotation file, such as 100.qrs."""
+OUT = """Files to write: .csv, .json or .parquet for a table with one row for each beat; .html for a
+page that opens offline; any other ending is that of a WFDB annotation file, such as 100.qrs."""
 CHANNEL = """Number of a lead, from 0. Can be given several times. Default: the channels that have
 the name of a lead, otherwise those in volts."""
 FS = "Sampling rate, where the file does not say."
@@ -29,6 +30,7 @@ WHOLE = "Count the first five minutes too, which EC57 leaves out."
 RATE = "Sampling rate of annotation files that have no header beside them."
 REFERENCE_ENDING = "In a folder, the ending of the files with the right beats."
 TEST_ENDING = "In a folder, the ending of the files to judge."
+PAGE = ".html"
 WINDOWS = (150.0, 50.0)
 
 
@@ -57,11 +59,19 @@ def beats(
     Several leads decide together. SAN gives no label and no diagnosis, and is not a medical device.
     """
     files = out or []
-    written.check(files, force)
-    from san.beats import of_file
+    pages = [file for file in files if file.suffix.lower() == PAGE]
+    tables = [file for file in files if file not in pages]
+    written.check(tables, force)
+    for file in pages:
+        check_free(file, force)
+    from san.beats import of_recording
+    from san.files.reading import read
 
-    found = of_file(source, channel, fs=fs, dictionary=dictionary)
-    written.write(found, files)
+    recording = read(source, fs=fs, annotations=False, dictionary=dictionary)
+    found = of_recording(recording, channel)
+    written.write(found, tables)
+    for file in pages:
+        _write_page(file, source.name, found, recording)
     if as_json:
         print(found.to_json())
         return
@@ -126,6 +136,17 @@ def compare(
         return
     for each in windows:
         _print_agreement(f"{each:g} ms", names, results[each], gross(results[each]))
+
+
+def _write_page(file: Path, title: str, found: "Beats", recording: "Recording") -> None:
+    """Write the page of beats, with the samples of the lead that tells their times."""
+    from san import storage
+    from san.pages.beats import beats_page
+
+    name = found.names[found.lead]
+    parts_of_rates = (recording, *recording.others)
+    part = next(each for each in parts_of_rates if each.fs == found.fs and name in each.names)
+    storage.write(file, beats_page(title, found, part.x[:, part.names.index(name)]).encode())
 
 
 def _told(found: "Beats", most: int) -> list[str]:

@@ -58,7 +58,7 @@ class Viewer {
     const { view } = this, used = view.events ? [...new Set(view.events.kernel)].sort((a, b) => a - b) : [];
     byId('view-key').replaceChildren(
       ...(view.x ? [make('li', { className: 'signal' }, DATA.names[0]), make('li', { className: 'reconstruction' }, DATA.names[1])]
-        : [make('li', { className: 'signal' }, 'decoded')]),
+        : [make('li', { className: 'signal' }, DATA.single || 'decoded')]),
       ...used.slice(0, 16).map((k) => make('li', { className: kernelColour(k) }, `w${k + 1}`)));
   }
 
