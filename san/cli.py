@@ -5,6 +5,7 @@ before a command runs.
 """
 
 import logging
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -76,8 +77,9 @@ def _show_log() -> None:
 
 def _words_of(error: Exception) -> str:
     """An error in one line; what the system says of a file is said as in the rest of SAN."""
-    if isinstance(error, OSError) and error.filename is None and error.strerror is not None:
-        return f"the output cannot be written: {error.strerror}"
+    if isinstance(error, OSError) and error.filename is None and error.errno is not None:
+        of_system = error.strerror == os.strerror(error.errno)
+        return f"{'the output cannot be written: ' * of_system}{error.strerror}"
     if not isinstance(error, OSError) or error.filename is None or error.strerror is None:
         return " ".join(str(error).split())
     if isinstance(error, FileNotFoundError):

@@ -1,8 +1,10 @@
 """How results reach the disk: whole or not at all, and checked when they are read back."""
 
+import errno
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,20 @@ def write(path: Path, content: bytes | str) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_standard(content: bytes) -> None:
+    """Write all of it to standard output.
+
+    Where Python does not buffer (PYTHONUNBUFFERED), a call writes as much as the system takes.
+    """
+    left = memoryview(content)
+    while left:
+        written = sys.stdout.buffer.write(left)
+        if not written:
+            raise OSError(errno.EAGAIN, "standard output takes no more")
+        left = left[written:]
+    sys.stdout.buffer.flush()
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -1,5 +1,10 @@
 """A file is written whole or not at all, and read back checked."""
 
+import os
+import subprocess
+import sys
+import tempfile
+
 import numpy as np
 import pytest
 
@@ -73,3 +78,18 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
 def test_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not there"):
         storage.read_tensors(tmp_path / "t")
+
+
+@pytest.mark.parametrize("buffered", [True, False], ids=["buffered", "unbuffered"])
+def test_standard_output_gets_all_or_an_error(buffered):
+    program = (
+        "import resource; from san import storage;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000));"
+        "storage.write_standard(bytes(9000))"
+    )
+    environment = os.environ | {"PYTHONUNBUFFERED": "" if buffered else "1"}
+    with tempfile.TemporaryFile() as file:
+        run = subprocess.run(
+            [sys.executable, "-c", program], stdout=file, stderr=subprocess.PIPE, env=environment
+        )
+    assert run.returncode and b"File too large" in run.stderr

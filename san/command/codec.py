@@ -378,8 +378,7 @@ def _write_stream(out: Path, blob: bytes) -> None:
     from san import storage
 
     if out == STANDARD:
-        sys.stdout.buffer.write(blob)
-        sys.stdout.buffer.flush()
+        storage.write_standard(blob)
     else:
         storage.write(out, blob)
 

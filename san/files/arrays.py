@@ -146,8 +146,7 @@ def write(path: Path, array: Array, exact: bool = False) -> None:
             f"{path} must end with .npy or .csv, or the ending of what was compressed{last}"
         )
     if path == STANDARD:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        storage.write_standard(content)
     else:
         storage.write(path, content)
     return None
