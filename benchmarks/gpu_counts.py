@@ -139,8 +139,9 @@ def others() -> Iterator[Variant]:
         constants = dict(STRIDE=stride, BLOCK=maps.CELLS)
         size = dict(samples=maps.CELLS, bytes_of_sample=12 if stride else 8)
         yield Variant(name, gradient._pass_gradient, constants, **size)
-    constants = dict(BLOCK=maps.CELLS)
-    yield Variant("the gradient, strided", gradient._pass_strided_gradient, constants)
+    for index, name in ((tl.int32, "strided"), (tl.int64, "strided, of 2^31 samples or more")):
+        constants = dict(BLOCK=maps.BLOCK, INDEX=index)
+        yield Variant(f"the gradient, {name}", gradient._pass_strided_gradient, constants)
     yield Variant("parameters", launch._write_numbers, {})
 
 
@@ -204,7 +205,8 @@ def row(variant: Variant) -> dict:
     found = counts(compiled(variant))
     row = {"kernel": variant.name, "function": variant.kernel.__name__}
     row |= {"type": TYPES[variant.dtype], "warps": variant.warps}
-    row |= {name: value for name, value in variant.constants.items() if value is not None}
+    constants = variant.constants.items()
+    row |= {k: v if isinstance(v, int) else str(v) for k, v in constants if v is not None}
     if "table" in variant.kernel.arg_names and "table" not in variant.constants:
         row["table"] = "one parameter for each channel"
     row |= found._asdict()

@@ -6,6 +6,7 @@ Where there is no GPU they run in Triton's interpreter, and are compiled for one
 import os
 import pathlib
 import re
+import runpy
 import subprocess
 import sys
 
@@ -21,7 +22,7 @@ pytest.importorskip("triton")
 import san
 from san.hot_path.gpu import extrema, extrema_long, gradient, launch, maps, pool, top_k
 
-COUNTS = pathlib.Path(__file__).parents[1] / "benchmarks" / "gpu_counts.py"
+BENCHMARKS = pathlib.Path(__file__).parents[1] / "benchmarks"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SPARSE = {
     "top_k_absolutes": naive.top_k_absolutes,
@@ -321,10 +322,25 @@ def test_nothing_waits_for_the_device(name):
         torch.cuda.set_sync_debug_mode("default")
 
 
+@pytest.mark.parametrize("size", [(60,), (9, 8)], ids=str)
+@pytest.mark.parametrize("name", SPARSE)
+def test_the_check_of_large_maps_finds_what_is_wrong(name, size):
+    """`on_gpu.py` checks what a GPU keeps without the selections of the CPU."""
+    is_right = runpy.run_path(str(BENCHMARKS / "on_gpu.py"))["is_right"][name]
+    s = signal("noise", (2, 1, *size))
+    kept = getattr(san, name)(s, 3)
+    assert is_right(s, kept, 3)
+    first = tuple(kept.nonzero()[0])
+    for value in (0, 1e9):
+        wrong = kept.clone()
+        wrong[first] = value
+        assert not is_right(s, wrong, 3)
+
+
 def test_every_kernel_compiles_for_a_gpu_that_is_not_here(tmp_path):
     """A variant of each; the benchmark compiles all, and counts what they issue."""
     environment = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-W", "error", COUNTS, "--only-compile"]
+    command = [sys.executable, "-W", "error", BENCHMARKS / "gpu_counts.py", "--only-compile"]
     run = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
     compiled = {line.split()[0] for line in run.stdout.splitlines()}

@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from san.hot_path.gpu.maps import CELLS
+from san.hot_path.gpu.maps import BLOCK, CELLS
 
 _AXES = 4  # of maps, at most
 
@@ -23,13 +23,15 @@ def pass_gradient(alpha: Tensor, gradient: Tensor) -> Tensor:
     if samples == 0:
         return passed
     axes = _joined_axes(gradient)
-    grid = (triton.cdiv(samples, CELLS),)
     if len(axes) == 1 and axes[0][1] in (0, 1):
+        grid = (triton.cdiv(samples, CELLS),)
         _pass_gradient[grid](alpha, gradient, passed, samples, axes[0][1], CELLS)
         return passed
     first, *others = [(1, 0)] * (_AXES - len(axes)) + axes
-    _pass_strided_gradient[grid](
-        alpha, gradient, passed, samples, first[1], *(n for axis in others for n in axis), CELLS
+    numbers = first[1], *(n for axis in others for n in axis)
+    index = tl.int32 if samples + BLOCK < 1 << 31 else tl.int64
+    _pass_strided_gradient[(triton.cdiv(samples, BLOCK),)](
+        alpha, gradient, passed, samples, *numbers, index, BLOCK
     )
     return passed
 
@@ -60,11 +62,14 @@ def _pass_gradient(
 @triton.jit(do_not_specialize=["step", "size1", "step1", "size2", "step2", "size3", "step3"])
 def _pass_strided_gradient(
     alpha, gradient, passed, samples, step, size1, step1, size2, step2, size3, step3,
-    BLOCK: tl.constexpr,
+    INDEX: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    t = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    t = tl.program_id(0).to(INDEX) * BLOCK + tl.arange(0, BLOCK)
     kept = tl.load(alpha + t, mask=t < samples, other=0) != 0
-    at = t % size3 * step3 + t // size3 % size2 * step2
-    at += t // size3 // size2 % size1 * step1 + t // size3 // size2 // size1 * step
+    row = t // size3
+    plane = row // size2
+    batch = plane // size1
+    at = (t - row * size3).to(tl.int64) * step3 + (row - plane * size2).to(tl.int64) * step2
+    at += (plane - batch * size1).to(tl.int64) * step1 + batch.to(tl.int64) * step
     slope = tl.load(gradient + at, mask=kept & (t < samples), other=0)
     tl.store(passed + t, slope, mask=t < samples)
