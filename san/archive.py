@@ -27,7 +27,8 @@ from san.codec.dictionary_files import dictionary_path
 __all__ = ["Options", "Summary", "Verification", "archive", "verify"]
 
 Progress = Callable[[int, int, float], None]
-GONE = "its stream or the dictionary of its stream is missing or damaged, and the record is gone"
+GONE = "its stream is missing or damaged, and the record is gone"
+GONE_NAMING = "its stream or its dictionary is missing or damaged, and the record is gone"
 
 
 @dataclass
@@ -253,7 +254,9 @@ def _prune(manifest: Manifest, records: list[Record], out: Path, jobs: int) -> l
                     k: v for k, v in row.items() if k not in ("failure", "no_signal")
                 }
             elif row["source"] not in present:
-                manifest.rows[row["source"]] = row | {"failure": GONE}
+                manifest.rows[row["source"]] = row | {
+                    "failure": GONE_NAMING if "dictionary" in row else GONE
+                }
     return [record for record in records if record.path not in manifest.rows]
 
 
