@@ -13,7 +13,7 @@ import numpy as np
 
 from san.codec.modes.transform import PENALTY, step_code
 from san.codec.search.steps import HIGHEST_CODE, SLOPE, Bracket, guess_code
-from san.codec.search.trials import Choice, Encoded, Signal, Trial, choose, size_of
+from san.codec.search.trials import Encoded, Signal, Trial, choose, size_of
 
 # Encodings until the error must be close enough. Each costs a pass of the encoder; with fewer, more
 # streams end further below the error that is allowed (with 5, one of the tests has 3 % more bytes).
@@ -29,8 +29,9 @@ COARSE, FINEST = 0.13, (4.0, 6.0)
 # too, and the smaller stream is taken. A larger share saves that time, and may miss it.
 CLEARLY = 0.8
 # Steps that are tried under a bound, as multiples of 2 · bound + 1, the range of errors it allows;
-# the first is used to choose. Each further one costs a pass.
-BOUND_STEPS = (1.5, 1.2, 1.8)
+# the first is used to choose. Each further one costs a pass. Where the second is the better one of
+# the first two, the finest is tried in the place of the third.
+BOUND_STEPS, FINEST_BOUND_STEP = (1.5, 1.2, 1.8), 1.0
 # The share of the energy that is allowed as an error when a size is the target: only where the
 # search begins, which halves its range in each step.
 FIRST_ERROR = 0.01
@@ -57,17 +58,14 @@ class Limits(NamedTuple):
 
 def meet_bounds(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> Encoded:
     """Encode with corrections, so that no sample is off by more than its channel's bound."""
-    tried: list[Encoded] = []
-    choice: Choice | None = None
-    for i, relative in enumerate(BOUND_STEPS):
-        codes = steps_under(bounds, relative)
-        if choice is None:
-            (choice, encoded), _ = choose(signal, codes, bounds)
-        else:
-            encoded = signal.encode(codes, choice, bounds)
-        tried.append(encoded)
-        progress(0.3 + 0.5 * (i + 1) / len(BOUND_STEPS))
-    return min(tried, key=size_of)
+    first, second, third = BOUND_STEPS
+    (choice, at_first), _ = choose(signal, steps_under(bounds, first), bounds)
+    progress(0.5)
+    at_second = signal.encode(steps_under(bounds, second), choice, bounds)
+    progress(0.7)
+    beyond = FINEST_BOUND_STEP if at_second.size < at_first.size else third
+    at_third = signal.encode(steps_under(bounds, beyond), choice, bounds)
+    return min(at_first, at_second, at_third, key=size_of)
 
 
 def meet_error(
