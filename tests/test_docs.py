@@ -59,8 +59,8 @@ def test_readme_codec_commands_run_in_a_clone_without_data(command, tmp_path, mo
     lines = re.findall(r"^    san ((?:compress|verify|decompress) .*)$", readme, re.MULTILINE)
     assert len(lines) == 3 and "report 208.san --original datasets/sample/mitdb_208" in readme
     for line in lines:
-        quick = line.replace("--prdn 8", "--max-error 5 --no-events").partition("#")[0]
-        code, _, err = command(*quick.split())
+        quick = line.replace("--prdn 8 --max-error 10", "--max-error 5 --no-events")
+        code, _, err = command(*quick.partition("#")[0].split())
         assert code == 0, (line, err)
     assert (tmp_path / "208_copy.hea").is_file() and (tmp_path / "208_copy.dat").is_file()
 

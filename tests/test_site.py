@@ -18,9 +18,11 @@ DOCS = ROOT / "docs"
 PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "how-to").glob("*.md"))]
 MODULES = (  # beside `san`
     "san.archive",
+    "san.beats",
     "san.codec.ndarray",
     "san.codec.errors",
     "san.datasets",
+    "san.events",
     "san.metrics",
     "san.networks",
     "san.numcodecs",
