@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import san
+from san.codec.entropy import extension
 from san.codec.entropy.loops import integer_loop
 from san.codec.entropy.varints import write_varint
 from san.codec.errors import CodecError, CorruptStream
@@ -209,17 +210,21 @@ def fingerprints() -> list[str]:
     return found
 
 
-def test_without_numba_the_bytes_are_the_same():
+@pytest.mark.parametrize("way", ["python", "extension"])
+def test_the_bytes_are_the_same_in_every_way_of_running(way):
+    if way == "extension" and extension.built() is None:
+        pytest.skip("the extension was not built")
     here = os.path.dirname(os.path.abspath(__file__))
     program = (
         "import sys; sys.modules['numba'] = None; sys.path.insert(0, sys.argv[1]);"
         "import test_codec_joint as t; print(*t.fingerprints())"
     )
-    plain = subprocess.run(
-        [sys.executable, "-c", program, here], capture_output=True, text=True, timeout=300
-    )
-    assert plain.returncode == 0, plain.stderr
-    assert plain.stdout.split() == fingerprints()
+    found = subprocess.run(
+        [sys.executable, "-c", program, here],
+        capture_output=True, text=True, timeout=300, env=os.environ | {"SAN_LOOPS": way},
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.split() == fingerprints()
 
 
 def test_the_bytes_stay_what_they_were():

@@ -27,7 +27,10 @@ matrix_of(np.zeros(3, np.int64), 10, 3, 2)
 
 def run(code, **variables):
     ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | variables
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"SAN_LOOPS": "numba"} | variables,
     )
     assert ended.returncode == 0, ended.stderr
     return ended.stderr

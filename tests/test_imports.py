@@ -97,7 +97,7 @@ ORDER = {
     "codec.file_format": "writing stream compact attachments header source",
     "codec.numbers": """ruled integers narrowing representation steps gaps grids rule_search rules
         bits accuracy""",
-    "codec.entropy": "mixing range_coder logistic loops varints",
+    "codec.entropy": "mixing range_coder logistic loops extension varints",
     "hot_path": "operation cpu gpu",
     "hot_path.cpu": "extrema extrema_images pool top_k rounds maps places vectors",
     "hot_path.gpu": "launch extrema_long extrema pool top_k candidates gradient maps",

@@ -1,8 +1,8 @@
-"""How integer loops run: compiled where numba is installed, else as plain Python, same result.
+"""How integer loops run: in the extension, or compiled by numba, or as plain Python; same result.
 
 The loops that decide bytes are written once. They work on one-dimensional arrays, on named tuples
 of these, and on integers that never leave 64 bits. Without numba each array becomes a memoryview,
-whose items are Python's own integers.
+whose items are Python's own integers. `extension` says which way is taken.
 
 Nearly all the time of a first call is numba's, so numba is given little to do. A part of a loop is
 compiled once, for 64-bit integers, whatever integers its callers pass: left alone, numba compiles
@@ -13,12 +13,18 @@ compile.
 
 import functools
 import inspect
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from san.codec.entropy import extension
+
+library = extension.load()
 try:
+    if library is not None or extension.asked_for() == "python":
+        raise ImportError("numba is not needed")
     import llvmlite.ir
     import numba
     import numba.extending
@@ -26,6 +32,10 @@ try:
     from san import compilation
 except ImportError:
     numba = None  # type: ignore[assignment]
+    if library is None and extension.asked_for() is None:
+        logging.getLogger("san").warning(
+            "neither the extension nor numba is installed: the codec runs as plain Python, slowly"
+        )
 
 Loop = Callable[..., Any]
 
@@ -71,8 +81,14 @@ def _widened(kind: Any) -> Any:
     return numba.types.int64 if is_whole or isinstance(kind, numba.types.Boolean) else kind
 
 
+def _name(function: Loop) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
+
+
 def integer_loop(function: Loop) -> Loop:
     """Compile a loop that is called with arrays, named tuples of arrays, and integers."""
+    if library is not None and _name(function) in library:
+        return functools.wraps(function)(library[_name(function)])
     if numba is not None:
         return _loop(function)
 

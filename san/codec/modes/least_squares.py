@@ -28,9 +28,9 @@ class Solver(NamedTuple):
     """Memory of a solution: one-dimensional arrays."""
 
     factor_high: np.ndarray  # int32, rows of L, by numbers of `width`
-    factor_low: np.ndarray
+    factor_low: np.ndarray  # int32
     product_high: np.ndarray  # int32, rows of L D
-    product_low: np.ndarray
+    product_low: np.ndarray  # int32
     pivots: np.ndarray  # int64: 2**88 over each pivot, the pivot brought to 2**EVEN or more
     halves: np.ndarray  # int64: half the bits by which it was brought there
     raised: np.ndarray  # int64: half the bits by which each diagonal was
