@@ -11,6 +11,7 @@ less on what else the machine does.
 """
 
 import argparse
+import itertools
 import json
 import os
 import resource
@@ -23,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from provenance import provenance
 
+from san.codec.entropy import extension
 from san.files import arrays
 
 SECONDS = 10
@@ -35,9 +37,10 @@ COMMANDS = {  # in this order: the second one decodes the stream of the first on
 }
 
 
-def run(command: str, folder: Path, cache: Path) -> dict[str, float]:
-    """The wall seconds and the CPU seconds of a command."""
+def run(command: str, way: str, folder: Path, cache: Path) -> dict[str, float]:
+    """The wall seconds and the CPU seconds of a command whose loops run in this way."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "OMP_NUM_THREADS": "1"}
+    environment["SAN_LOOPS"] = way
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "san", *command.split()],
@@ -58,17 +61,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.save(folder / "x.npy", arrays.read(BUNDLED).x[: 360 * SECONDS])
-        for what, command in COMMANDS.items():
+        ways = ["numba"] if extension.built() is None else ["numba", "extension"]
+        for way, (what, command) in itertools.product(ways, COMMANDS.items()):
             cold, warm = [], []
             for repeat in range(given.repeats):
-                cache = folder / f"{what}-{repeat}".replace(" ", "")
-                cold.append(run(command, folder, cache))
-                warm.append(run(command, folder, cache))
-            row = {"what": f"san {what}"}
+                cache = folder / f"{way}-{what}-{repeat}".replace(" ", "")
+                cold.append(run(command, way, folder, cache))
+                warm.append(run(command, way, folder, cache))
+            row = {"what": f"san {what}", "way": way}
             for state, found in (("cold", cold), ("warm", warm)):
                 row |= {f"{state}_{key}": min(one[key] for one in found) for key in found[0]}
             rows.append(row)
-            print("   ".join(f"{k} {v:.2f}" if k != "what" else v for k, v in row.items()))
+            print(
+                "   ".join(f"{k} {v:.2f}" if not isinstance(v, str) else v for k, v in row.items())
+            )
     if given.output:
         described = {"seconds": SECONDS, "cores": len(os.sched_getaffinity(0))}
         described |= {"repeats": given.repeats}

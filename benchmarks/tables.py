@@ -131,12 +131,13 @@ def cold_start(name: str) -> str:
         "",
         f"{of['seconds']} s of two leads; {of['cores']} cores; shortest of {of['repeats']}.",
         "",
-        "| command | first call, CPU | time | compiled before, CPU | time |",
-        "|---|---|---|---|---|",
+        "| command | loops of the codec | first call, CPU | time | compiled before, CPU | time |",
+        "|---|---|---|---|---|---|",
     ]
     for row in content["rows"]:
         times = [row[f"{state}_{key}"] for state in ("cold", "warm") for key in ("cpu", "wall")]
-        lines.append("| " + " | ".join([f"`{row['what']}`", *(f"{t:.1f} s" for t in times)]) + " |")
+        cells = [f"`{row['what']}`", row["way"], *(f"{t:.2f} s" for t in times)]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
