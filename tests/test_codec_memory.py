@@ -185,6 +185,7 @@ def test_a_collision_is_found():
 RECORD = """
 import json
 import os
+import sys
 os.environ["SAN_LOOPS"] = "python"
 import numpy as np
 from san.codec.entropy import mixing
