@@ -222,6 +222,7 @@ def test_the_bytes_are_the_same_in_every_way_of_running(way):
     found = subprocess.run(
         [sys.executable, "-c", program, here],
         capture_output=True, text=True, timeout=300, env=os.environ | {"SAN_LOOPS": way},
+        cwd=extension.HOME,
     )  # fmt: skip
     assert found.returncode == 0, found.stderr
     assert found.stdout.split() == fingerprints()

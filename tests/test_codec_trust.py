@@ -346,10 +346,10 @@ def test_frozen_streams_decode_alike(setting):
     if setting == "in the extension" and extension.built() is None:
         pytest.skip("the extension was not built")
     environment = os.environ | variables  # numba caches what it compiles for each processor apart
-    environment["PYTHONPATH"] = str(GOLDEN.parents[1])
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", DECODE_ALL, str(GOLDEN), *missing],
-        env=environment, capture_output=True, text=True, timeout=600, check=False,
+        env=environment, cwd=extension.HOME,
+        capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = dict(line.split() for line in done.stdout.splitlines())

@@ -17,7 +17,11 @@ to_c = runpy.run_path(str(SCRIPT))
 
 def run(code, **variables):
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | variables
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | variables,
+        cwd=extension.HOME,
     )
 
 

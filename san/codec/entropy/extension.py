@@ -22,6 +22,8 @@ import numpy as np
 WAYS = ("extension", "numba", "python")
 
 _CODEC = Path(__file__).parents[1]
+#: The folder that the package `san` is in.
+HOME = _CODEC.parents[1]
 _LOOP = re.compile(r"^@(?:integer|search)_", re.MULTILINE)
 _NUMBERS = {"int": ctypes.c_int64, "float64": ctypes.c_double}
 Described = str | list[Any]
