@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from san import deprecated
 
 if TYPE_CHECKING:
-    from san import archive, beats, datasets, events, metrics, networks, report, signals
+    from san import archive, beats, datasets, event_table, metrics, networks, report, signals
     from san.activations import (
         competing_extrema,
         extrema,
@@ -82,7 +82,16 @@ _HOMES = {
     "training.train": ["Training", "fit"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_MODULES = ("archive", "beats", "datasets", "events", "metrics", "networks", "report", "signals")
+_MODULES = (
+    "archive",
+    "beats",
+    "datasets",
+    "event_table",
+    "metrics",
+    "networks",
+    "report",
+    "signals",
+)
 
 __all__ = [
     "SAN",
@@ -105,7 +114,7 @@ __all__ = [
     "datasets",
     "decompress",
     "evaluate",
-    "events",
+    "event_table",
     "extrema",
     "extrema_pool",
     "fit",

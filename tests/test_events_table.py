@@ -43,7 +43,7 @@ def test_a_stream_gives_the_events_of_its_decoder_in_physical_units(record):
     stream = record.with_suffix(".san")
     decoder = san.Decoder(stream.read_bytes())
     own = decoder.events()
-    found = san.events.of_file(stream)
+    found = san.event_table.of_file(stream)
     assert len(found) == len(own) > 10
     assert np.array_equal(found.position, own.position) and np.array_equal(found.start, own.start)
     assert np.array_equal(found.kernel, own.kernel)
@@ -64,14 +64,17 @@ def test_the_error_is_what_the_events_leave_in_their_samples(record):
             if 0 <= start + offset < len(x):
                 left[start + offset] -= amplitude * kernels[kernel, :, offset]
     left = (left - left.mean(axis=0)) / 200
-    found = san.events.of_file(stream)
+    found = san.event_table.of_file(stream)
     for number in (0, len(found) // 2, len(found) - 1):
         part = left[max(found.start[number], 0) : found.stop[number]]
         assert found.error[number] == pytest.approx(np.sqrt((part**2).mean(axis=0)))
 
 
 def test_a_recording_has_the_events_of_its_stream_at_the_same_error(record):
-    one, other = san.events.of_file(record), san.events.of_file(record.with_suffix(".san"))
+    one, other = (
+        san.event_table.of_file(record),
+        san.event_table.of_file(record.with_suffix(".san")),
+    )
     assert np.array_equal(one.position, other.position)
     assert one.amplitude == pytest.approx(other.amplitude)
 
@@ -84,7 +87,7 @@ def test_a_model_gives_the_positions_of_its_encode(tmp_path, size, decoder):
     model.save(tmp_path / "model.safetensors")
     x = bumps()[:, 0].astype(np.float64)
     np.save(tmp_path / "x.npy", x)
-    found = san.events.of_file(tmp_path / "x.npy", tmp_path / "model.safetensors", fs=100)
+    found = san.event_table.of_file(tmp_path / "x.npy", tmp_path / "model.safetensors", fs=100)
     standard = torch.from_numpy((x - x.mean()) / x.std(ddof=1)).to(model.kernels[0].dtype)
     own = model.encode(standard[None, None])
     assert np.array_equal(found.position, own.position[:, 0].numpy())
@@ -104,14 +107,14 @@ def test_a_model_finds_no_event_in_a_gap(tmp_path):
     x = bumps()[:, 0].astype(np.float64)
     x[1000:3000] = np.nan
     np.save(tmp_path / "x.npy", x)
-    found = san.events.of_file(tmp_path / "x.npy", tmp_path, fs=100)
+    found = san.event_table.of_file(tmp_path / "x.npy", tmp_path, fs=100)
     assert len(found) and not np.any((found.position >= 1000) & (found.position < 3000))
     assert np.isfinite(found.error).all()
 
 
 def test_the_command_writes_a_table_and_annotations(command, record):
     code, out, _ = command("events", record.with_suffix(".san"), "e.csv", "e.json", "e.events")
-    found = san.events.of_file(record.with_suffix(".san"))
+    found = san.event_table.of_file(record.with_suffix(".san"))
     assert code == 0 and f"{len(found)} events: " in out
     rows = list(csv.DictReader(Path("e.csv").read_text().splitlines()))
     assert [int(row["position"]) for row in rows] == found.position.tolist()

@@ -82,7 +82,7 @@ def test_every_public_name_of_the_networks_is_there():
 # A room may import those below it: what comes after it in the list. Folders are rooms here; what is
 # inside them has lists of its own.
 ORDER = {
-    "": """__main__ cli command warming pages paper sklearn torch events training networks
+    "": """__main__ cli command warming pages paper sklearn torch event_table training networks
         activations datasets dataset_readers archive archives beats heartbeats files zarr numcodecs
         codec hot_path report signals wfdb_records times storage metrics routing compilation
         packages deprecated""",

@@ -22,7 +22,7 @@ MODULES = (  # beside `san`
     "san.codec.ndarray",
     "san.codec.errors",
     "san.datasets",
-    "san.events",
+    "san.event_table",
     "san.metrics",
     "san.networks",
     "san.numcodecs",

@@ -48,7 +48,7 @@ def events(
     written.check(files, force)
     import numpy as np
 
-    from san.events import of_file
+    from san.event_table import of_file
 
     found = of_file(source, model, channel, fs=fs, dictionary=dictionary)
     written.write(found, files)
