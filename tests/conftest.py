@@ -40,6 +40,7 @@ LONG = (
     "tests/test_files.py",
     "tests/test_runs.py",
     "tests/test_reproduce.py",
+    "tests/test_compilation.py",
     "tests/test_distributed.py",
     "tests/test_cli.py",
     "tests/test_codec_core.py",

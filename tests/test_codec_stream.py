@@ -215,7 +215,7 @@ def test_header_fields_come_back(header):
         ({"bound": float("nan")}, "prdn cannot have a bound of nan"),
         ({"units": ("mV", "mV")}, "units must be none, one or 1, got 2"),
         ({"names": ("µ" * 33,)}, "66 bytes"),
-        ({"names": ("\ud800",)}, "surrogates"),
+        ({"names": ("\ud800",)}, "half a character"),
         ({"dictionary": b"", "dictionary_sha256": bytes(32)}, "4 bytes, got 32"),
         ({"dictionary_sha256": bytes(31)}, "got 31"),
         ({"representation": Representation(np.dtype("i2"), 1, 2)}, "one channel"),

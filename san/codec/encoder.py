@@ -185,8 +185,9 @@ def compress(
 def unlikely(shape: tuple[int, ...], where: str = "") -> str:
     """The words that question a shape with more channels than samples; `where` comes first."""
     n, channels = shape
+    what = f"{where}the array" if where else "x"
     return (
-        f"{where}x of shape {shape} has {channels} channels of {n} sample{'s' * (n != 1)}: time "
+        f"{what} of shape {shape} has {channels} channels of {n} sample{'s' * (n != 1)}: time "
         "must run along the first axis; if it runs along the second, give x.T"
     )
 
