@@ -1,5 +1,6 @@
 """What tests run under: dirty memory, real recordings, the command line, and a browser."""
 
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -18,6 +19,12 @@ os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
 # that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Processes that tests start import the same package as this one, which was installed, and not the
+# folder `san` that lies where they start: what is compiled for one is then there for all.
+PACKAGE = importlib.util.find_spec("san").submodule_search_locations[0]
+os.environ["PYTHONSAFEPATH"] = "1"
+os.environ["PYTHONPATH"] = os.path.dirname(PACKAGE)
 
 settings.register_profile(
     "san", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

@@ -136,7 +136,6 @@ def type_in_shell(text, page):
     """Run the lines of a console block that begin with `$ `, and compare what they print."""
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
     }
     for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE):
         run = subprocess.run(
