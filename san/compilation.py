@@ -13,7 +13,7 @@ import numba
 from numba.core import event
 
 #: About how long the functions of a package are compiled, in seconds, for the message.
-SECONDS = {"san.codec": 8, "san.hot_path": 4, "san.networks": 4}
+SECONDS = {"san.codec": 15, "san.hot_path": 4, "san.networks": 4}
 
 NOWHERE = "no folder for compiled code can be written; let NUMBA_CACHE_DIR name one that can"
 
