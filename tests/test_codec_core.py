@@ -315,7 +315,7 @@ def test_events_save_bytes_where_beats_repeat():
 
 
 @pytest.mark.parametrize("target", [8, 12, 20])
-@pytest.mark.parametrize("channels", [1, 12])
+@pytest.mark.parametrize("channels", [1, 5])
 def test_events_never_cost_bytes(channels, target):
     x = np.concatenate([beats(2000, seed, noise=8 + seed) for seed in range(channels)], axis=1)
     with_events, without = (coded(x, Target(prdn=target), events=e)[0] for e in (True, False))
@@ -329,7 +329,7 @@ def test_chunks_learn_from_an_excerpt():
 
 
 def test_two_channels_share_their_events():
-    x = beats(40_000)
+    x = beats(20_000)
     both = np.ascontiguousarray(np.concatenate([x, x // 2 + 7], axis=1))
     found, y = coded(both, Target(prdn=8.0))
     assert (prdn(both, y) <= 8).all()
