@@ -24,9 +24,9 @@ from san.files import streams
 from san.heartbeats.fidelity import fidelity
 
 TARGETS = {
+    "PRDN 8, bound 50": {"prdn": 8.0, "bound": 50},  # first: the one that is recommended
     "bound 50": {"bound": 50},
     "PRDN 8": {"prdn": 8.0},
-    "PRDN 8, bound 50": {"prdn": 8.0, "bound": 50},
     "PRDN 4": {"prdn": 4.0},
     "bound 25": {"bound": 25},
     "bound 100": {"bound": 100},
