@@ -23,12 +23,14 @@ from san.dataset_readers.channels import Column, channels_asked, channels_of  # 
 from san.dataset_readers.labels import NONE, labels_of  # noqa: E402
 from san.dataset_readers.listing import names_of, recordings_in  # noqa: E402
 from san.dataset_readers.sources import Source, open_source  # noqa: E402
+from san.recent import Recent  # noqa: E402
 
 __all__ = ["StreamDataset"]
 
 MOST_OPEN = 256  # recordings that a process keeps open
 MOST_CLASSES = 1000  # of a channel that holds labels
 CACHE = 256  # megabytes of decoded chunks that a process keeps, unless told otherwise
+ACROSS = 2  # chunks that are kept whatever their size: a window may lie in both
 
 
 class StreamDataset(Dataset):
@@ -53,8 +55,8 @@ class StreamDataset(Dataset):
         Whether each channel of a window gets the mean 0 and the standard deviation 1.
     fs : float, optional
         Sampling rate in Hz, of files that do not state it.
-    cache_megabytes : int
-        How many megabytes of decoded chunks each process keeps.
+    cache_megabytes : float
+        How many megabytes of decoded chunks each process keeps, but two chunks in any case.
 
     Attributes
     ----------
@@ -100,7 +102,7 @@ class StreamDataset(Dataset):
         labels: str | Mapping[str, int] | None = None,
         standardise: bool = True,
         fs: float | None = None,
-        cache_megabytes: int = CACHE,
+        cache_megabytes: float = CACHE,
     ) -> None:
         if window < 1 or (stride is not None and stride < 1):
             raise ValueError(f"window and stride must be at least 1, got {window} and {stride}")
@@ -110,7 +112,7 @@ class StreamDataset(Dataset):
         self.paths = recordings_in(given)
         self.names = names_of(self.paths)
         self._given_fs = fs
-        self._bytes = cache_megabytes << 20
+        self._megabytes = cache_megabytes
         self._forget()
         self._columns: list[tuple[Column, ...]] = []
         counts, rates, said = [], list[float | None](), set[str]()
@@ -177,7 +179,7 @@ class StreamDataset(Dataset):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what another process must open itself."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("_sources", "_blocks")}
+        return {k: v for k, v in self.__dict__.items() if k not in ("_sources", "_recent")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -187,15 +189,16 @@ class StreamDataset(Dataset):
         """Begin without open recordings and without decoded chunks."""
         self._process = os.getpid()
         self._sources: OrderedDict[int, Source] = OrderedDict()
-        self._blocks: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
-        self._held = 0
+        self._recent = Recent(self._megabytes, least=ACROSS)
 
     def _source(self, number: int) -> Source:
         if self._process != os.getpid():  # a worker that was forked
             self._forget()
         if number not in self._sources:
             annotations = isinstance(self.labels, str)
-            self._sources[number] = open_source(self.paths[number], self._given_fs, annotations)
+            self._sources[number] = open_source(
+                self.paths[number], self._given_fs, annotations, cache_megabytes=0
+            )
             if len(self._sources) > MOST_OPEN:
                 self._sources.popitem(last=False)
         self._sources.move_to_end(number)
@@ -211,20 +214,14 @@ class StreamDataset(Dataset):
         pieces = []
         for block in range(first // part.block, (last - 1) // part.block + 1):
             begin = block * part.block
-            if (number, block) not in self._blocks:
-                end = min(begin + part.block, part.samples)
-                self._keep((number, block), part.read(begin, end)[:, own].astype(np.float32))
-            self._blocks.move_to_end((number, block))
-            pieces.append(self._blocks[number, block][max(first - begin, 0) : last - begin])
-        return np.concatenate(pieces)
 
-    def _keep(self, key: tuple[int, int], x: np.ndarray) -> None:
-        """Put a decoded chunk into the cache; the chunks used longest ago make room."""
-        self._blocks[key] = x
-        self._held += x.nbytes
-        while self._held > self._bytes and len(self._blocks) > 2:
-            _, gone = self._blocks.popitem(last=False)
-            self._held -= gone.nbytes
+            def read(begin: int = begin) -> np.ndarray:
+                end = min(begin + part.block, part.samples)
+                return part.read(begin, end)[:, own].astype(np.float32)
+
+            samples = self._recent.get((number, block), read)
+            pieces.append(samples[max(first - begin, 0) : last - begin])
+        return np.concatenate(pieces)
 
     def _label(self, number: int, start: int) -> int:
         if isinstance(self.labels, Mapping):

@@ -84,7 +84,7 @@ def test_every_public_name_of_the_networks_is_there():
 ORDER = {
     "": """__main__ cli command warming pages paper sklearn torch event_table training networks
         activations datasets dataset_readers archive archives beats heartbeats files zarr numcodecs
-        codec hot_path report signals wfdb_records times storage metrics routing compilation
+        codec hot_path report signals wfdb_records times storage recent metrics routing compilation
         packages deprecated""",
     "codec": """warming ndarray bank padding incremental encoder comparison block decoder options
         info dictionaries trained dictionary_files search modes file_format numbers entropy

@@ -22,6 +22,9 @@ from san.codec.modes.dictionary import Dictionary, middle_of, read, sizes_of
 from san.codec.numbers.grids import BITS
 from san.codec.numbers.integers import Representation, restore, unpack_gaps
 from san.codec.options import silent
+from san.recent import Recent
+
+CACHE_MEGABYTES = 64  # two of the largest chunks that `compress` makes unless told otherwise
 
 
 def decompress(
@@ -66,7 +69,8 @@ def decompress(
     >>> san.decompress(blob, -3)
     array([997, 998, 999], dtype=int16)
     """
-    return Decoder(blob, dictionary=dictionary, limits=limits).read(start, stop)
+    decoder = Decoder(blob, dictionary=dictionary, limits=limits, cache_megabytes=0)
+    return decoder.read(start, stop)
 
 
 @dataclass(frozen=True)
@@ -108,9 +112,12 @@ class StreamEvents:
 
 
 class Decoder:
-    """Decodes a stream chunk by chunk, with the memory of one chunk.
+    """Decodes a stream chunk by chunk, with the memory of one chunk and of a cache.
 
     Several threads may read from one decoder of a source that can seek.
+
+    `read` keeps the chunks that it decoded last. So a window near the one before costs a copy, and
+    not the decoding of a whole chunk. Going through all chunks keeps none of them.
 
     Parameters
     ----------
@@ -121,6 +128,10 @@ class Decoder:
         folder or of several dictionaries, the one that the stream names is taken.
     limits : Limits, optional
         Streams that declare more are refused.
+    cache_megabytes : float
+        How many megabytes of decoded chunks `read` keeps; 0 keeps none. A chunk that is larger is
+        not kept. By default 64, which is two of the largest chunks that `compress` makes unless
+        `chunk_seconds` is given.
 
     Attributes
     ----------
@@ -147,7 +158,9 @@ class Decoder:
         *,
         dictionary: DictionariesLike | None = None,
         limits: Limits | None = None,
+        cache_megabytes: float = CACHE_MEGABYTES,
     ) -> None:
+        self._recent = Recent(cache_megabytes)
         self._reader = StreamReader(source, limits)
         self._dictionary = _dictionary_of(self._reader, dictionary, _file_of(source))
 
@@ -214,8 +227,7 @@ class Decoder:
         full = self.header.chunk_samples
         parts = [self._decode(b"", 0)]
         for number in range(begin // full, -(-end // full) if end > begin else 0):
-            payload = self._reader.chunk(number)
-            chunk = self._decode(payload, self._reader.samples_of(number))
+            chunk = self._recent.get(number, functools.partial(self._chunk, number))
             first = number * full
             parts.append(chunk[max(0, begin - first) : end - first])
             if progress is not None:
@@ -295,6 +307,9 @@ class Decoder:
             place += len(chunk)
             progress(place / footer.samples)
         return self._decode(b"", 0) if whole is None else whole
+
+    def _chunk(self, number: int) -> np.ndarray:
+        return self._decode(self._reader.chunk(number), self._reader.samples_of(number))
 
     def _decode(self, payload: bytes, samples: int) -> np.ndarray:
         with _enough_memory(f"a chunk of {samples} samples"):

@@ -29,10 +29,13 @@ _GROUPS = {"212": 2, "310": 3, "311": 3}  # samples that share bytes
 Found = tuple[Signals, Mapping[str, Annotations]]
 
 
-def of_stream(path: Path, fs: float | None, annotations: bool) -> Found | None:
+def of_stream(
+    path: Path, fs: float | None, annotations: bool, cache_megabytes: float
+) -> Found | None:
     """The signals of a stream, whatever its size: its chunks are decoded when they are asked for.
 
-    The stream itself is held in memory if it has up to 64 MB.
+    The stream itself is held in memory if it has up to 64 MB, and then so many megabytes of the
+    chunks that were decoded last, too.
     """
     with open(path, "rb") as file:
         decoder = Decoder(file)  # which finds a dictionary that an archive keeps
@@ -52,14 +55,16 @@ def of_stream(path: Path, fs: float | None, annotations: bool) -> Found | None:
         return None
     array = Array(np.zeros((0, *info.shape[1:]), info.dtype), info.fs, info.units, info.names, kept)
     small = path.read_bytes() if path.stat().st_size <= LARGEST_WHOLE else None
-    held = None if small is None else Decoder(small, dictionary=dictionary)
+    held = None
+    if small is not None:
+        held = Decoder(small, dictionary=dictionary, cache_megabytes=cache_megabytes)
 
     def read(first: int, last: int) -> np.ndarray:
         if held is not None:
             raw = held.read(first, last)
         else:
             with open(path, "rb") as file:
-                raw = Decoder(file, dictionary=dictionary).read(first, last)
+                raw = Decoder(file, dictionary=dictionary, cache_megabytes=0).read(first, last)
         return physical_parts(replace(array, x=raw), exact)[0].x
 
     said = physical_parts(array, exact)[0]

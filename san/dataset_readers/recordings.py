@@ -202,7 +202,7 @@ def _opened(
     annotations: bool,
     given: Sequence[str | Path],
 ) -> list[_Opened]:
-    """Look at every recording once; those that are large are opened again for their windows."""
+    """Look at every recording once; those that are not in memory are opened again for windows."""
     named = {Path(path) for path in given}
     found, held = [], 0
     for path, name in zip(paths, names_of(paths), strict=True):
@@ -221,7 +221,7 @@ def _opened(
             _Opened(
                 name,
                 path,
-                source if held <= HELD or not source.held else None,
+                source if source.held and held <= HELD else None,
                 columns,
                 tuple(part.fs for part in own),
                 tuple(part.units[c.column] for part, c in zip(own, columns, strict=True)),

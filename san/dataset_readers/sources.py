@@ -18,6 +18,8 @@ from san.packages import need
 from san.signals import Annotations, Recording
 from san.wfdb_records.record import header_path
 
+CACHE_MEGABYTES = 32.0  # of a stream: a chunk of the usual length, and one more
+
 
 @dataclass(frozen=True)
 class Source:
@@ -35,7 +37,12 @@ class Source:
         return ", ".join(f"{number} {name}" for number, name in enumerate(names))
 
 
-def open_source(path: Path, fs: float | None = None, annotations: bool = False) -> Source:
+def open_source(
+    path: Path,
+    fs: float | None = None,
+    annotations: bool = False,
+    cache_megabytes: float = CACHE_MEGABYTES,
+) -> Source:
     """Open a recording.
 
     Parameters
@@ -46,6 +53,8 @@ def open_source(path: Path, fs: float | None = None, annotations: bool = False) 
         Sampling rate in Hz, of a file that does not state it.
     annotations : bool
         Whether annotations are read.
+    cache_megabytes : float
+        How much a stream keeps of what it decoded last.
 
     Raises
     ------
@@ -74,7 +83,7 @@ def open_source(path: Path, fs: float | None = None, annotations: bool = False) 
         return Source(path, (_of_array(x, fs, {}),), {})
     found, ending = None, path.suffix.lower()
     if is_stream(path):
-        found = pieces.of_stream(path, fs, annotations)
+        found = pieces.of_stream(path, fs, annotations, cache_megabytes)
     elif ending in (".edf", ".bdf") and path.is_file():
         found = pieces.of_edf(path, annotations)
     elif header_path(path).is_file():
