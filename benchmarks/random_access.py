@@ -1,11 +1,12 @@
 """Measure what a window of ten seconds costs to decode, by the length of chunks, beside the bytes.
 
-    SAN_DATA_DIR=FOLDER python benchmarks/random_access.py --output benchmarks/results/random-access.json
+    python benchmarks/random_access.py --output benchmarks/results/random-access.json
 
-The first lead of MIT-BIH record 100 (30 minutes) is coded at three targets and in chunks of several
-lengths, one of which is the default. `san.Decoder` reads 300 windows that each begin within a minute of
-the one before, then 300 that begin anywhere, with the default cache, and 10 without a cache. CPU time of
-one thread; the time of a window includes the chunks that are decoded for it.
+SAN_DATA_DIR names the folder of recordings. The first lead of MIT-BIH record 100 (30 minutes) is
+coded at three targets and in chunks of several lengths, one of which is the default. `san.Decoder`
+reads 300 windows that each begin within a minute of the one before, then 300 that begin anywhere,
+with the default cache, and 10 without a cache. CPU time of one thread; the time of a window
+includes the chunks that are decoded for it.
 """
 
 import argparse
