@@ -93,6 +93,20 @@ class TestBuilt:
         with pytest.raises(ImportError, match=r"asks for the extension: .* built from other"):
             extension.load()
 
+    def test_loops_for_every_processor_write_the_bytes_of_those_for_wide_registers(self):
+        code = (
+            "import hashlib; from san.codec.entropy import extension; {}\n"
+            "import numpy as np, san\n"
+            "noise = np.random.default_rng(1).integers(-40, 41, (300, 3))\n"
+            "x = np.cumsum(noise, 0).astype(np.int16)\n"
+            "ways = [('fast', 0), ('fast', 3), ('normal', 0)]\n"
+            "streams = [san.compress(x, 100, effort=e, max_error=m) for e, m in ways]\n"
+            "print(*(hashlib.sha256(stream).hexdigest() for stream in streams))"
+        )
+        plain = run(code.format("extension.ending = lambda *_: ''"), SAN_LOOPS="extension")
+        best = run(code.format(""), SAN_LOOPS="extension")
+        assert plain.stdout == best.stdout and len(best.stdout.split()) == 3, best.stderr
+
     def test_an_array_of_another_type_is_refused(self, monkeypatch):
         monkeypatch.setenv("SAN_LOOPS", "extension")
         rotate = extension.load()["san.codec.modes.across.rotate"]

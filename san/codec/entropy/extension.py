@@ -79,8 +79,9 @@ def load() -> dict[str, Callable[..., Any]] | None:
         library = ctypes.CDLL(str(path))
         text = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(library, "san_loops")))
         described = json.loads(text)
-        if described["checksum"] == checksum():
-            return {name: _caller(library, name, loop) for name, loop in described["loops"].items()}
+        if described["checksum"] == checksum() and "wide" in described:
+            end, loops = ending(library, described), described["loops"]
+            return {name: _caller(library, name, loop, end) for name, loop in loops.items()}
         problem = f"{path} was built from other sources: install SAN again"
         logging.getLogger("san").warning(problem)
     if way == "extension":
@@ -88,9 +89,18 @@ def load() -> dict[str, Callable[..., Any]] | None:
     return None
 
 
-def _caller(library: Any, name: str, loop: dict[str, Any]) -> Callable[..., Any]:
+def ending(library: Any, described: dict[str, Any]) -> str:
+    """How the names end of the loops that are fastest on this processor.
+
+    The library has each loop twice: for every processor, and for those with wide registers.
+    """
+    wide: str = described["wide"]
+    return wide if library.san_wide() else ""
+
+
+def _caller(library: Any, name: str, loop: dict[str, Any], end: str) -> Callable[..., Any]:
     """A loop as Python calls it: with arrays, named tuples of arrays, and numbers."""
-    function, kinds = library[loop["symbol"]], loop["parameters"]
+    function, kinds = library[loop["symbol"] + end], loop["parameters"]
     function.restype = None if loop["result"] is None else _NUMBERS[loop["result"]]
     function.argtypes = [each for kind in kinds for each in _types(kind)]
 
