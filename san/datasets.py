@@ -20,13 +20,14 @@ import numpy as np
 from san import signals
 from san.dataset_readers import epilepsy, fetch, images, physionet
 from san.dataset_readers.fetch import MissingData
-from san.dataset_readers.physionet import BUNDLED
+from san.dataset_readers.physionet import BUNDLED, EXPORT
 from san.dataset_readers.recordings import RECORDINGS, from_files
 from san.dataset_readers.splits import Dataset, Splits
 from san.packages import need
 
 __all__ = [
     "BUNDLED",
+    "EXPORT",
     "NAMES",
     "PROTOCOLS",
     "RECORDINGS",
@@ -43,6 +44,7 @@ __all__ = [
     "published_curve",
     "published_results",
     "read_manifest",
+    "told_of_export",
     "training_defaults",
 ]
 
@@ -60,6 +62,7 @@ class Entry:
     title: str
     licence: str
     here: bool  #: whether it loads without the network
+    export: str = ""  #: what stands for the original where only an export of it is here
 
 
 def load(name: str, split: str = "train", **options: Any) -> Dataset:
@@ -291,8 +294,9 @@ def available(data_dir: str | Path | None = None) -> list[Entry]:
             entries.append(_bundled_entry(name, manifest))
             for database, entry in manifest["databases"].items():
                 label = f"{database}/{entry['record']}" if "record" in entry else database
-                here = physionet.is_here(manifest, database, places)
-                entries.append(Entry(f"{name} {label}", entry["title"], entry["licence"], here))
+                here, export = physionet.find_here(manifest, database, places)
+                title, licence = entry["title"], entry["licence"]
+                entries.append(Entry(f"{name} {label}", title, licence, here, export))
         else:
             kind = epilepsy if manifest["kind"] == "table" else images
             here = kind.is_here(manifest, places)
@@ -309,6 +313,17 @@ def _bundled_entry(name: str, manifest: dict[str, Any]) -> Entry:
 def databases() -> list[str]:
     """List the paper's 15 PhysioNet databases."""
     return list(read_manifest("physionet")["databases"])
+
+
+def told_of_export(database: str) -> str:
+    """Say what the export of a PhysioNet database's first record is; "" where none is known.
+
+    Examples
+    --------
+    >>> told_of_export("wrist"), told_of_export("mitdb")
+    ('its first 60 s as text, three decimals', '')
+    """
+    return read_manifest("physionet")["databases"][database].get("export", {}).get("what", "")
 
 
 @functools.cache
@@ -357,13 +372,13 @@ def published_results(name: str, activation: str) -> list[dict[str, float]]:
     >>> published_results("physionet mitdb/100", "extrema")[0]["kernel_size"]
     229.0
     """
+    name = name.partition(" (")[0]  # a part of a data set, or an export
     if name.startswith("physionet "):
         database, _, record = name.removeprefix("physionet ").partition("/")
         entry = read_manifest("physionet")["databases"].get(database)
         if entry is None or record != entry.get("record", record):
             return []
         name = database
-    name = name.partition(" (")[0]  # a part of a data set
     with open(_manifests() / "published.csv", newline="") as file:
         rows = [
             r for r in csv.DictReader(file) if (r["dataset"], r["activation"]) == (name, activation)

@@ -36,13 +36,13 @@ def record(tmp_path):
     return tmp_path / "data"
 
 
-def write_record(folder, name, samples, **options):
+def write_record(folder, name, samples, names=None, **options):
     channels = samples.shape[1]
     wfdb.wrsamp(
         name,
         fs=360,
         units=["mV"] * channels,
-        sig_name=[f"lead {c}" for c in range(channels)],
+        sig_name=names or [f"lead {c}" for c in range(channels)],
         d_signal=samples,
         fmt=["16"] * channels,
         adc_gain=[200.0] * channels,
@@ -353,7 +353,7 @@ def test_away_from_the_network_one_line_says_how_to_get_it(alone, monkeypatch):
     ):
         datasets.load("physionet", record="slpdb")
     with pytest.raises(MissingData, match="first stands in the publisher's list"):
-        datasets.load("physionet", record="bpssrat")
+        datasets.load("physionet", record="sufhsdb")
 
 
 def test_the_progress_bar_counts_bytes(publisher, alone, monkeypatch, capsys):
@@ -528,6 +528,16 @@ def test_corrupt_images_are_refused(fault, digits, alone):
         datasets.load("mnist", data_dir=alone / "data")
 
 
+def test_fashion_mnist_itself(recordings):
+    splits = datasets.load_splits("fashion-mnist", data_dir=recordings)
+    assert splits.train.name == "fashion-mnist"  # in full, although a part of it is here as well
+    assert [split.x.shape[0] for split in splits] == [50_000, 10_000, 10_000]
+    part = datasets.read_manifest("fashion-mnist")["part"]
+    with gzip.open(recordings / part["images"], "rb") as file:
+        first = np.frombuffer(file.read()[16:], np.uint8).reshape(-1, 28, 28)
+    assert (np.rint(splits.train.x[: len(first), 0] * 255) == first).all()
+
+
 def test_mnist_itself(recordings):
     splits = datasets.load_splits("mnist", data_dir=recordings)
     assert [len(split.x) for split in splits] == [50_000, 10_000, 10_000]
@@ -595,11 +605,91 @@ def test_published_results():
     assert sorted(sizes) == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_record_is_read_from_the_publishers_table(recordings):
-    splits = datasets.load_splits("physionet", record="bidmc", data_dir=recordings)
-    assert splits.train.name == "physionet bidmc/bidmc01"
+# Exports: another file with the samples of a record
+
+
+@pytest.fixture
+def exports(tmp_path):
+    """A folder with small exports of bidmc, wrist and drivedb, and their samples."""
+    x = np.random.default_rng(0).integers(-500, 500, 12_000)
+    for database in ("bidmc", "wrist", "drivedb"):
+        (tmp_path / "data" / database).mkdir(parents=True)
+    write_text(tmp_path / "data/bidmc/bidmc_01_Signals.csv", x, 125.0, 5, lambda t: f"{t:.3f}")
+    path = tmp_path / "data/wrist/s1_high_resistance_bike.csv"
+    write_text(path, x, 256.0, 15, lambda t: f"'{t // 60:.0f}:{t % 60:06.3f}'")
+    write_record(tmp_path / "data/drivedb", "drive01m", x[:, None], names=["ECG"])
+    return tmp_path / "data", x
+
+
+def write_text(path, x, fs, channels, as_text):
+    head = ["'Elapsed time'", *(f"'signal {c}'" for c in range(channels))]
+    rows = [f"{as_text(i / fs)}{f',{v / 200:.3f}' * channels}" for i, v in enumerate(x)]
+    path.write_text("\n".join([",".join(head), *rows]) + "\n")
+
+
+EXPORTS = {
+    "bidmc": ("bidmc01", 125.0, "pm"),
+    "wrist": ("s1_high_resistance_bike", 256.0, "mV"),
+    "drivedb": ("drive01", 360.0, "mV"),
+}
+
+
+def test_where_a_record_is_not_here_its_export_is_read_and_named(alone, exports):
+    folder, x = exports
+    listed = {entry.name: entry for entry in datasets.available(folder)}
+    for database, (record, fs, unit) in EXPORTS.items():
+        train = datasets.load("physionet", record=database, data_dir=folder)
+        assert train.name == f"physionet {database}/{record} (export)"
+        assert (train.fs, train.units) == (fs, (unit,))
+        first = x[:1000] / 200
+        np.testing.assert_allclose(train.x[0, 0], (first - first.mean()) / first.std(ddof=1), 1e-3)
+        entry = listed[f"physionet {database}/{record}"]
+        assert entry.here and entry.export == datasets.told_of_export(database) != ""
+        assert datasets.published_results(train.name, "extrema")
+    assert not listed["physionet mitdb/100"].export
+
+
+def test_an_export_is_not_read_where_the_record_is_here(alone, exports):
+    folder, x = exports
+    write_record(folder / "drivedb", "drive01", x[::-1, None])
+    train = datasets.load("physionet", record="drivedb", data_dir=folder)
+    assert train.name == "physionet drivedb/drive01"
+    assert train.x[0, 0, 0] > 0 if x[-1] > x[-1000:].mean() else train.x[0, 0, 0] < 0
+    listed = {entry.name: entry for entry in datasets.available(folder)}
+    assert listed["physionet drivedb/drive01"].here
+    assert not listed["physionet drivedb/drive01"].export
+
+
+@pytest.mark.parametrize(
+    ("fs", "channels", "message"),
+    [(250.0, 5, "times of .* are not those of 125 Hz"), (125.0, 4, "5 channels, got 4")],
+    ids=["rate", "channels"],
+)
+def test_an_export_that_does_not_fit_is_refused(fs, channels, message, alone):
+    (alone / "bidmc").mkdir()
+    path = alone / "bidmc" / "bidmc_01_Signals.csv"
+    write_text(path, np.arange(20), fs, channels, lambda t: f"{t:.3f}")
+    with pytest.raises(ValueError, match=message):
+        datasets.load("physionet", record="bidmc", data_dir=alone)
+
+
+FIRST = {
+    "bidmc": ("bidmc/bidmc01 (export)", 125.0, "RESP"),
+    "bpssrat": ("bpssrat/ssbn13hs01", 100.0, "BP"),
+    "drivedb": ("drivedb/drive01 (export)", 15.5, "ECG"),
+    "noneeg": ("noneeg/Subject10_AccTempEDA", 8.0, "ax"),
+    "voiced": ("voiced/voice001", 8000.0, "voice"),
+    "wrist": ("wrist/s1_high_resistance_bike (export)", 256.0, "chest_ecg"),
+}
+
+
+@pytest.mark.parametrize("database", FIRST)
+def test_first_records_and_their_exports(database, recordings):
+    name, fs, channel = FIRST[database]
+    splits = datasets.load_splits("physionet", record=database, data_dir=recordings)
+    assert splits.train.name == f"physionet {name}"
     assert splits.train.x.shape == (6, 1, 1000)
-    assert (splits.train.fs, splits.train.names) == (125.0, ("RESP",))
+    assert (splits.train.fs, splits.train.names) == (fs, (channel,))
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,16 @@ def test_nothing_is_done_twice(tmp_path, bundled_as_mitdb):
     assert len(list(tmp_path.iterdir())) == 10
 
 
+def test_the_tables_say_which_record_was_an_export(tmp_path, bundled_as_mitdb):
+    units = experiments.plan(["physionet"], ["published"], 1, records=["mitdb"])[:1]
+    (made,) = run_all(units, tmp_path / "units")
+    export = {**made, "record": "wrist", "data": "physionet wrist/s1 (export)"}
+    text = output._tables([made, export], [])[0]
+    assert "| wrist/s1 (export) | Identity |" in text
+    assert "An export stands for a record that was not here. wrist: its first 60 s as text" in text
+    assert "export" not in output._tables([made], [])[0]
+
+
 def test_published_chooses_on_test_and_corrected_on_validation(tmp_path, bundled_as_mitdb):
     for protocol, by in (("published", "phi"), ("corrected", "validation_phi")):
         units = experiments.plan(["physionet"], [protocol], 1, records=["mitdb"])

@@ -135,7 +135,10 @@ def show_datasets(entries: Sequence[datasets.Entry], as_json: bool = False) -> N
         print(json.dumps([vars(entry) for entry in entries], indent=2, ensure_ascii=False))
         return
     lines = [("data set", "here", "licence", "what")]
-    lines += [(e.name, "yes" if e.here else "no", e.licence, e.title) for e in entries]
+    for e in entries:
+        here = "export" if e.export else "yes" if e.here else "no"
+        what = f"{e.title} (here as an export: {e.export})" if e.export else e.title
+        lines.append((e.name, here, e.licence, what))
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
     for line in lines:
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]

@@ -10,8 +10,11 @@ import numpy as np
 from san import signals
 from san.dataset_readers import fetch
 from san.dataset_readers.fetch import MissingData
+from san.files import tables
 
 BUNDLED = "bundled"  # the record that needs no network
+EXPORT = "(export)"  # after the name of a record that another file stands for
+_SAME_RATE = 1e-5  # times of three decimals tell the rate of a minute so well
 
 Manifest = dict[str, Any]
 
@@ -19,7 +22,7 @@ Manifest = dict[str, Any]
 def find_recording(
     manifest: Manifest, record: str, folder: Path, places: list[Path]
 ) -> tuple[signals.Recording, str]:
-    """Return a recording, checked, and its name in full.
+    """Return a recording, checked, and its name in full, which says if it is an export.
 
     `record` is "bundled", a database or "database/record", `folder` holds the bundled recording
     and `places` are searched before the network. Raises MissingData or ValueError.
@@ -31,16 +34,15 @@ def find_recording(
         database, entry = find_database(manifest, record)
         name = record.partition("/")[2] or entry.get("record")
         name = name or _first_record(manifest, database, entry["version"])
-        version = entry["version"]
-        table = _locate_table(manifest, database, places) if name == entry.get("record") else None
-        if table is not None and _locate(database, version, name, places) is None:
-            of_table = entry["table"]
-            recording = signals.read_table(table, of_table["fs"], of_table["units"])
-            return recording, f"{database}/{name}"
-        path = _locate(database, version, name, places) or _download(
-            manifest, database, version, name
-        )
-        label, sha256 = f"{database}/{name}", entry.get("sha256", {})
+        version, label = entry["version"], f"{database}/{name}"
+        path = _locate(database, version, name, places)
+        export = None
+        if path is None and name == entry.get("record"):
+            export = _locate_export(manifest, database, places)
+        if export is not None:
+            return _read_export(export, entry["export"]), f"{label} {EXPORT}"
+        path = path or _download(manifest, database, version, name)
+        sha256 = entry.get("sha256", {})
     for suffix in (".hea", ".dat"):
         if path.name + suffix in sha256:
             fetch.check_sha256(path.with_name(path.name + suffix), sha256[path.name + suffix])
@@ -61,14 +63,22 @@ def find_database(manifest: Manifest, record: str) -> tuple[str, dict[str, Any]]
     return database, manifest["databases"][database]
 
 
-def is_here(manifest: Manifest, database: str, places: list[Path]) -> bool:
-    """Say whether the first record of a database loads without the network."""
+def find_here(manifest: Manifest, database: str, places: list[Path]) -> tuple[bool, str]:
+    """Say whether the first record of a database loads without the network.
+
+    Returns
+    -------
+    tuple of bool and str
+        Whether it is here, and what the export is that stands for it: "" for the record itself.
+    """
     entry = manifest["databases"][database]
     record = entry.get("record")
     if record is None:
-        return False
-    located = _locate(database, entry["version"], record, places)
-    return (located or _locate_table(manifest, database, places)) is not None
+        return False, ""
+    if _locate(database, entry["version"], record, places) is not None:
+        return True, ""
+    is_export = _locate_export(manifest, database, places) is not None
+    return is_export, entry["export"]["what"] if is_export else ""
 
 
 def cut_windows(
@@ -126,11 +136,27 @@ def _locate(database: str, version: str, name: str, places: list[Path]) -> Path 
     return None
 
 
-def _locate_table(manifest: Manifest, database: str, places: list[Path]) -> Path | None:
-    """The text file of a database's first record, where it has one and that is here."""
-    table = manifest["databases"][database].get("table")
-    paths = [place / database / table["file"] for place in places] if table else []
-    return next((path for path in paths if path.is_file()), None)
+def _locate_export(manifest: Manifest, database: str, places: list[Path]) -> Path | None:
+    """Another file with the samples of a database's first record, where one is known and here."""
+    entry = manifest["databases"][database]
+    export = entry.get("export", {})
+    if "record" in export:
+        return _locate(database, entry["version"], export["record"], places)
+    return fetch.locate([f"{database}/{export['file']}"], places) if export else None
+
+
+def _read_export(path: Path, export: dict[str, Any]) -> signals.Recording:
+    """The recording in an export: a record, or a text whose rate and columns must be as stated."""
+    if "record" in export:
+        return signals.read_wfdb(path)
+    table = tables.read(path, exact=False)
+    fs, units = export["fs"], tuple(export["units"])
+    x = np.asarray(table.x, np.float64).reshape(len(table.x), -1)
+    if x.shape[1] != len(units):
+        raise ValueError(f"{path} must have times and {len(units)} channels, got {x.shape[1]}")
+    if table.fs is None or abs(table.fs / fs - 1) > _SAME_RATE:
+        raise ValueError(f"the times of {path} are not those of {fs:g} Hz")
+    return signals.Recording(x, fs, units, table.names)
 
 
 def _signal_files(header: Path) -> list[str]:

@@ -158,9 +158,9 @@ def run(
         settings = settings_of(unit, device)
         path = folder / _file_name(unit, settings, splits)
         if not path.is_file():
-            begin = time.monotonic()
+            begin = time.process_time()
             content = _make(unit, settings, splits, baselines, on_part)
-            content["seconds"] = round(time.monotonic() - begin, 2)
+            content["seconds"] = round(time.process_time() - begin, 2)
             storage.write(path, json.dumps(content) + "\n")
         elif on_part is not None:
             on_part(unit, 1.0)

@@ -103,6 +103,10 @@ def _tables(results: Sequence[tables.Result], skipped: Sequence[str]) -> tuple[s
     beyond = [r for r in beyond if r["experiment"] == "physionet"]
     if len({r["variant"] for r in beyond}) > 1:
         markdown.append(f"## Beyond the paper, Extrema\n\n{tables.variant_table(beyond)}")
+    exports = {r["record"] for r in results if r["data"].endswith(datasets.EXPORT)}
+    if exports:
+        told = [f"{name}: {datasets.told_of_export(name)}" for name in sorted(exports)]
+        markdown.append(f"An export stands for a record that was not here. {'; '.join(told)}.\n")
     if skipped:
         markdown.append(f"Skipped, neither here nor to be downloaded: {', '.join(skipped)}.\n")
     return "\n".join(markdown), "\n".join(latex)

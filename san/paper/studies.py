@@ -83,7 +83,7 @@ def run(
                 on_part(part, share)
 
         if not path.is_file():
-            begin = time.monotonic()
+            begin = time.process_time()
             content = STUDIES[part.study].make(part, load, done)
             kept = {
                 "study": part.study,
@@ -92,7 +92,7 @@ def run(
                 "settings": dict(part.settings),
                 "versions": store.versions(),
                 "data_sha256": checksums,
-                "seconds": round(time.monotonic() - begin, 2),
+                "seconds": round(time.process_time() - begin, 2),
                 **content,
             }
             storage.write(path, json.dumps(kept) + "\n")
