@@ -62,8 +62,8 @@ def test_readme_codec_commands_run_in_a_clone_without_data(command, tmp_path, mo
     shutil.copytree(ROOT / "datasets" / "sample", tmp_path / "datasets" / "sample")
     monkeypatch.delenv("SAN_DATA_DIR", raising=False)
     readme = (ROOT / "README.md").read_text()
-    lines = re.findall(r"^    san ((?:compress|verify|decompress) .*)$", readme, re.MULTILINE)
-    assert len(lines) == 3 and "report 208.san --original datasets/sample/mitdb_208" in readme
+    lines = re.findall(r"^    san ((?:compress|verify|decompress|beats) .*)$", readme, re.MULTILINE)
+    assert len(lines) == 5 and "report 208.san --original datasets/sample/mitdb_208" in readme
     for line in lines:
         quick = line.replace("--prdn 8 --max-error 10", "--max-error 5 --no-events")
         code, _, err = command(*quick.partition("#")[0].split())
