@@ -40,11 +40,12 @@ def draw_stream():
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[2, 1])
     t = np.arange(SHOWN.start, SHOWN.stop) / fs
-    left.plot(t, x[SHOWN], color=COLOURS["signal"], linewidth=2.5, alpha=0.35, label="original")
-    for prdn, colour in ((8, COLOURS["reconstruction"]), (32, COLOURS["published"])):
+    left.plot(t, x[SHOWN], color=COLOURS["original"], linewidth=3, label="original")
+    drawn = ((8, COLOURS["reconstruction"], "-"), (32, COLOURS["error"], "--"))
+    for prdn, colour, dashes in drawn:
         y = san.decompress(blobs[prdn], SHOWN.start, SHOWN.stop)
         label = f"PRDN {prdn} %, {len(blobs[prdn]):,} bytes"
-        left.plot(t, y, color=colour, linewidth=0.9, label=label)
+        left.plot(t, y, dashes, color=colour, linewidth=0.9, label=label)
     left.set(xlabel="time (s)", ylabel="mV")
     left.legend(frameon=False, fontsize="small")
     sizes = [8 * len(blob) / len(x) for blob in blobs.values()]
@@ -88,8 +89,8 @@ def _draw_event(ax, x, model, events, number):
     drawn = float(events.amplitude[number]) * w
     style = ".-" if m < 20 else "-"
     shown = np.arange(first - m // 2 - 1, last + m // 2 + 2)
-    colours = COLOURS["signal"], COLOURS["reconstruction"]
-    ax.plot(shown, x[shown], style, color=colours[0], alpha=0.45, label="signal")
+    colours = COLOURS["original"], COLOURS["reconstruction"]
+    ax.plot(shown, x[shown], style, color=colours[0], linewidth=3, label="signal")
     ax.plot(np.arange(first, last + 1), drawn, style, color=colours[1], label="event, as drawn")
     low = min(x[shown].min(), drawn.min())
     span = max(x[shown].max(), drawn.max()) - low

@@ -13,20 +13,64 @@ from matplotlib.ticker import MaxNLocator
 
 from san import deprecated
 
-#: Of what is plotted.
+#: Of what is plotted. A reader who does not see red or green tells these colours apart.
 COLOURS = {
     "signal": "#33415c",
+    "original": "#8592aa",
     "similarity": "#7d8597",
-    "reconstruction": "#c1121f",
-    "published": "#2a6f97",
+    "reconstruction": "#a3200d",
+    "error": "#005f8f",
+    "published": "#c96a0a",
 }
-#: Of the kernels, in their order.
-KERNEL_COLOURS = ("#c1121f", "#2a6f97", "#e09f3e", "#588157", "#7b2cbf", "#9c6644")
+#: Of the kernels, in their order. A reader who does not see red or green tells them apart, too.
+KERNEL_COLOURS = ("#1a4fd6", "#c96a0a", "#0b4a2b", "#e0529c", "#2b95e6", "#42105c")
+#: Lengths of strokes and gaps, in widths of the line. With the colours they give twelve styles.
+KERNEL_DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (5, 1.5, 1, 1.5), (1.5, 1.5))
+#: Of events. They are filled for the first kernels, and hollow from the seventh kernel on.
+KERNEL_MARKERS = ("o", "s", "^", "D", "v", "P")
+WIDE = 3.0  # points, of a signal that a reconstruction is drawn over: both remain visible
 
 
 def new_axes(width: float = 7.0, height: float = 2.6) -> Axes:
     """Return the axes of a new figure, in inches, that belongs to no window."""
     return Figure(figsize=(width, height), layout="constrained").add_subplot()
+
+
+def kernel_line(i: int) -> dict[str, Any]:
+    """Return the colour and the dashes of kernel i, from 0, as Matplotlib takes them.
+
+    Twelve kernels have twelve styles; then they begin again.
+
+    Examples
+    --------
+    >>> kernel_line(0)["linestyle"], kernel_line(7)["color"] == kernel_line(1)["color"]
+    ('-', True)
+    >>> kernel_line(7)["linestyle"] == kernel_line(1)["linestyle"]
+    False
+    """
+    dashes = KERNEL_DASHES[i % len(KERNEL_DASHES)]
+    return {
+        "color": KERNEL_COLOURS[i % len(KERNEL_COLOURS)],
+        "linestyle": (0, dashes) if dashes else "-",
+    }
+
+
+def kernel_marker(i: int) -> dict[str, Any]:
+    """Return the colour and the marker of the events of kernel i, from 0, as Matplotlib takes them.
+
+    Examples
+    --------
+    >>> [kernel_marker(i)["marker"] for i in (0, 1, 6)], kernel_marker(6)["markerfacecolor"]
+    (['o', 's', 'o'], 'white')
+    """
+    colour = KERNEL_COLOURS[i % len(KERNEL_COLOURS)]
+    hollow = i // len(KERNEL_COLOURS) % 2
+    return {
+        "color": colour,
+        "marker": KERNEL_MARKERS[i % len(KERNEL_MARKERS)],
+        "markersize": 4,
+        "markerfacecolor": "white" if hollow else colour,
+    }
 
 
 @deprecated.arguments(sampling_rate="fs")
@@ -59,7 +103,7 @@ def plot_kernels(
         return _figure(ax)
     for i, w in enumerate(kernels):
         label = f"kernel $w_{{{i + 1}}}$, m = {len(w)}"
-        ax.plot(_time(len(w), fs), w, color=_kernel_colour(i), label=label)
+        ax.plot(_time(len(w), fs), w, label=label, **kernel_line(i))
     _finish(ax, fs, "weight")
     return _figure(ax)
 
@@ -75,7 +119,7 @@ def plot_similarities(
         return _figure(ax)
     for i, s in enumerate(similarities):
         label = f"similarity $s_{{{i + 1}}}$"
-        ax.plot(_time(len(s), fs), s, color=_kernel_colour(i), linewidth=0.9, label=label)
+        ax.plot(_time(len(s), fs), s, linewidth=0.9, label=label, **kernel_line(i))
     _finish(ax, fs, "similarity")
     return _figure(ax)
 
@@ -91,14 +135,12 @@ def plot_activations(
         return _figure(ax)
     for i, a in enumerate(activations):
         where = np.flatnonzero(a)
-        times, colour = _time(len(a), fs)[where], _kernel_colour(i)
+        times, line = _time(len(a), fs)[where], kernel_line(i)
         label = f"activations $α_{{{i + 1}}}$: {len(where)} of {len(a)}"
         sparse = len(where) * 8 < len(a)
-        ax.vlines(
-            times, 0, a[where], color=colour, linewidth=1, label="_stems" if sparse else label
-        )
+        ax.vlines(times, 0, a[where], linewidth=1, label="_stems" if sparse else label, **line)
         if sparse:
-            ax.plot(times, a[where], "o", markersize=3, color=colour, label=label)
+            ax.plot(times, a[where], linestyle="", label=label, **kernel_marker(i))
     ax.axhline(0, color="0.6", linewidth=0.6)
     ax.set_xlim(0, (activations.shape[1] - 1) / (fs or 1))
     _finish(ax, fs, "activation")
@@ -118,9 +160,22 @@ def plot_reconstruction(
     if x.ndim == 2:
         _show_images(ax, [x_hat], r"reconstruction $\hat{x}$")
         return _figure(ax)
-    plot_signal(x, fs, scale, ax)
+    ax.plot(_time(len(x), fs), x, color=COLOURS["original"], linewidth=WIDE, label="signal $x$")
     label, colour = r"reconstruction $\hat{x}$", COLOURS["reconstruction"]
     return plot_signal(x_hat, fs, scale, ax, label, colour)
+
+
+def plot_error(
+    x: np.ndarray,
+    x_hat: np.ndarray,
+    fs: float | None = None,
+    scale: str = "",
+    ax: Axes | None = None,
+) -> Figure:
+    """Plot a reconstruction (L,) less its signal; of an image (H, W), the difference."""
+    ax = ax or new_axes(7.0, 1.8)
+    label = r"error $\hat{x} - x$"
+    return plot_signal(x_hat - x, fs, scale, ax, label, COLOURS["error"])
 
 
 @deprecated.arguments(sampling_rate="fs")
@@ -134,19 +189,20 @@ def plot_overview(
     scale: str = "",
     title: str = "",
 ) -> Figure:
-    """Plot a signal's way through a model: kernels, signal, similarity, activations, result."""
+    """Plot a signal's way through a model: kernels, similarity, activations, result, error."""
     if x.ndim == 2:
         wide = 1 + 0.8 * (len(kernels) - 1)
-        figure = Figure(figsize=(2.6 * (2 + 3 * wide), 2.9), layout="constrained")
-        axes = list(figure.subplots(1, 5, width_ratios=[1, wide, wide, wide, 1]))
+        figure = Figure(figsize=(2.6 * (3 + 3 * wide), 2.9), layout="constrained")
+        axes = list(figure.subplots(1, 6, width_ratios=[1, wide, wide, wide, 1, 1]))
     else:
-        figure = Figure(figsize=(9, 10), layout="constrained")
-        axes = list(figure.subplots(5, 1))
+        figure = Figure(figsize=(9, 11), layout="constrained")
+        axes = list(figure.subplots(6, 1, height_ratios=[5, 5, 5, 5, 5, 4]))
     plot_signal(x, fs, scale, axes[0])
     plot_kernels(kernels, fs, axes[1])
     plot_similarities(similarities, fs, axes[2])
     plot_activations(activations, fs, axes[3])
     plot_reconstruction(x, x_hat, fs, scale, axes[4])
+    plot_error(x, x_hat, fs, scale, axes[5])
     figure.suptitle(title)
     return figure
 
@@ -271,10 +327,6 @@ def _legend(ax: Axes) -> None:
         frameon=False,
         borderpad=0,
     )
-
-
-def _kernel_colour(i: int) -> str:
-    return KERNEL_COLOURS[i % len(KERNEL_COLOURS)]
 
 
 def _figure(ax: Axes) -> Any:

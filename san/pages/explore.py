@@ -20,7 +20,7 @@ BUNDLED_START = 260.0  # seconds
 MOST_SAMPLES = 20_000
 MOST_KERNEL = 2000
 STYLES = ("base.css", "explore.css")
-SCRIPTS = ("mathematics.js", "plot.js", "document.js", "editor.js", "explore.js")
+SCRIPTS = ("mathematics.js", "styles.js", "plot.js", "document.js", "editor.js", "explore.js")
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,9 @@ def explore_page(
         "signal": page.packed(part.x),
         "fs": part.fs,
         "start": part.start,
-        "scale": "standard deviations",
+        "unit": part.units,
+        "mean": part.mean,
+        "deviation": part.deviation or 1.0,
         "tolerance": BORDER_TOLERANCE,
         "intro": f"{part.source}, {part.channel}: {length}, less its mean, one standard deviation "
         f"is {part.deviation:.4g}{unit}. {note} Everything is computed on this page.",

@@ -8,7 +8,7 @@ from san.packages import OF_NETWORKS, need
 from san.pages import page
 
 STYLES = ("base.css", "report.css")
-SCRIPTS = ("plot.js", "document.js", "viewer.js", "report.js")
+SCRIPTS = ("styles.js", "plot.js", "document.js", "viewer.js", "report.js")
 PARTS = (
     "summary", "tiles", "views", "images", "kernels", "bars", "plane", "histories", "sweeps",
     "tables", "words",

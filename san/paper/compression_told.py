@@ -24,10 +24,10 @@ from san.paper.compression import (
     plan,
 )
 from san.paper.study import Result, Study, Table, digits, rows_of, spread_of
+from san.report import KERNEL_COLOURS, KERNEL_MARKERS
 
 REACHED = 1e-9  # a search has reached a bound if its bᵀK b is so much larger, relatively
-WAYS = {"optimum": "#c1121f", "turned": "#2a6f97", "k-means": "#588157", "greedy": "#e09f3e"}
-WAYS |= {"prune": "#7d8597"}
+WAYS = ("optimum", "turned", "k-means", "greedy", "prune")
 LABELS = {
     "optimum": "best directions found",
     "turned": "simplex, turned",
@@ -237,10 +237,10 @@ def _products_figure(results: Sequence[Result]) -> Figure:
 def _ways_figure(results: Sequence[Result]) -> Figure:
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     ax = figure.subplots()
-    for way, colour in WAYS.items():
+    for i, way in enumerate(WAYS):
         sizes = [m for m in AGAINST if way in rows_of(results, kind="nodes", nodes=m)[0]]
         losses = [[r[way] for r in rows_of(results, kind="nodes", nodes=m)] for m in sizes]
-        _line(ax, sizes, losses, colour, LABELS[way])
+        _line(ax, sizes, losses, i, LABELS[way])
     limits = [optimal_loss(m, DIMENSION) for m in AGAINST]
     ax.plot(AGAINST, limits, "k:", linewidth=1.2, label=LABELS["limit"])
     ax.axvline(DIMENSION + 1, color="0.8", linewidth=0.8, zorder=0)
@@ -253,10 +253,11 @@ def _ways_figure(results: Sequence[Result]) -> Figure:
 
 
 def _line(
-    ax: Axes, x: Sequence[float], values: Sequence[Sequence[float]], colour: str, label: str
+    ax: Axes, x: Sequence[float], values: Sequence[Sequence[float]], i: int, label: str
 ) -> None:
     """Means over seeds as a line, and a band from the smallest to the largest."""
-    ax.plot(x, [np.mean(v) for v in values], "o-", color=colour, label=label, markersize=3.5)
+    colour, style = KERNEL_COLOURS[i], f"{KERNEL_MARKERS[i]}-"
+    ax.plot(x, [np.mean(v) for v in values], style, color=colour, label=label, markersize=3.5)
     low, high = [min(v) for v in values], [max(v) for v in values]
     ax.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
 
@@ -264,7 +265,7 @@ def _line(
 def _finite_figure(results: Sequence[Result]) -> Figure:
     figure = Figure(figsize=(8.4, 4.6), layout="constrained")
     for ax, (d, m) in zip(figure.subplots(1, 2), FINITE, strict=True):
-        for weights, colour in (("gaussian", "#2a6f97"), ("signs", "#c1121f")):
+        for weights, colour in zip(("gaussian", "signs"), KERNEL_COLOURS, strict=False):
             of_counts = [_finite_rows(results, d, weights, n) for n in COUNTS]
             gaps = [max(_gap(rows), 1e-9) for rows in of_counts]
             away = [np.mean([abs(r["optimum"] - r["limit"]) for r in rows]) for rows in of_counts]
@@ -288,7 +289,7 @@ def _digits_figure(results: Sequence[Result]) -> Figure:
         found = [rows_of(results, kind="digits", way=way, nodes=m) for way in DIGIT_WAYS]
         right = [100 * np.mean([row["accuracy"] for row in rows]) for rows in found]
         places = np.arange(len(DIGIT_WAYS)) + k * height
-        colour = ("#2a6f97", "#e09f3e")[k % 2]
+        colour = KERNEL_COLOURS[k % 2]
         ax.barh(places, right, height * 0.9, color=colour, label=f"{m} nodes")
         for place, value in zip(places, right, strict=True):
             text = ax.text(value - 1, place, f"{value:.1f}", fontsize=8, color="white")

@@ -9,17 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from san.paper.tables import NAMES
-from san.report import new_axes
+from san.report import KERNEL_COLOURS, KERNEL_MARKERS, kernel_line, new_axes
 
 Result = Mapping[str, Any]
 
-COLOURS = {
-    "identity": "#7d8597",
-    "relu": "#e09f3e",
-    "top_k_absolutes": "#588157",
-    "extrema_pool": "#2a6f97",
-    "extrema": "#c1121f",
-}
+ACTIVATIONS = ("extrema", "extrema_pool", "top_k_absolutes", "relu", "identity")
+COLOURS = dict(zip(ACTIVATIONS, KERNEL_COLOURS, strict=False))
+MARKERS = dict(zip(ACTIVATIONS, KERNEL_MARKERS, strict=False))
+DASHES = {activation: kernel_line(i)["linestyle"] for i, activation in enumerate(ACTIVATIONS)}
+MARKS = 12  # on a curve, for those who do not tell its colour
 
 
 def plot_scatter(results: Sequence[Result]) -> Figure:
@@ -36,7 +34,8 @@ def plot_scatter(results: Sequence[Result]) -> Figure:
     for ax in panels[len(names) :]:
         ax.axis("off")
     for activation, label in NAMES.items():
-        panels[len(names)].plot([], [], "o", color=COLOURS[activation], label=label, markersize=5)
+        style = {"color": COLOURS[activation], "marker": MARKERS[activation], "markersize": 5}
+        panels[len(names)].plot([], [], linestyle="", label=label, **style)
     panels[len(names)].fill_between([], [], color="#e8f3e8", label="φ < 1: worth describing so")
     panels[len(names)].legend(loc="center", frameon=False, fontsize=9)
     return figure
@@ -59,7 +58,7 @@ def _scatter(ax: Axes, results: Sequence[Result]) -> None:
             "markeredgewidth": 0,
             "rasterized": True,
         }
-        ax.plot(ratio, loss, "o", color=colour, **dots)
+        ax.plot(ratio, loss, MARKERS[result["activation"]], color=colour, **dots)
         row = next(r for r in result["rows"] if r["kernel_size"] == result["chosen"])
         at = (row["inverse_compression_ratio"], row["normalized_loss"])
         left = 0.30 + 0.14 * order.index(result["activation"])
@@ -104,7 +103,7 @@ def plot_phi_over_size(
         sizes = [row["kernel_size"] for row in own[0]["rows"]]
         phi = np.array([[row["phi"] for row in result["rows"]] for result in own])
         colour = COLOURS[activation]
-        _plot_mean(ax, sizes, phi, colour, label)
+        _plot_mean(ax, sizes, phi, activation, label)
         if published is not None and activation in published:
             curve = published[activation]
             ax.plot(curve[:, 0], curve[:, 1], "--", color=colour, linewidth=0.9)
@@ -125,7 +124,7 @@ def plot_phi_over_epochs(results: Sequence[Result]) -> Figure:
         if not own:
             continue
         phi = np.array(own)
-        _plot_mean(ax, range(1, phi.shape[1] + 1), phi, COLOURS[activation], label)
+        _plot_mean(ax, range(1, phi.shape[1] + 1), phi, activation, label)
     ax.set_ylim(0, 2.6)
     ax.set_xlabel("epoch")
     ax.set_ylabel("mean validation φ")
@@ -133,10 +132,12 @@ def plot_phi_over_epochs(results: Sequence[Result]) -> Figure:
     return _figure(ax)
 
 
-def _plot_mean(ax: Axes, x: Sequence[int], phi: np.ndarray, colour: str, label: str) -> None:
+def _plot_mean(ax: Axes, x: Sequence[int], phi: np.ndarray, activation: str, label: str) -> None:
     """The mean over the rows of φ, and a band of their standard deviation."""
-    mean, deviation = phi.mean(0), phi.std(0)
-    ax.plot(x, mean, color=colour, label=label, linewidth=1.2)
+    mean, deviation, colour = phi.mean(0), phi.std(0), COLOURS[activation]
+    every = max(1, len(mean) // MARKS)
+    style: dict[str, Any] = {"marker": MARKERS[activation], "markersize": 4, "markevery": every}
+    ax.plot(x, mean, color=colour, label=label, linewidth=1.2, **style)
     ax.fill_between(x, mean - deviation, mean + deviation, color=colour, alpha=0.12, linewidth=0)
 
 
@@ -160,10 +161,13 @@ def plot_density(results: Sequence[Result]) -> Figure:
         if len(points) < 10 or (points.std(0) < 1e-9).any():
             continue
         density = gaussian_kde(points.T)(grid.reshape(2, -1)).reshape(grid.shape[1:])
-        colour = COLOURS[activation]
-        ax.contour(grid[0], grid[1], density, levels=[1.0], colors=[colour], linewidths=1.2)
+        colour, dashes = COLOURS[activation], DASHES[activation]
+        ax.contour(
+            grid[0], grid[1], density, levels=[1.0], colors=[colour], linewidths=1.2,
+            linestyles=[dashes],
+        )  # fmt: skip
         ax.contourf(grid[0], grid[1], density, levels=[1.0, np.inf], colors=[colour], alpha=0.25)
-        ax.plot([], [], color=colour, label=label)
+        ax.plot([], [], color=colour, linestyle=dashes, label=label)
     ax.set_xlabel("CR⁻¹")
     ax.set_ylabel("normalized loss")
     ax.legend(frameon=False, fontsize=8, loc="upper right")

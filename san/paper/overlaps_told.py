@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from san.paper.figures import COLOURS
+from san.paper.figures import COLOURS, MARKERS
 from san.paper.overlaps import (
     CHANNELS,
     CIRCUITS,
@@ -23,6 +23,7 @@ from san.paper.overlaps import (
     plan,
 )
 from san.paper.study import Result, Study, Table, digits, rows_of, spread_of
+from san.report import KERNEL_COLOURS, KERNEL_MARKERS
 
 TITLES = {"bundled": "mitdb/208", "mitdb": "mitdb/100", "bidmc": "bidmc01", "voiced": "voice001"}
 POOL_NAMES = {"extrema_pool": "Extrema-Pool", "extrema": "Extrema"}
@@ -164,12 +165,15 @@ def _draw_ranks(results: Sequence[Result]) -> Figure:
     left, right = figure.subplots(1, 2)
     for r in (1, 2, 3, 4):
         found = rows_of(results, kind="law", sites=10, templates=3, channels=r, seed=0)
-        left.semilogy([x["window"] for x in found], [x["rank"] for x in found], "o", color=f"C{r}")
-        left.semilogy([x["window"] for x in found], [x["law"] for x in found], color=f"C{r}")
+        marker, colour = KERNEL_MARKERS[r - 1], KERNEL_COLOURS[r - 1]
+        left.semilogy(
+            [x["window"] for x in found], [x["rank"] for x in found], marker, color=colour
+        )
+        left.semilogy([x["window"] for x in found], [x["law"] for x in found], color=colour)
         left.text(6.1, found[-1]["rank"], f"r = {r}" if r < 3 else "r = 3, 4" if r == 3 else "")
     left.set(xlabel="window K of the one layer, stride 1", ylabel="rank", xlim=(0.8, 7.2))
     left.set_title("dots: exact rank, lines: law", fontsize=10)
-    for circuit, colour in zip([*CIRCUITS][:3], ("#7d8597", "#2a6f97", "#c1121f"), strict=True):
+    for i, circuit in enumerate([*CIRCUITS][:3]):
         found = rows_of(
             results,
             kind="rank",
@@ -181,7 +185,8 @@ def _draw_ranks(results: Sequence[Result]) -> Figure:
         )
         found = sorted(found, key=lambda row: row["weights"])
         weights, ranks = [x["weights"] for x in found], [x["rank"] for x in found]
-        right.semilogx(weights, ranks, "o-", color=colour, label=circuit, markersize=4)
+        style = f"{KERNEL_MARKERS[i]}-"
+        right.semilogx(weights, ranks, style, color=KERNEL_COLOURS[i], label=circuit, markersize=4)
     right.axhline(81, color="0.7", linewidth=0.8, linestyle="--")
     right.set(xlabel="weights", ylabel="rank, of at most 81")
     right.legend(frameon=False, fontsize=8)
@@ -199,7 +204,7 @@ def _draw_accuracies(results: Sequence[Result]) -> Figure:
             if found:
                 accuracy = spread_of(found, "accuracy")
                 ax.plot([window] * len(found), [r["accuracy"] for r in found], "o", color="0.7")
-                ax.errorbar(window, *accuracy, fmt="s", color="#c1121f", capsize=4)
+                ax.errorbar(window, *accuracy, fmt="s", color=KERNEL_COLOURS[0], capsize=4)
         ax.set(xlabel="window K, stride 2", ylabel="test accuracy (%)", xticks=[*WIDTHS])
         ax.set_title(data, fontsize=10)
         ax.spines[["top", "right"]].set_visible(False)
@@ -221,7 +226,8 @@ def draw_offsets(results: Sequence[Result]) -> Figure:
             phi = [spread_of([r for r in found if r["offset"] == o], "phi") for o in offsets]
             mean, deviation = (np.array(v) for v in zip(*phi, strict=True))
             colour = COLOURS[activation]
-            ax.plot(offsets, mean, "o-", color=colour, markersize=4, label=POOL_NAMES[activation])
+            style = f"{MARKERS[activation]}-"
+            ax.plot(offsets, mean, style, color=colour, markersize=4, label=POOL_NAMES[activation])
             ax.fill_between(offsets, mean - deviation, mean + deviation, color=colour, alpha=0.15)
         ax.set(xlabel="offset (samples)", ylabel="φ")
         ax.set_title(f"{TITLES[record]}, m = {RECORDS[record]}", fontsize=10)

@@ -26,9 +26,9 @@ from san.paper.sparse_activations import (
     plan,
 )
 from san.paper.study import Result, Study, Table, digits, rows_of, spread_of
+from san.report import KERNEL_COLOURS, kernel_line, kernel_marker
 
 LEARNERS = ("regression", "relu", f"top {KEPT}")
-COLOURS = ("#c1121f", "#e09f3e", "#588157", "#2a6f97", "#7d8597", "#6a4c93", "#1b998b")
 
 
 def tables(results: Sequence[Result]) -> list[Table]:
@@ -188,7 +188,7 @@ def _weight_figure(results: Sequence[Result]) -> Figure:
         shares = [np.mean([r[f"above {d}"] for r in found]) for d in (2, 4)]
         for ax, values in ((absolute, above), (relative, shares)):
             for k, value in enumerate(values):
-                colour = ("#2a6f97", "#e09f3e")[k]
+                colour = KERNEL_COLOURS[k]
                 label = f"above degree {(2, 4)[k]}" if place == 0 and ax is absolute else None
                 ax.barh(place + 0.38 * k, value, 0.34, color=colour, label=label)
     names = [_kind(units, active) for units, active in KINDS]
@@ -213,8 +213,8 @@ def _learning_figure(results: Sequence[Result]) -> Figure:
                     _learned(results, target, m=m, learner=learner, scale=known) for m in SAMPLES
                 ]
                 means = [np.mean([r[value] for r in rows]) for rows in found]
-                style = {"color": COLOURS[k], "label": _target(target)}
-                ax.loglog(SAMPLES, means, "o-", markersize=3.5, **style)
+                style = {**kernel_marker(k), **kernel_line(k), "label": _target(target)}
+                ax.loglog(SAMPLES, means, **style)
             ax.set_title(f"{learner}, {scale}", fontsize=9)
         panels[1, column].set_xlabel("samples")
         panels[1, column].set_xticks(SAMPLES, [str(m) for m in SAMPLES])
@@ -229,12 +229,14 @@ def _learning_figure(results: Sequence[Result]) -> Figure:
 def _complexity_figure(results: Sequence[Result]) -> Figure:
     figure = Figure(figsize=(5.6, 3.4), layout="constrained")
     ax = figure.subplots()
-    for groups, colour in zip(GROUPS, COLOURS, strict=False):
+    for i, groups in enumerate(GROUPS):
         known = [m for m in SIGNS if m >= groups]
         found = [rows_of(results, kind="complexity", ratio=groups, m=m) for m in known]
-        ax.semilogx(known, [f[0]["exact"] for f in found], color=colour, label=f"s/k = {groups}")
+        ax.semilogx(
+            known, [f[0]["exact"] for f in found], label=f"s/k = {groups}", **kernel_line(i)
+        )
         drawn = [np.mean([row["drawn"] for row in f]) for f in found]
-        ax.semilogx(known, drawn, ".", color=colour)
+        ax.semilogx(known, drawn, linestyle="", **kernel_marker(i))
     ax.axhline(np.sqrt(2 / np.pi), color="k", linestyle=":", linewidth=1, label="√(2/π)")
     ax.set_ylim(0.5, 1)
     ax.set_xlabel("samples m")
@@ -247,14 +249,13 @@ def _digits_figure(results: Sequence[Result]) -> Figure:
     figure = Figure(figsize=(6.8, 3.4), layout="constrained")
     ax = figure.subplots()
     own = [result for result in results if result["settings"]["kind"] == "digits"]
-    for layer, colour in zip(HIDDEN, COLOURS, strict=True):
+    for i, layer in enumerate(HIDDEN):
         name = layer_name(*layer)
         counts = np.sum([result["counts"][name] for result in own], axis=0)
         share = np.cumsum(counts) / counts.sum()
         right = np.mean([r["accuracy"] for r in rows_of(own, layer=name)])
         label = f"{name}: {100 * right:.1f} %"
-        style = "--" if name.startswith("extrema-pool") else "-"  # it lies on the top 32
-        ax.step(np.arange(len(share)), share, style, where="post", color=colour, label=label)
+        ax.step(np.arange(len(share)), share, where="post", label=label, **kernel_line(i))
     ax.set_xlabel(f"active units of {WIDTH}")
     ax.set_ylabel("share of test digits with at most so many")
     ax.legend(frameon=False, fontsize=8, title="test accuracy", title_fontsize=8)

@@ -17,9 +17,11 @@ from san.paper.sparse_experts import (
     bucket_slopes,
 )
 from san.paper.study import Result, rows_of, spread_of
+from san.report import KERNEL_COLOURS, KERNEL_MARKERS, kernel_line
 
 MASKS = {"dense": "dense", "top_k": "DSM (top k)", "hash": "uniform hash"}
-COLOURS = {"dense": "#7d8597", "top_k": "#c1121f", "hash": "#e09f3e", 0: "#2a6f97", 1: "#588157"}
+STYLES = {what: (kernel_line(i)["color"], f"{KERNEL_MARKERS[i]}-")
+          for i, what in enumerate(("dense", "top_k", "hash", 0, 1))}  # fmt: skip
 
 
 def figures(results: Sequence[Result]) -> dict[str, Figure]:
@@ -44,9 +46,14 @@ def _draw_line(result: Result) -> Figure:
     borders = [0, *(np.flatnonzero(np.diff(buckets)) + 1), DRAWN]
     for number, (begin, end) in enumerate(itertools.pairwise(borders)):
         piece = slice(begin, end)
-        ax.plot(x[piece], np.array(result["model"])[piece], color=f"C{number % 10}", linewidth=2.5)
+        ax.plot(
+            x[piece],
+            np.array(result["model"])[piece],
+            color=KERNEL_COLOURS[number % 2],
+            linewidth=2.5,
+        )
     ax.set(xlabel="x", ylabel="value")
-    ax.set_title("a constant for each bucket, and a colour", fontsize=10)
+    ax.set_title("a constant for each bucket", fontsize=10)
     _plain(ax)
     return figure
 
@@ -60,12 +67,12 @@ def _draw_errors(results: Sequence[Result]) -> Figure:
         for mask, label in MASKS.items():
             found = rows_of(results, kind="random features", target="hypercube", n=8, mask=mask)
             wide = [row for row in found if mask != "top_k" or row["width"] == WIDTH]
-            _draw_means(ax, wide, name, COLOURS[mask], label)
+            _draw_means(ax, wide, name, label, *STYLES[mask])
         for degree, label in ((0, "buckets, constant"), (1, "buckets, linear")):
             found = rows_of(
                 results, kind="buckets", target="hypercube", n=8, degree=degree, chosen=1
             )
-            _draw_means(ax, found, name, COLOURS[degree], label)
+            _draw_means(ax, found, name, label, *STYLES[degree])
         ax.set(xscale="log", yscale="log", xlabel=title)
         _plain(ax)
     panels[0].set_ylabel("error over variance")
@@ -75,7 +82,7 @@ def _draw_errors(results: Sequence[Result]) -> Figure:
 
 
 def _draw_means(
-    ax: Axes, rows: Sequence[Row], name: str, colour: str, label: str, style: str = "o-"
+    ax: Axes, rows: Sequence[Row], name: str, label: str, colour: str, style: str
 ) -> None:
     """Mean error over the seeds against a count, with error bars of the deviation."""
     by_count: dict[int, list[Row]] = {}
@@ -95,8 +102,8 @@ def _draw_widths(results: Sequence[Result]) -> Figure:
             results, kind="buckets", target="hypercube", n=n, degree=degree, tables=1, chosen=0
         )
         label = f"n = {n}, {'linear' if degree else 'constant'}"
-        colour, style = ("#2a6f97", "#c1121f")[n > 4], "o--" if degree else "o-"
-        _draw_means(left, found, "cell", colour, label, style)
+        style = KERNEL_MARKERS[n > 4] + ("--" if degree else "-")
+        _draw_means(left, found, "cell", label, KERNEL_COLOURS[n > 4], style)
     left.set(xscale="log", yscale="log", xlabel="ε", ylabel="error over variance")
     left.legend(frameon=False, fontsize=8)
     for k, of in itertools.product(FITTED, AROUND):
@@ -104,9 +111,10 @@ def _draw_widths(results: Sequence[Result]) -> Figure:
         cells = sorted({row["cell"] for row in found})
         counts = [np.mean([r["buckets"] for r in found if r["cell"] == cell]) for cell in cells]
         slope = np.mean(bucket_slopes(results, k, of))
-        style = "o-" if of == AROUND[0] else "s--"
+        style = KERNEL_MARKERS[k] + ("-" if of == AROUND[0] else "--")
+        colour = KERNEL_COLOURS[k % len(KERNEL_COLOURS)]
         label = f"k = {k}, d = {of}: slope {slope:.2f}"
-        right.plot(cells, counts, style, color=f"C{k}", markersize=4, label=label)
+        right.plot(cells, counts, style, color=colour, markersize=4, label=label)
     right.set(xscale="log", yscale="log", xlabel="ε", ylabel="buckets that are not empty")
     right.legend(frameon=False, fontsize=8)
     for ax, shown in ((left, (0.7, 1, 2, 4, 6)), (right, (0.125, 0.25, 0.5, 1, 1.4))):

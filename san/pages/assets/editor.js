@@ -2,8 +2,8 @@
 'use strict';
 
 class Editor {
-  constructor(canvas, { values, label, changed, paint, start = 0, step = 1 }) {
-    Object.assign(this, { canvas, values, label, changed, paint, start, step, selected: 0, range: null, frame: null, last: null });
+  constructor(canvas, { values, label, changed, paint, start = 0, step = 1, told = short }) {
+    Object.assign(this, { canvas, values, label, changed, paint, start, step, told, selected: 0, range: null, frame: null, last: null });
     canvas.addEventListener('pointerdown', (event) => this.press(event));
     canvas.addEventListener('pointermove', (event) => this.move(event));
     for (const name of ['pointerup', 'pointercancel']) canvas.addEventListener(name, () => this.release());
@@ -76,7 +76,7 @@ class Editor {
         ring((this.start + this.selected) * this.step, values[this.selected], 'accent')] : [];
     this.frame = this.paint(this.canvas, this.range, marks);
     const { canvas, selected } = this;
-    const said = short(values[selected]);
+    const said = this.told(values[selected]);
     canvas.setAttribute('aria-valuemin', this.frame ? this.frame.y[0] : -1);
     canvas.setAttribute('aria-valuemax', this.frame ? this.frame.y[1] : 1);
     canvas.setAttribute('aria-valuenow', values[selected]);

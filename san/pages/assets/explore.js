@@ -26,6 +26,7 @@ const learning = { on: false, steps: 0, adam: null, best: null };
 const N = ORIGINAL.length;
 const STEP = DATA.fs ? 1 / DATA.fs : 1;
 const LONGEST = Math.min(N, 2000);
+const UNIT = DATA.unit ? ` ${DATA.unit}` : '';
 
 function sparsity(w) {
   return state.follow ? sparsityOf(state.activation, w.length, N, DATA.tolerance) : state.parameter;
@@ -63,17 +64,18 @@ const xLabel = DATA.fs ? 'time (s)' : 'sample';
 const signalEditor = new Editor(byId('signal'), {
   values: () => state.x,
   label: () => 'Signal,',
+  told: (v) => `${short(v * DATA.deviation + DATA.mean)}${UNIT}`,
   start: DATA.start,
   step: STEP,
   changed: updateByHand,
   paint: (canvas, range, marks) => draw(canvas, {
     x: xRange,
     y: range || rangeOf([state.x, state.result.xHat]),
-    xLabel,
     left: ALIGNED,
-    yLabel: DATA.scale,
-    layers: [baseline(), line(state.x, 'signal', { start: DATA.start, step: STEP, width: 1.2 }),
-      line(state.result.xHat, 'reconstruction', { start: DATA.start, step: STEP, width: 1.6 }), ...marks],
+    yLabel: DATA.unit,
+    unit: { by: DATA.deviation, plus: DATA.mean },
+    layers: [baseline(), line(state.x, 'original', { start: DATA.start, step: STEP, width: WIDE }),
+      line(state.result.xHat, 'reconstruction', { start: DATA.start, step: STEP, width: 1.3 }), ...marks],
   }),
 });
 
@@ -81,15 +83,21 @@ function drawAll() {
   const { similarities, positions, values, events } = state.result;
   const options = { start: DATA.start, step: STEP };
   signalEditor.draw();
+  const error = state.result.xHat.map((v, t) => v - state.x[t]);
+  draw(byId('error'), {
+    x: xRange, y: rangeOf([error, [0]]), yLabel: `error x̂ − x${DATA.unit ? ` (${DATA.unit})` : ''}`, xLabel, left: ALIGNED,
+    unit: { by: DATA.deviation, plus: 0 }, layers: [baseline(), line(error, 'error', { ...options, width: 1 })],
+  });
   draw(byId('similarity'), {
     x: xRange, y: rangeOf(similarities), yLabel: 'similarity', left: ALIGNED,
-    layers: [baseline(), ...similarities.map((s, i) => line(s, kernelColour(i), options))],
+    layers: [baseline(), ...similarities.map((s, i) => line(s, kernelColour(i), { ...options, dash: kernelDash(i) }))],
   });
   draw(byId('activations'), {
     x: xRange, y: rangeOf([[0], ...values]), yLabel: 'events', xLabel, left: ALIGNED,
-    layers: [baseline(), ...positions.map((of, i) => stems(of, values[i], kernelColour(i),
+    layers: [baseline(), ...positions.map((of, i) => stems(of, values[i], i,
       { ...options, radius: events < 400 ? 3 : 0 }))],
   });
+  byId('error').setAttribute('aria-label', `Error, reconstruction less signal: at most ${short(error.reduce((top, v) => Math.max(top, Math.abs(v)), 0) * DATA.deviation)}${UNIT}`);
   byId('similarity').setAttribute('aria-label', `Similarity of the signal to ${similarities.length} kernels`);
   byId('activations').setAttribute('aria-label', `${events} events; the table below lists them`);
   drawPlane();
@@ -109,9 +117,10 @@ function drawPlane() {
 }
 
 function showTable() {
+  const heights = state.kernels.map((w) => DATA.deviation * w.reduce((top, v) => (Math.abs(v) > Math.abs(top) ? v : top), 0));
   const rows = state.result.positions.flatMap((of, i) => of.map((t, e) => [
-    `w${i + 1}`, DATA.start + t, ...(DATA.fs ? [((DATA.start + t) * STEP).toFixed(4)] : []), state.result.values[i][e]]));
-  const head = ['kernel', 'position', ...(DATA.fs ? ['time, s'] : []), 'amplitude'];
+    `w${i + 1}`, DATA.start + t, ...(DATA.fs ? [((DATA.start + t) * STEP).toFixed(4)] : []), state.result.values[i][e], state.result.values[i][e] * heights[i]]));
+  const head = ['kernel', 'position', ...(DATA.fs ? ['time, s'] : []), 'amplitude', `height${DATA.unit ? `, ${DATA.unit}` : ''}`];
   byId('table').replaceChildren(byId('table').querySelector('summary'), table('Events', head, rows, 300));
 }
 
@@ -220,6 +229,7 @@ function kernelCard(i) {
     const m = Math.round(Number(size.value));
     if (m >= 1 && m <= LONGEST) replace(resample(state.kernels[i], m));
     size.value = state.kernels[i].length;
+    if (DATA.fs) length.textContent = `samples, ${short(1000 * STEP * state.kernels[i].length)} ms`;
     update();
   });
   const editor = new Editor(canvas, {
@@ -230,12 +240,12 @@ function kernelCard(i) {
       const w = state.kernels[i];
       return draw(target, {
         x: [0, Math.max(1, w.length - 1)], y: range || rangeOf([w, [-0.01, 0.01]], 0.3), yLabel: '', xLabel: '',
-        layers: [baseline(), line(w, kernelColour(i), { width: 2 }), ...(w.length < 40 ? [dots([...w.keys()], w, kernelColour(i), 2.5)] : []), ...marks],
+        layers: [baseline(), line(w, kernelColour(i), { width: 2, dash: kernelDash(i) }), ...(w.length < 40 ? [markers([...w.keys()], w, i, 2.5)] : []), ...marks],
       });
     },
   });
-  const name = make('h3', { className: `${kernelColour(i)} grow` }, `w${i + 1}`);
-  const length = make('label', { for: `size-${i}` }, 'samples');
+  const name = make('ul', { className: 'key grow' }, kernelEntry(`w${i + 1}`, i));
+  const length = make('label', { for: `size-${i}` }, DATA.fs ? `samples, ${short(1000 * STEP * state.kernels[i].length)} ms` : 'samples');
   const remove = button('Remove', () => {
     state.kernels.splice(i, 1);
     showKernels();
@@ -245,7 +255,7 @@ function kernelCard(i) {
   return {
     editor,
     card: make('div', { className: 'card kernel', role: 'group', 'aria-label': `Kernel ${i + 1}` },
-      make('div', { className: 'row' }, name, length, size), canvas,
+      make('div', { className: 'row' }, name, size, length), canvas,
       make('div', { className: 'row' },
         button('From the signal', () => replace(fromSignal(state.kernels[i].length, i))),
         button('Unit norm', () => replace(unitNorm(state.kernels[i]))),
@@ -275,7 +285,7 @@ function showKernels() {
   kernelEditors = cards.map(({ editor }) => editor);
   byId('kernels').replaceChildren(...cards.map(({ card }) => card));
   byId('add').disabled = state.kernels.length >= MOST_KERNELS;
-  byId('similarity-key').replaceChildren(...state.kernels.map((_, i) => make('li', { className: kernelColour(i) }, `s${i + 1}, α${i + 1}`)));
+  byId('similarity-key').replaceChildren(...state.kernels.map((_, i) => kernelEntry(`s${i + 1}, α${i + 1}`, i)));
 }
 
 byId('add').addEventListener('click', () => {
@@ -330,6 +340,7 @@ byId('learn').addEventListener('click', () => {
 });
 
 byId('intro').textContent = DATA.intro;
+byId('signal-key').append(keyEntry('signal x', 'original', { width: WIDE }), keyEntry('reconstruction x̂', 'reconstruction'), keyEntry('error x̂ − x', 'error'));
 while (state.kernels.length < DATA.kernelCount) state.kernels.push(fromSignal(DATA.kernelSize, -1));
 showPen();
 showKernels();

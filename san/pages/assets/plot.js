@@ -7,10 +7,6 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim();
 }
 
-function kernelColour(i) {
-  return `kernel-${(i % 8) + 1}`;
-}
-
 /** Round numbers from low to high, about `count` of them, and how to write them; steps of at least `least`. */
 function ticks(low, high, count, least = 0) {
   const rough = (high - low) / Math.max(1, count), power = 10 ** Math.floor(Math.log10(rough));
@@ -46,8 +42,8 @@ function rangeOf(arrays, room = 0.06) {
   return [low - extra, high + extra];
 }
 
-/** Draw axes and layers; the answer turns places on the canvas into values and back. */
-function draw(canvas, { x, y, xLabel = '', yLabel = '', layers, frameless = false, left = 0, whole = false }) {
+/** Draw axes and layers; the answer turns places on the canvas into values and back. The y axis says v · by + plus. */
+function draw(canvas, { x, y, xLabel = '', yLabel = '', layers, frameless = false, left = 0, whole = false, unit = { by: 1, plus: 0 } }) {
   const width = canvas.clientWidth, height = canvas.clientHeight, ratio = devicePixelRatio || 1;
   if (width === 0 || height === 0) return null;
   canvas.width = Math.round(width * ratio);
@@ -55,7 +51,7 @@ function draw(canvas, { x, y, xLabel = '', yLabel = '', layers, frameless = fals
   const ctx = canvas.getContext('2d');
   ctx.scale(ratio, ratio);
   ctx.font = FONT;
-  const xTicks = ticks(...x, width / 90, whole ? 1 : 0), yTicks = ticks(...y, Math.max(3, height / 42));
+  const xTicks = ticks(...x, width / 90, whole ? 1 : 0), yTicks = ticks(...y.map((v) => v * unit.by + unit.plus), Math.max(3, height / 42));
   const widest = Math.max(...yTicks.values.map((v) => ctx.measureText(yTicks.text(v)).width), 8);
   const box = frameless
     ? { left: 4, right: width - 4, top: 4, bottom: height - 4 }
@@ -67,7 +63,7 @@ function draw(canvas, { x, y, xLabel = '', yLabel = '', layers, frameless = fals
     fromX: (px) => x[0] + ((px - box.left) / (box.right - box.left)) * (x[1] - x[0]),
     fromY: (py) => y[0] + ((box.bottom - py) / (box.bottom - box.top)) * (y[1] - y[0]),
   };
-  if (!frameless) drawAxes(frame, xTicks, yTicks, xLabel, yLabel);
+  if (!frameless) drawAxes(frame, xTicks, yTicks, xLabel, yLabel, unit);
   ctx.save();
   ctx.beginPath();
   ctx.rect(box.left, box.top - 3, box.right - box.left + 3, box.bottom - box.top + 6);
@@ -79,7 +75,7 @@ function draw(canvas, { x, y, xLabel = '', yLabel = '', layers, frameless = fals
 
 const ALIGNED = 50; // pixels before plots that stand below each other
 
-function drawAxes({ ctx, box, toX, toY }, xTicks, yTicks, xLabel, yLabel) {
+function drawAxes({ ctx, box, toX, toY }, xTicks, yTicks, xLabel, yLabel, unit) {
   ctx.lineWidth = 1;
   ctx.strokeStyle = colour('grid');
   ctx.fillStyle = colour('muted');
@@ -87,7 +83,7 @@ function drawAxes({ ctx, box, toX, toY }, xTicks, yTicks, xLabel, yLabel) {
   ctx.textBaseline = 'middle';
   ctx.textAlign = 'right';
   for (const v of yTicks.values) {
-    const py = Math.round(toY(v)) + 0.5;
+    const py = Math.round(toY((v - unit.plus) / unit.by)) + 0.5;
     ctx.moveTo(box.left, py);
     ctx.lineTo(box.right, py);
     ctx.fillText(yTicks.text(v), box.left - 7, py);
@@ -105,6 +101,8 @@ function drawAxes({ ctx, box, toX, toY }, xTicks, yTicks, xLabel, yLabel) {
   ctx.textAlign = 'left';
   if (yLabel) ctx.fillText(yLabel, 2, 4);
 }
+
+const WIDE = 4; // of a signal that another is drawn over: both remain visible
 
 /** A curve; where a pixel has many samples, from their smallest to their largest. */
 function line(values, name, { start = 0, step = 1, width = 1.4, dash = [] } = {}) {
@@ -157,9 +155,10 @@ function band(low, high, name, { start = 0, step = 1 } = {}) {
   };
 }
 
-function stems(positions, values, name, { start = 0, step = 1, radius = 3, base = 0 } = {}) {
+/** Events of kernel i: a line from zero for each, with the kernel's marker unless the radius is 0. */
+function stems(positions, values, i, { start = 0, step = 1, radius = 3, base = 0 } = {}) {
   return ({ ctx, x, toX, toY }) => {
-    ctx.strokeStyle = ctx.fillStyle = colour(name);
+    ctx.strokeStyle = colour(kernelColour(i));
     ctx.lineWidth = 1.5;
     ctx.beginPath();
     for (let e = 0; e < positions.length; e++) {
@@ -169,7 +168,25 @@ function stems(positions, values, name, { start = 0, step = 1, radius = 3, base 
       ctx.lineTo(toX(at), toY(values[e]));
     }
     ctx.stroke();
-    if (radius > 0) dots(Array.from(positions, (t) => (start + t) * step), values, name, radius)({ ctx, toX, toY });
+    if (radius > 0) markers(Array.from(positions, (t) => (start + t) * step), values, i, radius)({ ctx, toX, toY });
+  };
+}
+
+/** Markers of kernel i. */
+function markers(xs, ys, i, radius = 3.5) {
+  const { outline, hollow } = kernelMarker(i), path = new Path2D(outline);
+  return ({ ctx, toX, toY }) => {
+    ctx.strokeStyle = colour(kernelColour(i));
+    ctx.fillStyle = hollow ? colour('surface') : ctx.strokeStyle;
+    for (let e = 0; e < xs.length; e++) {
+      ctx.save();
+      ctx.translate(toX(xs[e]), toY(ys[e]));
+      ctx.scale(radius, radius);
+      ctx.lineWidth = 1.2 / radius;
+      ctx.fill(path);
+      ctx.stroke(path);
+      ctx.restore();
+    }
   };
 }
 
@@ -208,13 +225,15 @@ function ring(x, y, name, radius = 6) {
 }
 
 /** A curve through points. */
-function curve(xs, ys, name, width = 1.5) {
+function curve(xs, ys, name, { width = 1.5, dash = [] } = {}) {
   return ({ ctx, toX, toY }) => {
     ctx.strokeStyle = colour(name);
     ctx.lineWidth = width;
+    ctx.setLineDash(dash);
     ctx.beginPath();
     xs.forEach((x, i) => ctx.lineTo(toX(x), toY(ys[i])));
     ctx.stroke();
+    ctx.setLineDash([]);
   };
 }
 
@@ -287,7 +306,7 @@ function image(canvas, values, rows, columns, largest) {
   ctx.scale(ratio, ratio);
   for (let i = 0; i < values.length; i++) {
     ctx.globalAlpha = Math.min(1, Math.abs(values[i]) / (largest || 1));
-    ctx.fillStyle = colour(values[i] > 0 ? 'text' : 'kernel-1');
+    ctx.fillStyle = colour(values[i] > 0 ? 'text' : 'kernel-2');
     ctx.fillRect((i % columns) * side, Math.floor(i / columns) * side, side + 0.5, side + 0.5);
   }
   ctx.globalAlpha = 1;

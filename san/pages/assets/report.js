@@ -32,12 +32,12 @@ function showKernels() {
   byId('kernels-note').textContent = DATA.kernelsNote;
   DATA.kernels.forEach((kernel, k) => {
     const canvas = make('canvas', { role: 'img', 'aria-label': `Kernel ${k + 1}, ${kernel.note}` });
-    byId('kernels-list').append(make('figure', { className: kernel.image ? 'small' : '' }, canvas, make('figcaption', {}, make('b', { className: kernelColour(k) }, `w${k + 1}`), ` ${kernel.note}`)));
+    byId('kernels-list').append(make('figure', { className: kernel.image ? 'small' : '' }, canvas, make('figcaption', {}, make('ul', { className: 'key' }, kernelEntry(`w${k + 1}: ${kernel.note}`, k)))));
     const values = kernel.image ? [numbers(kernel.image)] : kernel.channels.map((text) => numbers(text));
     kernel.shown = values;
     const largest = Math.max(...values[0].map(Math.abs));
     keep(() => (kernel.image ? image(canvas, values[0], kernel.rows, kernel.columns, largest)
-      : draw(canvas, { x: [0, Math.max(1, values[0].length - 1)], y: rangeOf([...values, [0]]), layers: [baseline(), ...values.map((w) => line(w, kernelColour(k), { width: 1.8 }))] })));
+      : draw(canvas, { x: [0, Math.max(1, values[0].length - 1)], y: rangeOf([...values, [0]]), layers: [baseline(), ...values.map((w) => line(w, kernelColour(k), { width: 1.8, dash: kernelDash(k) }))] })));
   });
   byId('kernels-table').addEventListener('toggle', () => {
     const rows = DATA.kernels.map((kernel, k) => [`w${k + 1}`, Array.from(kernel.shown[0], (v) => short(v)).join(', ')]);
@@ -64,15 +64,15 @@ function showPlane() {
   const reach = (name) => 1.12 * Math.max(0.25, ...all.map((p) => p[name]).filter(Number.isFinite));
   const xMax = Math.min(3, reach('ratio')), yMax = Math.min(2, reach('loss'));
   const name = (p) => `${DATA.plane[p.i].name}, m = ${p.m}, ${p.split}: φ ${short(p.phi)}, CR⁻¹ ${short(p.ratio)}, loss ${short(p.loss)}`;
-  byId('plane-key').append(...DATA.plane.map((of, i) => make('li', { className: kernelColour(i) }, of.name)));
+  byId('plane-key').append(...DATA.plane.map((of, i) => kernelEntry(of.name, i)));
   const best = all.filter((p) => p.split === 'test');
   let near = null;
   const paint = () => {
     planeFrame = draw(byId('plane-plot'), { x: [0, xMax], y: [0, yMax], xLabel: 'CR⁻¹: numbers of the description for each sample', yLabel: 'normalised loss', layers: [
       arcs(arcRadii(xMax, yMax)),
       ...DATA.plane.map((of) => curve(of.points.map((p) => p[0]), of.points.map((p) => p[1]), 'grid')),
-      ...DATA.plane.map((of, i) => dots(of.points.map((p) => p[0]), of.points.map((p) => p[1]), kernelColour(i), 3.5)),
-      ...best.flatMap((p) => [dots([p.ratio], [p.loss], 'text', 4), ring(p.ratio, p.loss, kernelColour(p.i), 8), ...(best.length < 4 ? [label(p.ratio, p.loss, `m = ${p.m}`)] : [])]),
+      ...DATA.plane.map((of, i) => markers(of.points.map((p) => p[0]), of.points.map((p) => p[1]), i)),
+      ...best.flatMap((p) => [markers([p.ratio], [p.loss], p.i, 4), ring(p.ratio, p.loss, kernelColour(p.i), 8), ...(best.length < 4 ? [label(p.ratio, p.loss, `m = ${p.m}`)] : [])]),
       ...(near ? [ring(near.ratio, near.loss, 'accent', 10)] : [])] });
   };
   const rest = `A dot is a model on the validation split, joined in the order of m${best.length ? '; the ringed one is the chosen model on the test split' : ''}. Point at one to read it.`;
@@ -94,21 +94,21 @@ function showPlane() {
 function showSweep() {
   reveal('sweep');
   const sizes = DATA.sweeps.map((of) => of.sizes), low = Math.min(...sizes.flat()), high = Math.max(...sizes.flat()), room = Math.max(0.5, 0.03 * (high - low));
-  byId('sweep-key').append(...DATA.sweeps.map((of, i) => make('li', { className: kernelColour(i) }, `${of.name}${of.chosen ? `, chosen m = ${of.chosen}` : ''}`)));
+  byId('sweep-key').append(...DATA.sweeps.map((of, i) => kernelEntry(`${of.name}${of.chosen ? `, chosen m = ${of.chosen}` : ''}`, i)));
   byId('sweep-plot').setAttribute('aria-label', 'Validation φ of each kernel size; the table of the models lists them');
   keep(() => draw(byId('sweep-plot'), { x: [low - room, high + room], whole: true, y: rangeOf(DATA.sweeps.map((of) => of.phi)), xLabel: 'kernel size m (samples)', yLabel: 'mean φ', layers: DATA.sweeps.flatMap((of, i) => [
-    curve(of.sizes, of.phi, kernelColour(i)), dots(of.sizes, of.phi, kernelColour(i), 2.5),
+    curve(of.sizes, of.phi, kernelColour(i), { dash: kernelDash(i) }), markers(of.sizes, of.phi, i, 2.5),
     ...(of.chosen ? [ring(of.chosen, of.phi[of.sizes.indexOf(of.chosen)], kernelColour(i), 7)] : [])]) }));
 }
 
 function showHistory() {
   reveal('history');
   const last = Math.max(...DATA.histories.flatMap((of) => of.epochs));
-  byId('history-key').append(...DATA.histories.map((of, i) => make('li', { className: kernelColour(i) }, `${of.name}${of.chosen ? `, chosen after epoch ${of.chosen}` : ''}`)));
+  byId('history-key').append(...DATA.histories.map((of, i) => kernelEntry(`${of.name}${of.chosen ? `, chosen after epoch ${of.chosen}` : ''}`, i)));
   for (const [name, yLabel] of [['phi', 'φ on validation'], ['loss', 'mean absolute error in training']]) {
     byId(`history-${name}`).setAttribute('aria-label', `${yLabel} against the epoch; the table lists it`);
     keep(() => draw(byId(`history-${name}`), { x: [0.5, last + 0.5], whole: true, y: rangeOf(DATA.histories.map((of) => of[name])), xLabel: 'epoch', yLabel, layers: DATA.histories.flatMap((of, i) => [
-      curve(of.epochs, of[name], kernelColour(i)), dots(of.epochs, of[name], kernelColour(i), 2.5),
+      curve(of.epochs, of[name], kernelColour(i), { dash: kernelDash(i) }), markers(of.epochs, of[name], i, 2.5),
       ...(of.chosen ? [ring(of.chosen, of[name][of.epochs.indexOf(of.chosen)], kernelColour(i), 7)] : [])]) }));
   }
   const rows = DATA.histories.flatMap((of) => of.epochs.map((epoch, i) => [of.name, epoch, of.phi[i], of.loss[i]]));

@@ -57,9 +57,9 @@ class Viewer {
   showKey() {
     const { view } = this, used = view.events ? [...new Set(view.events.kernel)].sort((a, b) => a - b) : [];
     byId('view-key').replaceChildren(
-      ...(view.x ? [make('li', { className: 'signal' }, DATA.names[0]), make('li', { className: 'reconstruction' }, DATA.names[1])]
-        : [make('li', { className: 'signal' }, DATA.single || 'decoded')]),
-      ...used.slice(0, 16).map((k) => make('li', { className: kernelColour(k) }, `w${k + 1}`)));
+      ...(view.x ? [keyEntry(DATA.names[0], 'original', { width: WIDE }), keyEntry(DATA.names[1], 'reconstruction')]
+        : [keyEntry(DATA.single || 'decoded', 'signal')]),
+      ...used.slice(0, 16).map((k) => kernelEntry(`w${k + 1}`, k)));
   }
 
   /** Move to a range of samples, within the signal and not shorter than 16 samples. */
@@ -146,7 +146,7 @@ class Viewer {
     shown.push(this.within(view.decodedValues));
     if (view.x) {
       shown.push(this.within(view.x));
-      layers.push(line(view.x, 'signal', { ...options, width: 1.8 }));
+      layers.push(line(view.x, 'original', { ...options, width: WIDE }));
     }
     layers.push(line(view.decodedValues, view.x ? 'reconstruction' : 'signal', { ...options, width: 1.3 }));
     const below = [byId('view-error'), byId('view-events')].filter((canvas) => !canvas.hidden);
@@ -192,21 +192,21 @@ class Viewer {
   /** Draw each event's kernel with a dot at its position; of very many events a line each, as high as the kernel. */
   drawEvents(shown, x, xLabel) {
     const { view, step } = this, { kernel, position, amplitude } = view.events, many = shown.length > MOST_SHAPES;
-    const layers = [baseline()], heights = [new Float32Array(1)], marks = new Map(); // by kernel
+    const layers = [baseline()], heights = [new Float32Array(1)], found = new Map(); // by kernel
     for (const e of shown) {
       const { w, before, summit } = this.kernel(kernel[e]);
-      if (!marks.has(kernel[e])) marks.set(kernel[e], { positions: [], values: [] });
-      marks.get(kernel[e]).positions.push(position[e]);
-      marks.get(kernel[e]).values.push(amplitude[e] * (many ? summit : w[before]));
+      if (!found.has(kernel[e])) found.set(kernel[e], { positions: [], values: [] });
+      found.get(kernel[e]).positions.push(position[e]);
+      found.get(kernel[e]).values.push(amplitude[e] * (many ? summit : w[before]));
       if (many) continue;
       const drawn = w.map((v) => v * amplitude[e]);
       heights.push(drawn);
-      layers.push(line(drawn, kernelColour(kernel[e]), { start: position[e] - before, step, width: 1.5 }));
+      layers.push(line(drawn, kernelColour(kernel[e]), { start: position[e] - before, step, width: 1.5, dash: kernelDash(kernel[e]) }));
     }
-    for (const [k, { positions, values }] of marks) {
+    for (const [k, { positions, values }] of found) {
       heights.push(values);
-      layers.push(many ? stems(positions, values, kernelColour(k), { step, radius: 0 })
-        : dots(positions.map((t) => t * step), values, kernelColour(k), 2.5));
+      layers.push(many ? stems(positions, values, k, { step, radius: 0 })
+        : markers(positions.map((t) => t * step), values, k));
     }
     draw(byId('view-events'), { x, left: ALIGNED, y: rangeOf(heights), xLabel, yLabel: `events, as they are drawn ${view.scale ? `(${view.scale})` : ''}`, layers });
   }
