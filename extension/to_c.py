@@ -39,6 +39,9 @@ ENTRIES = {
     "san.codec.search.pursuit._refit": (
         "similarity: float32, gram: float32, positions: int64, chosen: int64, amplitudes: float64"
     ),
+    "san.codec.search.pursuit._refit_in": (
+        "left: float32, kernels: float32, positions: int64, chosen: int64, amplitudes: float64"
+    ),
     "san.codec.search.pursuit._add": (
         "x: float32, kernels: float32, positions: int64, chosen: int64, amplitudes: float64, "
         "sign: real"

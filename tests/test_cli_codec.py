@@ -88,6 +88,12 @@ def test_options_reach_the_encoder(san):
     assert info.sections["dictionary"] == 0
 
 
+def test_a_device_that_there_is_not_ends_in_one_line(san):
+    code, _, err = san("compress", "x.npy", "z.san", "--prdn", 8, "--device", "abacus")
+    assert code == 2 and "device must be cpu or cuda" in err and "'abacus'" in err
+    assert not Path("z.san").exists()
+
+
 def test_a_wfdb_record_is_coded_as_integers(san, recordings):
     for name in ("100.hea", "100.dat"):
         shutil.copy(recordings / "mitdb" / name, name)

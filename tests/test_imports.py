@@ -90,7 +90,7 @@ ORDER = {
         info dictionaries trained dictionary_files search modes file_format numbers entropy
         errors target effort""",
     "codec.search": """coding across coefficients quick convergence trials excerpts steps learning
-        pursuit""",
+        finding on_device pursuit""",
     "codec.modes": """payload components across transform joint predictive odds joint_experts
         least_squares experts dictionary wavelet bands events ranges fast_coding fast_fit
         fast_frames fast_laws mode_numbers""",

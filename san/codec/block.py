@@ -178,6 +178,7 @@ def _encode(
         events=events,
         newer_modes=request.newer_modes,
         fast=request.fast,
+        device=request.device,
         progress=lambda share: progress(0.9 * share),
     )
 

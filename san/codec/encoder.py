@@ -34,6 +34,7 @@ from san.codec.options import (
     texts_of,
 )
 from san.codec.search.coding import may_be_smaller
+from san.codec.search.finding import CPU, checked_device
 from san.codec.target import LOSSLESS, Target
 from san.codec.trained import is_trained
 
@@ -69,6 +70,7 @@ def compress(
     attachments: Mapping[str, bytes] | None = None,
     limits: Limits | None = None,
     effort: Effort = "normal",
+    device: str = CPU,
     progress: Callable[[float], None] | None = None,
 ) -> bytes:
     """Encode a signal within an error, without loss, or to a size.
@@ -114,6 +116,10 @@ def compress(
         fast predictive mode without loss or within a `max_error`; for a `prdn` steps are guessed
         and corrected at most twice. No kernels are learned, and none that are given are used.
         "best": all that is known to save bytes, which is what "normal" does today.
+    device : str
+        Where kernels and events are looked for: "cpu", or "cuda" for an NVIDIA GPU, which needs
+        torch ("cuda:1" is the second one). Sums are rounded in another order there, so the bytes
+        may differ a little. Every decoder reads them, and decodes on the CPU.
     progress : callable, optional
         Called with the share that is done, 0 ... 1.
 
@@ -130,7 +136,10 @@ def compress(
     ValueError
         If an integer does not fit int32, if x has another shape or no channel, if no target or
         others together are given, if a target or an option is out of its range, if the dictionary
-        does not fit x, or if the signal cannot be encoded in so few bits per sample.
+        does not fit x, if the signal cannot be encoded in so few bits per sample, or if there is
+        no such device.
+    MissingPackage
+        If a GPU is asked for, and torch is not installed.
 
     Warns
     -----
@@ -178,6 +187,7 @@ def compress(
         attachments=attachments,
         limits=limits,
         effort=effort,
+        device=device,
         progress=progress,
     )
 
@@ -243,16 +253,18 @@ def _encode_with(
     attachments: Mapping[str, bytes] | None = None,
     limits: Limits | None = None,
     effort: Effort = "normal",
+    device: str = CPU,
     progress: Callable[[float], None] | None = None,
 ) -> bytes:
     """Encode an array with this dictionary, or with one that is learned on it where it is None."""
     limits, effort = limits or Limits(), checked_effort(effort)
+    device = checked_device(device)
     found = represent(x, target)
     array = np.asarray(x).astype(found.representation.dtype, copy=False)
     representation, n = found.representation, len(array)
     chunk = samples_of_chunks(chunk_seconds, fs, representation.channels)
     chunk = min(chunk, max(SHORTEST_CHUNK, n))
-    request = Request(target, checked_fs(fs), chunk, events, effort=effort)
+    request = Request(target, checked_fs(fs), chunk, events, effort=effort, device=device)
     given = fitting_dictionary(dictionary, representation, embed_dictionary, events)
     samples = _samples(array, found)
     texts = texts_of(units), texts_of(names)

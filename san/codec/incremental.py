@@ -42,6 +42,7 @@ from san.codec.options import (
     texts_of,
 )
 from san.codec.search.coding import encode_signal
+from san.codec.search.finding import CPU, checked_device
 from san.codec.target import Target
 
 HELD_VALUES = 1 << 18  # values of a chunk, of all channels together, unless chunk_seconds is given
@@ -64,7 +65,7 @@ class Encoder:
     channels : int, optional
         Parts are (n, channels); without it they are (n,).
     fs, prdn, max_error, lossless, bits_per_sample, dictionary, events, chunk_seconds, \
-embed_dictionary, units, names, attachments, effort
+embed_dictionary, units, names, attachments, effort, device
         As `compress` takes them; the notes say what differs.
     lossless_grid : bool
         True to code floats of a lossless recording as the integers of the grid on which the first
@@ -127,6 +128,7 @@ embed_dictionary, units, names, attachments, effort
         attachments: Mapping[str, bytes] | None = None,
         lossless_grid: bool = False,
         effort: Effort = "normal",
+        device: str = CPU,
     ) -> None:
         target = Target.of(
             max_error=max_error, prdn=prdn, lossless=lossless, bits_per_sample=bits_per_sample
@@ -138,8 +140,9 @@ embed_dictionary, units, names, attachments, effort
         self._dtype, self._grid = empty.dtype, lossless_grid
         chunk = samples_of_chunks(chunk_seconds, fs, empty.channels, HELD_VALUES)
         self._request = Request(
-            target, checked_fs(fs), chunk, events, effort=checked_effort(effort)
-        )
+            target, checked_fs(fs), chunk, events,
+            effort=checked_effort(effort), device=checked_device(device),
+        )  # fmt: skip
         given = fitting_dictionary(dictionary, empty, embed_dictionary, events)
         self._given = None if target.exact else given
         texts = texts_of(units), texts_of(names)
@@ -282,6 +285,7 @@ embed_dictionary, units, names, attachments, effort
             chunk_samples=request.chunk_samples,
             bounds=bounds,
             fast=request.fast,
+            device=request.device,
         ).dictionary
 
     def _chosen(self, x: np.ndarray) -> Representation:

@@ -11,6 +11,7 @@ from san.codec.file_format.attachments import pack_attachments
 from san.codec.file_format.header import SHORT_NAME, Header, Limits, checked_fs
 from san.codec.modes.dictionary import Dictionary
 from san.codec.numbers.integers import Representation
+from san.codec.search.finding import CPU
 from san.codec.target import Target
 from san.codec.trained import is_trained
 
@@ -33,6 +34,7 @@ class Request:
     events: bool
     newer_modes: bool = True  # those of version 4 of the format may be used
     effort: Effort = "normal"
+    device: str = CPU  # where kernels and events are looked for
 
     @property
     def fast(self) -> bool:

@@ -53,6 +53,8 @@ NAME_ONLY = "Store only the SHA-256 of that dictionary; decompress then needs th
 NO_EVENTS = "Use no kernels."
 EFFORT = """How much time to spend on few bytes: fast, normal or best. Every reader reads streams of
 all levels."""
+DEVICE = """Where kernels and events are looked for: cpu, cuda or cuda:1. Every reader reads all of
+these streams. Default: cpu."""
 CHUNK = """Length of a chunk, the smallest part that can be decoded alone. Default: 2**20 samples,
 fewer with more than four channels."""
 FS = "Sampling rate, if the file does not state it. It wins over the times of a table."
@@ -101,6 +103,7 @@ def compress(
     name_only: Annotated[bool, _option(CODING, NAME_ONLY, None, "--name-only")] = False,
     no_events: Annotated[bool, _option(CODING, NO_EVENTS, None, "--no-events")] = False,
     effort: Annotated[Effort, _option(CODING, EFFORT, "LEVEL")] = "normal",
+    device: Annotated[str, _option(CODING, DEVICE, "DEVICE")] = "cpu",
     chunk_seconds: Annotated[float | None, _option(CODING, CHUNK, "SECONDS")] = None,
     fs: Annotated[float | None, _option(CODING, FS, "HZ")] = None,
     delimiter: tables.Delimiter = None,
@@ -154,6 +157,7 @@ def compress(
             dictionary=dictionary,
             events=not no_events,
             effort=effort,
+            device=device,
             chunk_seconds=chunk_seconds,
             embed_dictionary=not name_only,
             progress=report,

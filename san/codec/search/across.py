@@ -353,15 +353,15 @@ def find_drawing(across: Across, found: Found, signal: Signal, finer: float) -> 
     count = min(channels, MOST_COMPONENTS)
     pieces = [across.components(found, i, count) for i in range(len(across.chunks))]
     steps = np.full(count, IN_A_STEP / finer)
-    learned = learn_kernels(np.concatenate(pieces), signal.fs, steps)
+    learned = learn_kernels(np.concatenate(pieces), signal.fs, steps, signal.device)
     if learned is None or len(learned.kernels) == 0:
         return None
     kernels = np.zeros((len(learned.kernels), channels, learned.kernels.shape[2]))
     kernels[:, :count] = as_floats(learned)
     dictionary = quantize_kernels(kernels)
-    events = []
+    drawn, events = as_floats(dictionary)[:, :count], []
     for piece in pieces:
-        one = find_events(piece, signal.fs, steps, as_floats(dictionary)[:, :count])
+        one = find_events(piece, signal.fs, steps, drawn, signal.device)
         amplitudes = np.zeros((len(one), channels), np.int64)
         amplitudes[:, :count] = one.amplitudes
         events.append(QuantizedEvents(one.starts, one.kernels, amplitudes))

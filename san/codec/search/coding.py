@@ -29,6 +29,7 @@ from san.codec.search.convergence import (
     steps_under,
 )
 from san.codec.search.excerpts import EXCERPT_PIECES
+from san.codec.search.finding import CPU
 from san.codec.search.learning import excerpts_of
 from san.codec.search.quick import bounds_under, meet_error_quickly
 from san.codec.search.trials import Encoded, Signal, score_of, size_of
@@ -72,6 +73,7 @@ def encode_signal(
     events: bool = True,
     newer_modes: bool = True,
     fast: bool = False,
+    device: str = CPU,
     progress: Progress | None = None,
 ) -> Coded:
     """Encode integers (n, columns), below 2**31 in magnitude, in chunks.
@@ -95,6 +97,8 @@ def encode_signal(
         False to use only the modes that streams before version 4 have.
     fast : bool
         True to spend little time: one predictive mode, no search for kernels.
+    device : str
+        Where kernels and events are looked for: "cpu", or a device of torch.
     progress : callable, optional
         Called with the share that is done, 0 ... 1.
     """
@@ -114,7 +118,7 @@ def encode_signal(
         return predict(bounds)
     if fast:
         dictionary, events = None, False
-    signal = Signal(k, chunk_samples, fs, dictionary, events)
+    signal = Signal(k, chunk_samples, fs, dictionary, events, device)
     across = newer_modes and fits_across(k)
     found: Encoded | None
     if target.prdn is not None:

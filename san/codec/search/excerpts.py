@@ -8,8 +8,8 @@ from san.codec.modes import transform
 from san.codec.modes.dictionary import Dictionary, no_kernels
 from san.codec.modes.events import QuantizedEvents, no_events
 from san.codec.modes.transform import Plan, Setting
+from san.codec.search.finding import CPU, finder_of
 from san.codec.search.learning import as_floats, excerpts_of, learn_kernels, without_slow
-from san.codec.search.pursuit import pursue
 from san.codec.search.steps import guess_code, step_of
 
 # The excerpt is joined from so many pieces, evenly spread over the signal. More pieces show more of
@@ -32,18 +32,18 @@ def bin_bits_for(fs: float) -> int:
 
 
 def find_events(
-    x: np.ndarray, fs: float, steps: np.ndarray, kernels: np.ndarray
+    x: np.ndarray, fs: float, steps: np.ndarray, kernels: np.ndarray, device: str = CPU
 ) -> QuantizedEvents:
-    """The events of x, int64 (n, channels); their amplitudes are in steps (channels,)."""
+    """The events of x, int64 (n, channels), looked for on a device; amplitudes are in `steps`."""
     if len(x) < kernels.shape[2]:
         return no_events(x.shape[1])
     fast = (without_slow(x, fs) / steps[:, None]).astype(np.float32)
-    return pursue(fast, kernels)[0]
+    return finder_of([fast], device).pursue(kernels)[0][0]
 
 
 def with_excerpt(
     x: np.ndarray, samples: int, fs: float, setting: Setting, dictionary: Dictionary | None,
-    with_events: bool, bounds: tuple[int, ...] | None = None,
+    with_events: bool, bounds: tuple[int, ...] | None = None, device: str = CPU,
 ) -> Dictionary:  # fmt: skip
     """The dictionary (None: without kernels) with an excerpt of x, int64 (n, channels).
 
@@ -56,7 +56,7 @@ def with_excerpt(
     events = None
     if with_events:
         steps = np.array([step_of(code) for code in setting.codes])
-        events = find_events(excerpt, fs, steps, as_floats(dictionary))
+        events = find_events(excerpt, fs, steps, as_floats(dictionary), device)
     return transform.learn_from(excerpt, Plan(setting, events, bounds), dictionary)
 
 

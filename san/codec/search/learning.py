@@ -12,7 +12,8 @@ import numpy as np
 
 from san.codec.modes import wavelet
 from san.codec.modes.dictionary import SCALE, Dictionary, quantize
-from san.codec.search.pursuit import cost, peaks, pursue, similarities_of
+from san.codec.search.finding import CPU, Finder, finder_of
+from san.codec.search.pursuit import cost, peaks
 
 CANDIDATES = 160  # windows that are compared with each other; the time grows with their square
 BEFORE_PEAK = 0.35  # share of a kernel that lies before its window's extremum
@@ -27,10 +28,13 @@ ITERATIONS = 8  # of the two steps; more cost time and change little
 TRIALS = ((1.0, 12, None), (1.0, 16, 0), (0.8, 8, None), (0.8, 16, 1))
 
 
-def learn_kernels(x: np.ndarray, fs: float, step: np.ndarray) -> Dictionary | None:
+def learn_kernels(
+    x: np.ndarray, fs: float, step: np.ndarray, device: str = CPU
+) -> Dictionary | None:
     """The dictionary that saves most bits of a signal, or None if none saves any.
 
-    x: int64 (n, channels). step: float (channels,), the quantizer's step in samples.
+    x: int64 (n, channels). step: float (channels,), the quantizer's step in samples. device: where
+    events are looked for.
     """
     n = len(x)
     usual = kernel_length(fs)
@@ -38,17 +42,17 @@ def learn_kernels(x: np.ndarray, fs: float, step: np.ndarray) -> Dictionary | No
         return None
     fast = (without_slow(x, fs) / step[:, None]).astype(np.float32)
     excerpts = excerpts_of(fast, EXCERPT_KERNELS * usual, EXCERPTS)
+    finder = finder_of(excerpts, device)
     share = sum(e.shape[1] for e in excerpts) / n
     best, chosen = sum(cost(e) for e in excerpts) / share, None
     for relative, count, seed in TRIALS:
         length = max(32, round(usual * relative / 32) * 32)
-        kernels = alternate(excerpts, count, length, seed)
+        kernels = alternate(finder, count, length, seed)
         if len(kernels) == 0:
             continue
         dictionary = quantize(kernels, PRECISION)
         total = 24.0 * len(dictionary.data)
-        for e in excerpts:
-            events, left = pursue(e, as_floats(dictionary))
+        for events, left in finder.pursue(as_floats(dictionary)):
             total += (cost(left) + 40.0 * len(events)) / share
         if total < best:
             best, chosen = total, dictionary
@@ -86,40 +90,37 @@ def excerpts_of(x: np.ndarray, length: int, count: int) -> list[np.ndarray]:
     return [np.ascontiguousarray(x[:, s : s + length]) for s in starts]
 
 
-def alternate(
-    excerpts: Sequence[np.ndarray], count: int, length: int, seed: int | None
-) -> np.ndarray:
-    """Kernels (K, channels, L) for excerpts, each float32 (channels, n) in quantizer steps."""
-    kernels = _windows(excerpts, count, length, seed)
+def alternate(finder: Finder, count: int, length: int, seed: int | None) -> np.ndarray:
+    """Kernels (K, channels, L) for the pieces of a finder."""
+    kernels = _windows(finder, finder.pieces, count, length, seed)
     uses = np.zeros(len(kernels), int)
     for i in range(ITERATIONS):
         if len(kernels) == 0:
             return kernels
-        kernels, uses, left = _improve(excerpts, kernels)
+        kernels, uses, left = _improve(finder, kernels)
         idle = uses < 5
         if i < ITERATIONS - 2 and idle.any():
             more = None if seed is None else seed + 100 * i + 100
-            fresh = _windows(left, int(idle.sum()), length, more)
+            fresh = _windows(finder, left, int(idle.sum()), length, more)
             kernels = np.concatenate([kernels[~idle], fresh])
     return kernels[uses >= 2]
 
 
 def _windows(
-    excerpts: Sequence[np.ndarray], count: int, length: int, seed: int | None
+    finder: Finder, excerpts: Sequence[np.ndarray], count: int, length: int, seed: int | None
 ) -> np.ndarray:
     if seed is None:
-        return _typical_windows(excerpts, count, length)
+        return _typical_windows(finder, excerpts, count, length)
     return _random_windows(excerpts, count, length, seed)
 
 
 def _improve(
-    excerpts: Sequence[np.ndarray], kernels: np.ndarray
+    finder: Finder, kernels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     """After one pursuit: the better kernels, how often each is used, and the rest of the signal."""
     length = kernels.shape[2]
     sums, uses, rest = np.zeros(kernels.shape), np.zeros(len(kernels), int), []
-    for x in excerpts:
-        events, left = pursue(x, kernels)
+    for events, left in finder.pursue(kernels):
         rest.append(left)
         amplitudes = events.amplitudes.astype(np.float64)
         for k in range(len(kernels)):
@@ -134,7 +135,9 @@ def _improve(
     return _unit(np.where(sums.any((1, 2), keepdims=True), sums * taper, kernels)), uses, rest
 
 
-def _typical_windows(excerpts: Sequence[np.ndarray], count: int, length: int) -> np.ndarray:
+def _typical_windows(
+    finder: Finder, excerpts: Sequence[np.ndarray], count: int, length: int
+) -> np.ndarray:
     """The windows around extrema that save most bits of all such windows."""
     channels = excerpts[0].shape[0]
     margin = length // 8
@@ -155,15 +158,7 @@ def _typical_windows(excerpts: Sequence[np.ndarray], count: int, length: int) ->
     shapes = _unit(wide[:, :, margin : margin + length] * taper)
     energy = (wide[:, :, margin : margin + length].astype(np.float64) ** 2).sum((1, 2))
     noise = channels * length * 0.1
-    # How much of window j kernel i explains, at the best shift.
-    explained = np.zeros((len(wide), len(wide)))
-    row = np.ascontiguousarray(wide.transpose(1, 0, 2)).reshape(channels, -1)
-    similarity = similarities_of(row, shapes)
-    starts = np.arange(len(wide)) * wide.shape[2]
-    for i in range(len(wide)):
-        at = starts[:, None] + np.arange(2 * margin + 1)
-        at = np.minimum(at, similarity.shape[2] - 1)
-        explained[i] = (similarity[i][:, at] ** 2).sum(0).max(1)
+    explained = finder.explained(wide, shapes)
     left = np.maximum(energy - np.minimum(explained, energy), 0)
     saved = np.log2((energy + noise) / (left + noise))
     best, kernels = np.zeros(len(wide)), []

@@ -19,6 +19,7 @@ SWEEPS = 3  # over all amplitudes when they are fitted again; more cost time and
 THRESHOLD = 10.0
 # The bits that an event costs, on the scale of estimate_bits. A larger number drops more events.
 EVENT_BITS = 45.0
+Pursued = tuple[QuantizedEvents, np.ndarray]  # the events of a signal, and the rest of it
 FREE, NEAR, KEPT = range(3)  # what a place is while peaks are chosen
 _BLOCK = 4096  # samples of a Fourier transform
 _MARGIN = 16  # samples around a kernel whose coefficients its event changes
@@ -27,7 +28,7 @@ _LIFTING = np.array([s / 65536 for s in (*STEPS, GAIN, INVERSE_GAIN)])
 
 def pursue(
     x: np.ndarray, kernels: np.ndarray, threshold: float = THRESHOLD, bits: float = EVENT_BITS
-) -> tuple[QuantizedEvents, np.ndarray]:
+) -> Pursued:
     """The events of x, and the rest of x without them.
 
     x: float32 (channels, n), in steps of each channel's quantizer. kernels: float32 (K, channels,
@@ -55,18 +56,75 @@ def pursue(
             similarity.reshape(-1), gram.reshape(-1), found, count, channels, length,
             positions, chosen, amplitudes, taken,
         )  # fmt: skip
-    key, where = np.unique(positions[:taken] * count + chosen[:taken], return_inverse=True)
-    merged = np.zeros((len(key), channels))
-    np.add.at(merged, where, amplitudes[: taken * channels].reshape(taken, channels))
-    positions, chosen, amplitudes = key // count, key % count, merged.reshape(-1)
+    positions, chosen, amplitudes = _merged(
+        positions[:taken], chosen[:taken], amplitudes[: taken * channels].reshape(taken, channels)
+    )
     _refit(
         similarity.reshape(-1), gram.reshape(-1), count, channels, length,
         positions, chosen, amplitudes, SWEEPS,
     )  # fmt: skip
+    left = _without(x, kernels, positions, chosen, amplitudes)
+    return _worthwhile(left, kernels, positions, chosen, amplitudes, bits)
+
+
+def settle(
+    x: np.ndarray,
+    kernels: np.ndarray,
+    positions: np.ndarray,
+    chosen: np.ndarray,
+    amplitudes: np.ndarray,
+    bits: float = EVENT_BITS,
+) -> Pursued:
+    """The events of x that were found elsewhere as `pursue` returns them, and the rest of x.
+
+    positions and chosen: int64 (events,), in any order. amplitudes: float (events, channels).
+    """
+    positions, chosen, fitted = _merged(positions, chosen, amplitudes)
+    left = _without(x, kernels, positions, chosen, fitted)
+    _refit_in(
+        left.reshape(-1), kernels.reshape(-1), len(x), kernels.shape[2],
+        positions, chosen, fitted, SWEEPS,
+    )  # fmt: skip
+    return _worthwhile(left, kernels, positions, chosen, fitted, bits)
+
+
+def _merged(
+    positions: np.ndarray, chosen: np.ndarray, amplitudes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Events by position and kernel, each pair once; amplitudes (events, channels) become flat."""
+    count = int(chosen.max(initial=0)) + 1
+    key, where = np.unique(positions * count + chosen, return_inverse=True)
+    merged = np.zeros((len(key), amplitudes.shape[1]))
+    np.add.at(merged, where, amplitudes)
+    return key // count, key % count, merged.reshape(-1)
+
+
+def _without(
+    x: np.ndarray,
+    kernels: np.ndarray,
+    positions: np.ndarray,
+    chosen: np.ndarray,
+    amplitudes: np.ndarray,
+) -> np.ndarray:
+    """The rest of x (channels, n) without events."""
     left = x.copy()
     _add(
-        left.reshape(-1), kernels.reshape(-1), channels, length, positions, chosen, amplitudes, -1.0
-    )
+        left.reshape(-1), kernels.reshape(-1), len(x), kernels.shape[2],
+        positions, chosen, amplitudes, -1.0,
+    )  # fmt: skip
+    return left
+
+
+def _worthwhile(
+    left: np.ndarray,
+    kernels: np.ndarray,
+    positions: np.ndarray,
+    chosen: np.ndarray,
+    amplitudes: np.ndarray,
+    bits: float,
+) -> Pursued:
+    """The events that save more bits than they cost; the others are in the rest again."""
+    _, channels, length = kernels.shape
     if bits > 0:
         order = np.argsort((amplitudes.reshape(-1, channels) ** 2).sum(1), kind="stable")
         _prune(
@@ -84,12 +142,17 @@ def cost(x: np.ndarray) -> float:
     return sum(float(estimate_bits(row, 0, row.size, _LIFTING)) for row in rows)
 
 
+def block_of(length: int) -> int:
+    """Samples that one Fourier transform takes, for kernels of a length."""
+    return max(_BLOCK, 1 << (2 * length - 1).bit_length())
+
+
 def similarities_of(x: np.ndarray, kernels: np.ndarray) -> np.ndarray:
     """Similarity of every kernel at every place: float32 (K, channels, n - L + 1)."""
     channels, n = x.shape
     count, _, length = kernels.shape
     places = n - length + 1
-    block = max(_BLOCK, 1 << (2 * length - 1).bit_length())
+    block = block_of(length)
     step = block - length + 1
     blocks = -(-places // step)
     padded = np.zeros((channels, (blocks - 1) * step + block), np.float32)
@@ -216,6 +279,27 @@ def _refit(similarity, gram, count, channels, length, positions, chosen, amplitu
                 if after != before:
                     amplitudes[i * channels + c] = after
                     _subtract(similarity, gram, n, count, channels, length, t, k, c, after - before)
+
+
+@search_loop
+def _refit_in(left, kernels, channels, length, positions, chosen, amplitudes, sweeps):
+    """Do what `_refit` does where similarities are not at hand: find each one in what is left."""
+    n = len(left) // channels
+    for sweep in range(sweeps):
+        for i in range(len(positions)):
+            for c in range(channels):
+                w, start = (chosen[i] * channels + c) * length, c * n + positions[i]
+                similarity = 0.0
+                for u in range(length):
+                    similarity += left[start + u] * kernels[w + u]
+                before = amplitudes[i * channels + c]
+                after = before + similarity
+                if sweep == sweeps - 1:
+                    after = 1.0 * round(after)
+                if after != before:
+                    amplitudes[i * channels + c] = after
+                    for u in range(length):
+                        left[start + u] -= (after - before) * kernels[w + u]
 
 
 @search_loop

@@ -16,6 +16,7 @@ from san.codec.search.excerpts import (
     find_events,
     with_excerpt,
 )
+from san.codec.search.finding import CPU
 from san.codec.search.learning import as_floats, learn_kernels
 from san.codec.search.steps import step_of
 
@@ -95,9 +96,10 @@ class Signal:
     """The chunks of a signal. Trials read it and never change it."""
 
     def __init__(
-        self, x: np.ndarray, chunk: int, fs: float, dictionary: Dictionary | None, events: bool
-    ) -> None:
-        self.x, self.fs = x, fs
+        self, x: np.ndarray, chunk: int, fs: float, dictionary: Dictionary | None, events: bool,
+        device: str = CPU,
+    ) -> None:  # fmt: skip
+        self.x, self.fs, self.device = x, fs, device
         self.chunks = tuple(x[i : i + chunk] for i in range(0, len(x), chunk))
         self.given, self.events_wanted = dictionary, events
         self.bin_bits = bin_bits_for(fs)
@@ -118,11 +120,11 @@ class Signal:
         steps = np.array([step_of(code) / finer for code in codes])
         dictionary = self.given
         if dictionary is None and self.x.shape[1] <= MOST_CHANNELS:
-            dictionary = learn_kernels(self.x, self.fs, steps)
+            dictionary = learn_kernels(self.x, self.fs, steps, self.device)
         if dictionary is None or len(dictionary.kernels) == 0:
             return None
         kernels = as_floats(dictionary)
-        events = [find_events(piece, self.fs, steps, kernels) for piece in self.chunks]
+        events = [find_events(piece, self.fs, steps, kernels, self.device) for piece in self.chunks]
         return Found(dictionary, events, steps) if any(map(len, events)) else None
 
     def encode(
@@ -168,7 +170,7 @@ class Signal:
         if choice.share > 0:
             piece = round(len(self.x) * choice.share / EXCERPT_PIECES)
             dictionary = with_excerpt(
-                self.x, piece, self.fs, setting, dictionary, with_events, bounds
+                self.x, piece, self.fs, setting, dictionary, with_events, bounds, self.device
             )
         return dictionary, 0 if dictionary is None else len(dictionary.data)
 
