@@ -47,11 +47,14 @@ COVERED = 1 << LOGARITHM_BITS
 
 
 class Model(NamedTuple):
-    """What the experts know: one-dimensional arrays, int64 but for the differences."""
+    """What the experts know: one-dimensional arrays, int64 if nothing else is said."""
 
     differences: np.ndarray  # int32: of every sample, PAD places before each channel
     errors: np.ndarray  # of the linear expert at every sample, placed as the differences
-    features: np.ndarray  # SIZE: the difference at hand and what predicts it
+    calm: np.ndarray  # int32: the weight of every sample in the moments, placed likewise
+    features: np.ndarray  # int32, SIZE: the difference at hand and what predicts it
+    starts: np.ndarray  # SIZE: where in the differences each feature of a channel begins
+    weighted: np.ndarray  # int32, BLOCK: a feature times the weight of its sample
     moments: np.ndarray  # SIZE * SIZE of each channel: sums of products of features
     factor: np.ndarray  # (SIZE + 1) * SIZE: the factor L of the moments
     pivots: np.ndarray  # SIZE: the diagonal D
@@ -67,7 +70,10 @@ def new_model(n: int, channels: int) -> Model:
     return Model(
         differences=np.zeros(places, np.int32),
         errors=np.zeros(places, np.int64),
-        features=np.zeros(SIZE, np.int64),
+        calm=np.zeros(places, np.int32),
+        features=np.zeros(SIZE, np.int32),
+        starts=np.zeros(SIZE, np.int64),
+        weighted=np.zeros(BLOCK, np.int32),
         moments=np.zeros(channels * SIZE**2, np.int64),
         factor=np.zeros((SIZE + 1) * SIZE, np.int64),
         pivots=np.zeros(SIZE, np.int64),
@@ -155,14 +161,45 @@ def dot(features, weights, base, size):
 
 
 @integer_step
-def add_moments(features, size, moments, base, weight):
-    """Add weight · features · featuresᵀ, the lower triangle, to a channel's moments."""
-    if base < 0:
-        return
+def place_features(starts, c, channels, stride):
+    """Put where each feature of a channel begins: in the order of `gather_features`."""
+    size, own = OWN + 1, c * stride + PAD
     for i in range(size):
-        weighted, row = weight * features[i], base + i * SIZE
+        starts[i] = own - i
+    if c + 1 < channels:
+        for i in range(NEXT):
+            starts[size + i] = own + stride - 1 - i
+        size += NEXT
+    for before in range(1, least(c, 2) + 1):
+        for i in range(PREVIOUS):
+            starts[size + i] = own - before * stride - i
+        size += PREVIOUS
+
+
+@integer_step
+def product_sum(weighted, seen, start, count):
+    """The sum of products of two runs of numbers."""
+    total = 0
+    if start < 0:  # it never is: the compiler now knows, and vectorises
+        return 0
+    for i in range(count):
+        total += weighted[i] * seen[start + i]
+    return total
+
+
+@integer_step
+def add_moments(model, c, size, begin, end, channels, stride):
+    """Add the products of a channel's features at so many moments, the lower triangle, weighted."""
+    differences, weighted, starts = model.differences, model.weighted, model.starts
+    place_features(starts, c, channels, stride)
+    count, place, base = end - begin, c * stride + PAD + begin, c * SIZE * SIZE
+    for i in range(size):
+        start = starts[i] + begin
+        for k in range(count):
+            weighted[k] = model.calm[place + k] * differences[start + k]
         for j in range(i + 1):
-            moments[row + j] += weighted * features[j]
+            start = starts[j] + begin
+            model.moments[base + i * SIZE + j] += product_sum(weighted, differences, start, count)
 
 
 @integer_loop
@@ -223,18 +260,15 @@ def expect(mixer, model, c, last, size, here):
 
 
 @integer_part
-def adapt(m, model, t, c, difference, size, here):
-    """Let the moments, the filter and the averages of a channel follow its newest difference."""
+def adapt(m, model, t, c, difference, here):
+    """Let the weight of a sample, the filter and the averages of a channel follow its newest."""
     state, filters, errors = model.state, model.filters, model.errors
     own, prediction = c * STATE, m[PREDICTION]
     error = clamp((difference << FRACTION) - prediction, ERROR_LIMIT)
     left = clamp(error - m[CORRECTION], ERROR_LIMIT)
     # quiet stretches tell what to expect of noise; the rest is left to the filter
     calm = (state[own + USUAL] << 8) // (5 * state[own + RECENT] + 50 * size_of(error) + 1)
-    weight = (least(calm, 128) * least(calm, 128)) >> 8
-    model.features[0] = difference
-    if weight > 0:
-        add_moments(model.features, size, model.moments, c * SIZE * SIZE, weight)
+    model.calm[here] = (least(calm, 128) * least(calm, 128)) >> 8
     age = 6
     while age < 10 and (t >> age) > 0:
         age += 1

@@ -22,6 +22,7 @@ from san.codec.modes.experts import (
     TAPS,
     clamp,
     logarithm,
+    product_sum,
     within,
 )
 from san.codec.modes.least_squares import WEIGHT, Solver, new_solver, shifted, solve, triangle
@@ -216,17 +217,6 @@ def note(model, t, c, moved, level, stride):
     model.seen[here] = difference
     model.seen[(len(model.seen) >> 1) + here] = clamp(level >> shift, limit)
     return difference
-
-
-@integer_step
-def product_sum(weighted, seen, start, count):
-    """The sum of products of two runs of numbers."""
-    total = 0
-    if start < 0:  # it never is: the compiler now knows, and vectorises
-        return 0
-    for i in range(count):
-        total += weighted[i] * seen[start + i]
-    return total
 
 
 @integer_step

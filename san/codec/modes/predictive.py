@@ -73,6 +73,7 @@ from san.codec.modes.experts import (
     WEIGHTS,
     Model,
     adapt,
+    add_moments,
     begin_again,
     clamp,
     expect,
@@ -258,12 +259,14 @@ def code_samples(mixer, model, samples, decoded, touched, n, channels):
             value = within(m[CENTRE] + residual * step, m[LOWEST], m[HIGHEST])
             difference = clamp((value - last) >> m[SHIFT], 1 << DIFFERENCE_BITS)
             decoded[here], differences[here] = value, difference
-            adapt(m, model, t, c, difference, size, here)
+            adapt(m, model, t, c, difference, here)
         if t + 1 == due:
             for c in range(channels):
+                size = features_of(c, channels)
+                add_moments(model, c, size, solved, due, channels, n + PAD)
                 if due - solved == BLOCK:
                     forget(model.moments, c)
-                solve(model, c, features_of(c, channels))
+                solve(model, c, size)
             solved, due = due, due + least(BLOCK, most(FIRST, due >> 2))
 
 
