@@ -92,7 +92,7 @@ def test_offsets_have_four_records_of_five_seeds():
 @pytest.mark.parametrize("study", ["sparse-experts", "overlaps"])
 def test_a_study_has_its_tables_and_figures(study):
     text = (RESULTS / study / "tables.md").read_text()
-    assert f"{SEEDS} seeds." in text and "## What holds" in text
+    assert f"{SEEDS} seeds." in text and "## What holds" in text and "nan" not in text
     assert r"\begin{tabular}" in (RESULTS / study / "tables.tex").read_text()
     pictures = sorted((RESULTS / study / "figures").glob("*.png"))
     assert len(pictures) == 3 and all(p.with_suffix(".svg").is_file() for p in pictures)

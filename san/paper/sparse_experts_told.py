@@ -383,4 +383,5 @@ STUDY = Study(
     tables=tables,
     figures=figures,
     conclusion=conclusion,
+    revision=2,
 )
