@@ -24,6 +24,15 @@ def mean(found, column="error"):
     return np.mean([float(row[column]) for row in found])
 
 
+def test_where_the_routing_is_counted_top_k_loses_to_dense_units():
+    own = {"kind": "random features", "target": "polynomial", "n": 8}
+    sparse = rows("sparse-experts", mask="top_k", width=1024, active=16, **own)
+    dense = rows("sparse-experts", mask="dense", width=256, **own)
+    assert int(sparse[0]["with_routing"]) > 3 * int(dense[0]["with_routing"])
+    assert mean(sparse) > mean(dense)
+    assert "DSM loses" in (RESULTS / "sparse-experts" / "tables.md").read_text()
+
+
 CASES = [*itertools.product(("polynomial", "hypercube"), (4, 8))]
 
 

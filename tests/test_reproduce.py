@@ -18,7 +18,7 @@ from PIL import Image
 from san import cli, datasets
 from san.dataset_readers import fetch
 from san.dataset_readers import physionet as datasets_physionet
-from san.paper import experiments, output, tables
+from san.paper import experiments, figures, output, tables
 from san.paper.classifiers import Labelled, train_classifier
 
 COMMAND = [sys.executable, "-c", "from san.cli import main; main()"]
@@ -107,6 +107,21 @@ def test_the_tables_say_which_record_was_an_export(tmp_path, bundled_as_mitdb):
     assert "| wrist/s1 (export) | Identity |" in text
     assert "An export stands for a record that was not here. wrist: its first 60 s as text" in text
     assert "export" not in output._tables([made], [])[0]
+
+
+def test_records_may_have_different_variants_and_seeds(tmp_path, bundled_as_mitdb):
+    units = experiments.plan(["physionet"], ["corrected"], 1, ["paper", "two kernels"], ["mitdb"])
+    results = [r for r in run_all(units, tmp_path) if r["activation"] == "extrema"]
+    again = [{**r, "record": "emgdb", "data": "physionet emgdb/a"} for r in results]
+    more = [{**again[0], "seed": 1}]
+    text = tables.variant_tables([*results, *again])
+    assert text.count("| variant |") == 1 and text.count("| two kernels | 1 |") == 1
+    text = tables.variant_tables([*results, *again, *more])
+    assert text.count("| variant |") == 3 and "| paper | 2 |" in text
+    assert "emgdb | mitdb" in text.splitlines()[0]
+    lines = tables.best_lines([*results[:1], *again[:1], *more])
+    assert output._seeds(lines).startswith("1 to 2 seeds")
+    assert figures._weights([*results[:1], *again[:1], *more]).tolist() == [1, 0.5, 0.5]
 
 
 def test_published_chooses_on_test_and_corrected_on_validation(tmp_path, bundled_as_mitdb):

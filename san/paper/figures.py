@@ -103,7 +103,7 @@ def plot_phi_over_size(
         sizes = [row["kernel_size"] for row in own[0]["rows"]]
         phi = np.array([[row["phi"] for row in result["rows"]] for result in own])
         colour = COLOURS[activation]
-        _plot_mean(ax, sizes, phi, activation, label)
+        _plot_mean(ax, sizes, phi, _weights(own), activation, label)
         if published is not None and activation in published:
             curve = published[activation]
             ax.plot(curve[:, 0], curve[:, 1], "--", color=colour, linewidth=0.9)
@@ -120,11 +120,12 @@ def plot_phi_over_epochs(results: Sequence[Result]) -> Figure:
     """Mean validation φ of the chosen kernel sizes against the epoch."""
     ax = new_axes(7, 3.2)
     for activation, label in NAMES.items():
-        own = [r["history"] for r in results if r["activation"] == activation]
+        own = [result for result in results if result["activation"] == activation]
         if not own:
             continue
-        phi = np.array(own)
-        _plot_mean(ax, range(1, phi.shape[1] + 1), phi, activation, label)
+        phi = np.array([result["history"] for result in own])
+        epochs = range(1, phi.shape[1] + 1)
+        _plot_mean(ax, epochs, phi, _weights(own), activation, label)
     ax.set_ylim(0, 2.6)
     ax.set_xlabel("epoch")
     ax.set_ylabel("mean validation φ")
@@ -132,10 +133,19 @@ def plot_phi_over_epochs(results: Sequence[Result]) -> Figure:
     return _figure(ax)
 
 
-def _plot_mean(ax: Axes, x: Sequence[int], phi: np.ndarray, activation: str, label: str) -> None:
+def _weights(results: Sequence[Result]) -> np.ndarray:
+    """The same weight for every data set, shared by its seeds."""
+    names = [result["data"] for result in results]
+    return np.array([1 / names.count(name) for name in names])
+
+
+def _plot_mean(
+    ax: Axes, x: Sequence[int], phi: np.ndarray, weights: np.ndarray, activation: str, label: str
+) -> None:
     """The mean over the rows of φ, and a band of their standard deviation."""
-    mean, deviation, colour = phi.mean(0), phi.std(0), COLOURS[activation]
-    every = max(1, len(mean) // MARKS)
+    mean = np.average(phi, axis=0, weights=weights)
+    deviation = np.sqrt(np.average((phi - mean) ** 2, axis=0, weights=weights))
+    colour, every = COLOURS[activation], max(1, len(mean) // MARKS)
     style: dict[str, Any] = {"marker": MARKERS[activation], "markersize": 4, "markevery": every}
     ax.plot(x, mean, color=colour, label=label, linewidth=1.2, **style)
     ax.fill_between(x, mean - deviation, mean + deviation, color=colour, alpha=0.12, linewidth=0)

@@ -84,12 +84,9 @@ def _tables(results: Sequence[tables.Result], skipped: Sequence[str]) -> tuple[s
             if not own:
                 continue
             heading = f"{title}, {protocol} protocol"
-            seconds, seeds = sum(r["seconds"] for r in own), len({r["seed"] for r in own})
-            lines = tables.best_lines(own)
+            seconds, lines = sum(r["seconds"] for r in own), tables.best_lines(own)
             markdown.append(f"## {heading}\n")
-            markdown.append(
-                f"{seeds} seed{'s' if seeds > 1 else ''}, {seconds:.0f} s of training in all.\n"
-            )
+            markdown.append(f"{_seeds(lines)}, {seconds:.0f} s of training in all.\n")
             markdown.append(tables.to_markdown(lines))
             latex.append(f"% {heading}\n{tables.to_latex(lines)}")
             if experiment != "physionet":
@@ -102,7 +99,7 @@ def _tables(results: Sequence[tables.Result], skipped: Sequence[str]) -> tuple[s
     beyond = [r for r in results if r["protocol"] == "corrected" and r["activation"] == "extrema"]
     beyond = [r for r in beyond if r["experiment"] == "physionet"]
     if len({r["variant"] for r in beyond}) > 1:
-        markdown.append(f"## Beyond the paper, Extrema\n\n{tables.variant_table(beyond)}")
+        markdown.append(f"## Beyond the paper, Extrema\n\n{tables.variant_tables(beyond)}")
     exports = {r["record"] for r in results if r["data"].endswith(datasets.EXPORT)}
     if exports:
         told = [f"{name}: {datasets.told_of_export(name)}" for name in sorted(exports)]
@@ -110,6 +107,14 @@ def _tables(results: Sequence[tables.Result], skipped: Sequence[str]) -> tuple[s
     if skipped:
         markdown.append(f"Skipped, neither here nor to be downloaded: {', '.join(skipped)}.\n")
     return "\n".join(markdown), "\n".join(latex)
+
+
+def _seeds(lines: Sequence[tables.Line]) -> str:
+    """How many seeds the lines of a table have, in words."""
+    counts = {len(line.kernel_sizes) for line in lines}
+    if len(counts) > 1:
+        return f"{min(counts)} to {max(counts)} seeds (without ± there is one, or all agree)"
+    return f"{max(counts)} seed{'s' if max(counts) > 1 else ''}"
 
 
 def _figures(results: Sequence[tables.Result]) -> dict[str, Figure]:

@@ -322,14 +322,38 @@ def curves_to_markdown(curves: Sequence[Curve]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def variant_tables(results: Sequence[Result]) -> str:
+    """A variant table of the records with the same variants and seeds, for each kind of record.
+
+    Where records differ in this, the first table has all records, with what all of them have.
+    """
+    kinds: dict[frozenset[tuple[str, int]], list[str]] = {}
+    for record in sorted({result["record"] for result in results}):
+        made = frozenset((r["variant"], r["seed"]) for r in results if r["record"] == record)
+        kinds.setdefault(made, []).append(record)
+    shared = frozenset.intersection(*kinds)
+    every = [record for records in kinds.values() for record in records]
+    parts = [(shared, every)] if len(kinds) > 1 else []
+    texts = []
+    for made, records in [*parts, *kinds.items()]:
+        own = [r for r in results if r["record"] in records and (r["variant"], r["seed"]) in made]
+        if len({result["variant"] for result in own}) > 1:
+            texts.append(variant_table(own))
+    return "\n".join(texts)
+
+
 def variant_table(results: Sequence[Result]) -> str:
-    """Mean test φ of each variant over the records at hand, kernel size chosen on validation."""
+    """Mean test φ of each variant over the records at hand, kernel size chosen on validation.
+
+    Every record has each variant with the same seeds.
+    """
     by_variant = _groups(results, ("variant",))
     records = sorted({result["record"] for result in results})
     base = None
     lines = [
-        f"| variant | {' | '.join(records)} | mean φ | against the paper's | mean validation φ |",
-        "|---" * (len(records) + 4) + "|",
+        f"| variant | seeds | {' | '.join(records)} | mean φ | against the paper's "
+        "| mean validation φ |",
+        "|---" * (len(records) + 5) + "|",
     ]
     for (variant,), group in by_variant:
         of_record = {
@@ -340,7 +364,8 @@ def variant_table(results: Sequence[Result]) -> str:
             continue
         means = spread(np.mean(list(of_record.values()), axis=0))
         base = means.mean if base is None else base
-        cells = [str(spread(values)) for values in of_record.values()]
+        cells = [str(len({result["seed"] for result in group}))]
+        cells += [str(spread(values)) for values in of_record.values()]
         change = 100 * (means.mean / base - 1)
         validation = np.mean([_row(r, r["chosen"])["validation_phi"] for r in group])
         cells += [str(means), f"{change:+.1f} %".replace("-", "−"), f"{validation:.3f}"]
