@@ -302,9 +302,9 @@ def size(found):
 @pytest.mark.parametrize("target", [3.0, 8.0, 20.0])
 @pytest.mark.parametrize("samples", [1 << 20, 3600], ids=["whole", "10 s chunks"])
 def test_the_error_is_just_below_what_is_asked_for(target, samples):
-    x = beats(40_000)
+    x = beats(24_000)
     _, y = coded(x, Target(prdn=target), chunk_samples=samples)
-    assert 0.85 * target < prdn(x, y)[0] <= target  # fewer bytes may come with a smaller error
+    assert 0.75 * target < prdn(x, y)[0] <= target  # fewer bytes may come with a smaller error
 
 
 def test_events_save_bytes_where_beats_repeat():
@@ -329,7 +329,7 @@ def test_chunks_learn_from_an_excerpt():
 
 
 def test_two_channels_share_their_events():
-    x = beats(20_000)
+    x = beats(9000)
     both = np.ascontiguousarray(np.concatenate([x, x // 2 + 7], axis=1))
     found, y = coded(both, Target(prdn=8.0))
     assert (prdn(both, y) <= 8).all()
@@ -437,11 +437,11 @@ SHORT = {"chunk_samples": 1000}
     ("x", "target", "options", "expected"),
     [
         (NOISY, Target(prdn=8.0), {}, 1140),
-        (NOISY, Target(prdn=20.0), {}, 91),
-        (COARSE, Target(prdn=14.0), {}, 118),
-        (PAIR, Target(prdn=10.0), {}, 1337),
-        (NOISY, Target(max_error=20.0), {"bounds": (20,)}, 263),
-        (NOISY, Target(bits_per_sample=0.5), {}, 429),
+        (NOISY, Target(prdn=20.0), {}, 73),
+        (COARSE, Target(prdn=14.0), {}, 104),
+        (PAIR, Target(prdn=10.0), {}, 1230),
+        (NOISY, Target(max_error=20.0), {"bounds": (20,)}, 251),
+        (NOISY, Target(bits_per_sample=0.5), {}, 436),
         (beats(14_000, 3, 6), Target(prdn=8.0), SHORT, 1903),
         (beats(14_000, 3, 6), Target(max_error=25.0), SHORT | {"bounds": (25,)}, 459),
     ],
@@ -455,6 +455,19 @@ def test_the_search_finds_streams_of_so_many_bytes(x, target, options, expected)
     assert size(coded(x, target, **options)[0]) == pytest.approx(expected, rel=0.01)
 
 
+def test_a_short_signal_chooses_among_several_dictionaries():
+    """Ten heartbeats: what kernels cost in bytes, and which precision suits, only coding tells."""
+    signal = trials.Signal(beats(3000), 3000, 360, None, True)
+    found = list(signal.searches((700,), 1.0))
+    assert len({each.dictionary.data for each in found}) == len(found) > 2
+    chosen, plain = trials.choose(signal, (700,))
+    scores = [trials.score_of(trial.encoded) for trial in chosen]
+    assert scores == sorted(scores) and len(scores) == trials.FINALISTS
+    assert scores[0] < trials.score_of(plain.encoded)
+    coded_with_each = [signal.encode((700,), signal.every(each)) for each in found]
+    assert scores[0] <= min(map(trials.score_of, coded_with_each))
+
+
 def test_a_shared_dictionary_has_so_many_bytes():
     shared = excerpts.learn_for([beats(4000, seed, 6) for seed in range(3)], 360, 8.0)
     found, _ = coded(NOISY, Target(prdn=8.0), dictionary=shared)
@@ -465,9 +478,9 @@ def test_a_shared_dictionary_has_so_many_bytes():
 def test_what_is_encoded_depends_on_the_arguments_alone():
     signal = trials.Signal(beats(6000), 3000, 360, None, True)
     codes, others = (700,), (400,)
-    every = signal.every(signal.search(codes, 1.0))
+    every = signal.every(next(signal.searches(codes, 1.0)))
     first = signal.encode(codes, every)
-    signal.search(others, 2.5)
+    list(signal.searches(others, 2.5))
     trials.choose(signal, others)
     assert signal.encode(codes, every).payloads == first.payloads
 

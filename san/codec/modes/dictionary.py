@@ -168,6 +168,12 @@ def sizes_of(data: bytes) -> tuple[int, int]:
     return count * channels * (length << LEVELS), fields.varint() * channels
 
 
+def precision_of(dictionary: Dictionary) -> int:
+    """The precision that `quantize` rounded a dictionary's kernels to."""
+    fields = Fields(dictionary.data)
+    return [fields.varint() for _ in range(4)][3]
+
+
 def read(data: bytes) -> Dictionary:
     """The dictionary of its bytes; raises CorruptStream."""
     fields = Fields(data)

@@ -6,7 +6,7 @@ scales are moved together, until every channel is within. Events are looked for 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -14,13 +14,13 @@ import numpy as np
 from san.codec.modes import components, wavelet
 from san.codec.modes.across import MATRIX_BITS, MOST_CHANNELS, matrix_of, rotation_angles
 from san.codec.modes.components import Layout, Plan
-from san.codec.modes.dictionary import Dictionary
+from san.codec.modes.dictionary import Dictionary, precision_of
 from san.codec.modes.dictionary import quantize as quantize_kernels
 from san.codec.modes.events import QuantizedEvents
 from san.codec.modes.transform import levels, step_code
 from san.codec.search.coefficients import ANGLE_BITS, bands_of, chosen, restored
 from san.codec.search.excerpts import find_events
-from san.codec.search.learning import as_floats, kernel_length, learn_kernels
+from san.codec.search.learning import as_floats, kernel_length
 from san.codec.search.steps import HIGHEST_CODE, SLOPE, step_of
 from san.codec.search.trials import Encoded, Signal
 
@@ -271,9 +271,8 @@ def meet_error_across(
         return None
     best = smallest(tried)
     if signal.events_wanted and signal.given is None:
-        for finer in FINER:
-            drawing = find_drawing(across, best.found, signal, finer)
-            found = drawing and across.close_in(best.found._replace(drawing=drawing), allowed)[0]
+        for drawn in with_drawings(across, best.found, signal, bounds):
+            found = across.close_in(drawn.found, allowed)[0]
             if found:
                 tried.append(Trial(found, across.encode(found, bounds)))
             progress(0.8)
@@ -296,12 +295,8 @@ def meet_bounds_across(signal: Signal, bounds: tuple[int, ...], progress: Progre
     progress(0.6)
     best = smallest(tried)
     if signal.events_wanted and signal.given is None and _events_may_pay(signal, best.encoded):
-        for finer in FINER:
-            drawing = find_drawing(across, best.found, signal, finer)
-            if drawing is not None:
-                found = best.found._replace(drawing=drawing)
-                tried.append(Trial(found, across.encode(found, bounds)))
-            progress(0.8)
+        tried += with_drawings(across, best.found, signal, bounds)
+        progress(0.8)
     return smallest(tried).encoded
 
 
@@ -347,26 +342,43 @@ def smallest(tried: list[Trial]) -> Trial:
     return min(tried, key=lambda trial: trial.encoded.size)
 
 
-def find_drawing(across: Across, found: Found, signal: Signal, finer: float) -> Drawing | None:
-    """Kernels and events of the first components, searched as for steps that are so much finer."""
+def with_drawings(
+    across: Across, found: Found, signal: Signal, bounds: tuple[int, ...] | None
+) -> list[Trial]:
+    """What was found with events besides: the best for each way to look for them."""
+    tried = []
+    for finer in FINER:
+        of_these = [
+            Trial(drawn, across.encode(drawn, bounds))
+            for drawing in drawings_of(across, found, signal, finer)
+            for drawn in [found._replace(drawing=drawing)]
+        ]
+        tried += [smallest(of_these)] if of_these else []
+    return tried
+
+
+def drawings_of(across: Across, found: Found, signal: Signal, finer: float) -> Iterator[Drawing]:
+    """Kernels and events of the first components, searched as for steps that are so much finer.
+
+    A short signal learns several dictionaries.
+    """
     channels = len(found.codes)
     count = min(channels, MOST_COMPONENTS)
     pieces = [across.components(found, i, count) for i in range(len(across.chunks))]
     steps = np.full(count, IN_A_STEP / finer)
-    learned = learn_kernels(np.concatenate(pieces), signal.fs, steps, signal.device)
-    if learned is None or len(learned.kernels) == 0:
-        return None
-    kernels = np.zeros((len(learned.kernels), channels, learned.kernels.shape[2]))
-    kernels[:, :count] = as_floats(learned)
-    dictionary = quantize_kernels(kernels)
-    drawn, events = as_floats(dictionary)[:, :count], []
-    for piece in pieces:
-        one = find_events(piece, signal.fs, steps, drawn, signal.device)
-        amplitudes = np.zeros((len(one), channels), np.int64)
-        amplitudes[:, :count] = one.amplitudes
-        events.append(QuantizedEvents(one.starts, one.kernels, amplitudes))
     scale = float(scales_of(found.codes)[across.changing]) / finer
-    return Drawing(dictionary, events, signal.bin_bits, scale) if any(map(len, events)) else None
+    for learned in signal.learned(np.concatenate(pieces), steps):
+        kernels = np.zeros((len(learned.kernels), channels, learned.kernels.shape[2]))
+        kernels[:, :count] = as_floats(learned)
+        dictionary = quantize_kernels(kernels, precision_of(learned))
+        drawn, events = as_floats(dictionary)[:, :count], []
+        for piece in pieces:
+            one = find_events(piece, signal.fs, steps, drawn, signal.device)
+            amplitudes = np.zeros((len(one), channels), np.int64)
+            amplitudes[:, :count] = one.amplitudes
+            events.append(QuantizedEvents(one.starts, one.kernels, amplitudes))
+        if any(map(len, events)):
+            yield Drawing(dictionary, events, signal.bin_bits, scale)
 
 
 def _usual(allowed: np.ndarray, samples: int) -> np.ndarray:

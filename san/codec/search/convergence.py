@@ -59,7 +59,7 @@ class Limits(NamedTuple):
 def meet_bounds(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> Encoded:
     """Encode with corrections, so that no sample is off by more than its channel's bound."""
     first, second, third = BOUND_STEPS
-    (choice, at_first), _ = choose(signal, steps_under(bounds, first), bounds)
+    ((choice, at_first), *_), _ = choose(signal, steps_under(bounds, first), bounds)
     progress(0.5)
     at_second = signal.encode(steps_under(bounds, second), choice, bounds)
     progress(0.7)
@@ -79,17 +79,16 @@ def meet_error(
     limits = Limits(allowed, bounds, (HIGHEST_CODE,) * len(allowed))
     codes = guess_codes(signal, allowed)
     progress(0.1)
-    chosen, plain = choose(signal, codes)
-    tried = [_meet(signal, codes, chosen, limits, progress)]
+    finalists, plain = choose(signal, codes)
+    tried = [_meet(signal, codes, trial, limits, progress) for trial in finalists]
     if signal.events_wanted and allowed.sum() > COARSE**2 * _energy(signal.x).sum():
         for finer in FINEST:
-            found = signal.search(codes, finer)
-            if found is not None:
+            for found in signal.searches(codes, finer):
                 every = signal.every(found)
                 trial = Trial(every, signal.encode(codes, every))
                 tried.append(_meet(signal, codes, trial, limits, progress))
     best = _smallest(tried)
-    with_events = any(chosen.choice.with_events)
+    with_events = any(finalists[0].choice.with_events)
     if with_events and (best is None or best.encoded.size > CLEARLY * plain.encoded.size):
         best = _smallest([best, _meet(signal, codes, plain, limits, progress)])
     return None if best is None else _use_up(signal, best, limits)
@@ -98,7 +97,7 @@ def meet_error(
 def meet_size(signal: Signal, room: float, progress: Progress) -> Encoded:
     """Encode in at most so many bytes, or with the largest step where they do not suffice."""
     codes = np.array(guess_codes(signal, FIRST_ERROR * _energy(signal.x) + 1e-9))
-    (choice, encoded), _ = choose(signal, tuple(codes.tolist()))
+    ((choice, encoded), *_), _ = choose(signal, tuple(codes.tolist()))
     low, high = -int(codes.min()), HIGHEST_CODE - int(codes.max())
     best: Encoded | None = None
     offset = 0

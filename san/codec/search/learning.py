@@ -6,7 +6,7 @@ shape that suits its events best. A kernel that is used too little is replaced b
 others explain badly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -26,6 +26,9 @@ ITERATIONS = 8  # of the two steps; more cost time and change little
 # Tried in turn: share of the usual length, number of kernels, seed of a random start (None: typical
 # windows). Each one costs a whole learning.
 TRIALS = ((1.0, 12, None), (1.0, 16, 0), (0.8, 8, None), (0.8, 16, 1))
+# The same of a short signal, whose kernels are many of its bytes: seldom more than one pays.
+SHORT_TRIALS = ((1.0, 1, None), (0.8, 1, None), (1.0, 16, 0), (0.8, 16, 0))
+SHORT_PRECISIONS = (5, 6, 7)  # of its stored kernels, in turn: which is best, only coding tells
 
 
 def learn_kernels(
@@ -36,20 +39,12 @@ def learn_kernels(
     x: int64 (n, channels). step: float (channels,), the quantizer's step in samples. device: where
     events are looked for.
     """
-    n = len(x)
-    usual = kernel_length(fs)
-    if n < 4 * usual:
+    finder = _finder_for(x, fs, step, device)
+    if finder is None:
         return None
-    fast = (without_slow(x, fs) / step[:, None]).astype(np.float32)
-    excerpts = excerpts_of(fast, EXCERPT_KERNELS * usual, EXCERPTS)
-    finder = finder_of(excerpts, device)
-    share = sum(e.shape[1] for e in excerpts) / n
-    best, chosen = sum(cost(e) for e in excerpts) / share, None
-    for relative, count, seed in TRIALS:
-        length = max(32, round(usual * relative / 32) * 32)
-        kernels = alternate(finder, count, length, seed)
-        if len(kernels) == 0:
-            continue
+    share = sum(e.shape[1] for e in finder.pieces) / len(x)
+    best, chosen = sum(cost(e) for e in finder.pieces) / share, None
+    for kernels in _learned(finder, fs, TRIALS):
         dictionary = quantize(kernels, PRECISION)
         total = 24.0 * len(dictionary.data)
         for events, left in finder.pursue(as_floats(dictionary)):
@@ -57,6 +52,36 @@ def learn_kernels(
         if total < best:
             best, chosen = total, dictionary
     return chosen
+
+
+def learn_several(
+    x: np.ndarray, fs: float, step: np.ndarray, device: str = CPU
+) -> list[Dictionary]:
+    """Dictionaries that may suit a short signal; parameters as of `learn_kernels`."""
+    finder = _finder_for(x, fs, step, device)
+    kernels = () if finder is None else _learned(finder, fs, SHORT_TRIALS)
+    found = [quantize(each, precision) for each in kernels for precision in SHORT_PRECISIONS]
+    return list({dictionary.data: dictionary for dictionary in found}.values())
+
+
+def _finder_for(x: np.ndarray, fs: float, step: np.ndarray, device: str) -> Finder | None:
+    """What finds events in pieces of x, in steps, to learn kernels from; None for few beats."""
+    usual = kernel_length(fs)
+    if len(x) < 4 * usual:
+        return None
+    fast = (without_slow(x, fs) / step[:, None]).astype(np.float32)
+    return finder_of(excerpts_of(fast, EXCERPT_KERNELS * usual, EXCERPTS), device)
+
+
+def _learned(
+    finder: Finder, fs: float, trials: Sequence[tuple[float, int, int | None]]
+) -> Iterator[np.ndarray]:
+    """The kernels (K, channels, L) of each trial that finds any."""
+    for relative, count, seed in trials:
+        length = max(32, round(kernel_length(fs) * relative / 32) * 32)
+        kernels = alternate(finder, count, length, seed)
+        if len(kernels):
+            yield kernels
 
 
 def kernel_length(fs: float) -> int:
