@@ -53,11 +53,11 @@ ENTRIES = {
     ),
     "san.codec.modes.experts.solve": "model: modes.experts.Model",
     "san.codec.modes.fast_frames.decode_frame": (
-        "bits: uint32, words: uint16, room: modes.fast_frames.Room, "
+        "bits: uint32, words: uint16, room: modes.fast_room.Room, "
         "laws: modes.fast_laws.Tables, bounds: int64"
     ),
     "san.codec.modes.fast_coding.code_frame": (
-        "room: modes.fast_frames.Room, fit: modes.fast_fit.Fit, draft: modes.fast_coding.Draft, "
+        "room: modes.fast_room.Room, fit: modes.fast_fit.Fit, draft: modes.fast_packing.Draft, "
         "laws: modes.fast_laws.Tables, bounds: int64"
     ),
     "san.codec.modes.least_squares.solve": (

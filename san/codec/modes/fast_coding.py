@@ -1,6 +1,4 @@
-"""Fast prediction: how samples become the bytes of a frame."""
-
-from typing import NamedTuple
+"""Fast prediction: what the encoder chooses for each column, and how a chunk becomes frames."""
 
 import numpy as np
 
@@ -14,37 +12,9 @@ from san.codec.entropy.loops import (
     wrapped,
 )
 from san.codec.entropy.varints import write_varint
-from san.codec.modes.fast_fit import COUNT, RICE, SHIFT, USED, Fit, fit_column, new_fit
-from san.codec.modes.fast_frames import (
-    BESIDE,
-    BUCKET_BITS,
-    LARGEST_SIZE,
-    LEAST_STATE,
-    LONG,
-    ORDER,
-    ORDER_BITS,
-    OWN_BOUNDS,
-    PAD,
-    RECENT,
-    RICE_BITS,
-    ROW_BITS,
-    SCALE_BITS,
-    SHAPE_BITS,
-    SHIFT_BITS,
-    START,
-    TAPS,
-    USUAL,
-    WIDTH_BITS,
-    Room,
-    add_reference,
-    bucket_of,
-    choose_weights,
-    fill,
-    look_beside,
-    new_room,
-)
+from san.codec.modes.fast_fit import COUNT, SHIFT, USED, Fit, fit_column, new_fit
+from san.codec.modes.fast_frames import OWN_BOUNDS, USUAL
 from san.codec.modes.fast_laws import (
-    BITS,
     BUCKETS,
     ESCAPE,
     RAW_FROM,
@@ -54,97 +24,44 @@ from san.codec.modes.fast_laws import (
     SYMBOLS,
     tables,
 )
+from san.codec.modes.fast_packing import (
+    COARSE,
+    EXTENT,
+    FIRST_BUCKET,
+    ITEMS,
+    LAST_BUCKET,
+    LOWEST,
+    POSITION,
+    SHAPE,
+    Draft,
+    code_entries,
+    new_draft,
+    put_context,
+    put_laws,
+    put_predictor,
+    put_range,
+    put_residuals,
+    width_of,
+)
+from san.codec.modes.fast_room import (
+    BESIDE,
+    LARGEST_SIZE,
+    LONG,
+    ORDER,
+    PAD,
+    RECENT,
+    START,
+    Room,
+    bucket_of,
+    fill,
+    new_room,
+)
 
 DIFFERENCE_BITS = 17  # of the differences that predictors see
 USUAL_ORDER = 8  # own differences of a predictor; 16 save little and take half as long again
 MOST_ORDER = ORDER
 TRIED = 6  # scales on each side of the usual one that are tried for a bucket
 CHANGE, TOLD = 1.5, 1.0  # bits of each step of a change of scale, and of a bucket
-SECOND_LANE = 1 << 16  # added to an entry of the second coder
-
-# The hand of a frame that is written
-POSITION, ITEMS, FIRST_BUCKET, LAST_BUCKET, SHAPE = range(5)
-LOWEST, EXTENT, COARSE = 5, 6, 7
-HAND = 8
-
-
-class Draft(NamedTuple):
-    """What a frame becomes before it is packed."""
-
-    bits: np.ndarray  # uint32
-    words: np.ndarray  # uint16, written from the end
-    entries: np.ndarray  # int32 (columns * n,): law * SYMBOLS + symbol, and the coder
-    bucket: np.ndarray  # uint8 (n,)
-    symbol: np.ndarray  # uint8 (n,)
-    counts: np.ndarray  # int64 (BUCKETS * SYMBOLS,)
-    moved: np.ndarray  # int64 (BUCKETS,): how far from its usual scale each bucket is
-    trial: np.ndarray  # int64 (BUCKETS,): the same, of the shape at hand
-    used: np.ndarray  # int64 (BUCKETS,): how often each occurs
-    hand: np.ndarray  # int64 (HAND,)
-
-
-def new_draft(n: int, columns: int) -> Draft:
-    """Memory for a frame: 33 bits and a word for each sample, and headers, are never too few."""
-    return Draft(
-        np.zeros(4 * n * columns + 320 * columns + 8, np.uint32),
-        np.zeros(n * columns + 8, np.uint16),
-        np.zeros(n * columns, np.int32),
-        np.zeros(n, np.uint8),
-        np.zeros(n, np.uint8),
-        np.zeros(BUCKETS * SYMBOLS, np.int64),
-        np.zeros(BUCKETS, np.int64),
-        np.zeros(BUCKETS, np.int64),
-        np.zeros(BUCKETS, np.int64),
-        np.zeros(HAND, np.int64),
-    )
-
-
-@integer_step
-def put(bits, position, value, width):
-    """Write the low `width` <= 32 bits of a value; returns the position after them."""
-    place, at = position >> 5, position & 31
-    v = (value & ((1 << width) - 1)) << at
-    bits[place] = (bits[place] + 0) | (v & 0xFFFFFFFF)
-    bits[place + 1] = (v >> 32) & 0xFFFFFFFF
-    return position + width
-
-
-@integer_step
-def put_unary(bits, position, zeros):
-    """Write zeros, and a 1."""
-    while zeros > 24:
-        position = put(bits, position, 0, 24)
-        zeros -= 24
-    return put(bits, position, 1 << zeros, zeros + 1)
-
-
-@integer_step
-def put_rice(bits, position, v, k):
-    """Write a number of either sign, with k low bits."""
-    z = 2 * v if v >= 0 else -2 * v - 1
-    return put(bits, put_unary(bits, position, z >> k), z, k)
-
-
-@integer_step
-def put_escape(bits, position, v):
-    """Write a number from 0 on: its length, then its bits."""
-    size = 0
-    while (v + 1) >> (size + 1) > 0:
-        size += 1
-    position = put_unary(bits, position, size)
-    if size > 32:
-        position = put(bits, position, v + 1, 32)
-        return put(bits, position, (v + 1) >> 32, size - 32)
-    return put(bits, position, v + 1, size)
-
-
-@integer_step
-def width_of(v):
-    """The binary digits of v >= 0."""
-    width = 0
-    while v >> width > 0:
-        width += 1
-    return width
 
 
 @integer_step
@@ -163,48 +80,6 @@ def measure(room, draft, c, n):
         differences[t] = wrapped((now[t] - before[t]) >> coarse)
     hand[LOWEST], hand[EXTENT], hand[COARSE] = lowest, highest - lowest, coarse
     return (jump >> coarse) + 1
-
-
-@integer_step
-def put_range(room, draft, c, n):
-    """Write the range of a column. Where it varies, also its first sample and its shift."""
-    bits, hand = draft.bits, draft.hand
-    lowest, extent = hand[LOWEST], hand[EXTENT]
-    z = 2 * lowest if lowest >= 0 else -2 * lowest - 1
-    width = width_of(z)
-    position = put(bits, hand[POSITION], width, WIDTH_BITS)
-    position = put(bits, position, z, width)
-    width = width_of(extent)
-    position = put(bits, position, width, WIDTH_BITS)
-    position = put(bits, position, extent, width)
-    if extent > 0:
-        position = put(bits, position, room.x[c * n] - lowest, width)
-        position = put(bits, position, hand[COARSE], SHIFT_BITS)
-    hand[POSITION] = position
-
-
-@integer_step
-def put_predictor(room, fit, draft, columns, n):
-    """Write references and weights; `base` becomes what the references say."""
-    bits, settings, width = draft.bits, fit.settings, width_of(columns - 1)
-    k = settings[RICE]
-    position = put(bits, draft.hand[POSITION], settings[COUNT], 2)
-    position = put(bits, position, settings[USED], ORDER_BITS)
-    position = put(bits, position, settings[SHIFT], SHIFT_BITS)
-    position = put(bits, position, k, RICE_BITS)
-    for t in range(n):
-        room.base[t] = 0
-    for i in range(settings[COUNT]):
-        position = put(bits, position, room.picked[i], width)
-        for u in range(TAPS):
-            room.weights[ORDER + u] = fit.taps[i * TAPS + u]
-            position = put_rice(bits, position, fit.taps[i * TAPS + u], k)
-        add_reference(room, room.picked[i] * (n + 2 * PAD) + PAD, n)
-    for i in range(ORDER):
-        room.weights[i] = fit.own[i] if i < settings[USED] else 0
-    for i in range(settings[USED]):
-        position = put_rice(bits, position, fit.own[i], k)
-    draft.hand[POSITION] = position
 
 
 @integer_step
@@ -230,9 +105,12 @@ def predict_all(room, c, n, order, shift, coarse):
             residuals[t + 1] = wrapped(now[t] - v)
 
 
-@search_step
+@integer_step
 def quantize(room, c, n, order, shift, coarse, bound, lowest, highest):
-    """Residuals in steps, each from what is decoded before it; samples become what is decoded."""
+    """Residuals in steps, each from what is decoded before it; samples become what is decoded.
+
+    A quotient is a product with a reciprocal, where that is exact: of numbers from 0 below 2**30.
+    """
     x, d, e = c * n, c * (n + 2 * PAD) + PAD, c * (n + 1)
     samples, residuals = room.x[x : x + n], room.e[e : e + n]
     differences, older = room.d[d : d + n], room.d[d - ORDER : d + n]
@@ -241,15 +119,20 @@ def quantize(room, c, n, order, shift, coarse, bound, lowest, highest):
     w5, w6, w7, w8 = w[4] + 0, w[5] + 0, w[6] + 0, w[7] + 0
     d1, d2, d3, d4, d5, d6, d7, d8 = 0, 0, 0, 0, 0, 0, 0, 0
     half, last = 1 << (shift - 1), samples[0] + 0
-    inverse = 1.0 / step
+    steps = (highest - lowest) // step + 2  # makes what is divided positive
+    largest = highest - lowest + bound + (steps + 1) * step
+    fits, up = 1 if largest < 1 << 30 else 0, 0
+    while fits == 1 and 1 << up < largest * step:
+        up += 1
+    rate = (1 << up) // step + 1
     for t in range(1, n):
         s = base[t] + half + w8 * d8 + w7 * d7 + w6 * d6 + w5 * d5 + w4 * d4 + w3 * d3
         for i in range(8, order):
             s += w[i] * older[t + ORDER - 1 - i]
         v = last + (wrapped(s + w2 * d2 + w1 * d1) >> shift << coarse)
         v = least(most(v, lowest), highest)
-        # the quarter keeps the quotient away from whole numbers, so it is rounded down right
-        q = int((samples[t] - v + bound + 0.25) * inverse + 4294967296.0) - 4294967296
+        z = samples[t] - v + bound + steps * step
+        q = (z * rate >> up if fits == 1 else z // step) - steps
         residuals[t] = q
         v = least(most(v + q * step, lowest), highest)
         d8, d7, d6, d5, d4, d3, d2 = d7, d6, d5, d4, d3, d2, d1
@@ -323,90 +206,6 @@ def choose_laws(draft, laws):
     hand[FIRST_BUCKET], hand[LAST_BUCKET] = first, last
 
 
-@integer_step
-def put_laws(room, draft, laws):
-    """Write shape and scales; the room gets the law of each bucket."""
-    bits, hand = draft.bits, draft.hand
-    shape, first, last = hand[SHAPE], hand[FIRST_BUCKET], hand[LAST_BUCKET]
-    position = put(bits, hand[POSITION], shape, SHAPE_BITS)
-    position = put(bits, position, first, BUCKET_BITS)
-    position = put(bits, position, last - first, BUCKET_BITS)
-    before = 0
-    for b in range(first, last + 1):
-        moved = draft.moved[b] + 0
-        position = put_rice(bits, position, moved - before, 0)
-        room.laws[b] = (shape * SCALES + laws.usual[b] + moved) * SYMBOLS
-        before = moved
-    hand[POSITION] = position
-
-
-@integer_step
-def put_residuals(room, draft, laws, c, n):
-    """Note residuals for the coders in decoding order; write what their laws do not tell."""
-    bits, entries, hand, encode, low = draft.bits, draft.entries, draft.hand, laws.encode, laws.low
-    buckets, symbols, law = draft.bucket, draft.symbol, room.laws
-    residuals = room.e[c * (n + 1) : c * (n + 1) + n]
-    middle, position, item = (n + 1) >> 1, hand[POSITION], hand[ITEMS]
-    for i in range(n - 1):
-        second = (i & 1) == 1 or i >= 2 * (middle - 1)
-        t = (middle if second else 1) + (i >> 1)
-        b, s = buckets[t] + 0, symbols[t] + 0
-        v, k = residuals[t] + 0, low[b] + 0
-        z, entry = (v << 1) ^ (v >> 63), law[b] + s
-        if s == ESCAPE or encode[entry] & 0xFFFF == 0:
-            entry = law[b] + ESCAPE
-            position = put_escape(bits, position, z >> k)
-        if k > 0:
-            position = put(bits, position, z, k)
-        entries[item + i] = entry + (SECOND_LANE if second else 0)
-    hand[POSITION], hand[ITEMS] = position, item + n - 1
-
-
-@integer_step
-def code_entries(entries, count, encode, words):
-    """Both coders, backwards; returns the place of the first word."""
-    first, second, at = LEAST_STATE, LEAST_STATE, len(words)
-    for i in range(count - 1, -1, -1):
-        entry = entries[i] + 0
-        law = encode[entry & (SECOND_LANE - 1)] + 0
-        f, s = law & 0xFFFF, second if entry >= SECOND_LANE else first
-        if s >= f << (32 - BITS):
-            at -= 1
-            words[at] = s & 0xFFFF
-            s >>= 16
-        q = s // f
-        s = (q << BITS) + s - q * f + (law >> 16)
-        if entry >= SECOND_LANE:
-            second = s
-        else:
-            first = s
-    at -= 4
-    words[at], words[at + 1] = first & 0xFFFF, first >> 16
-    words[at + 2], words[at + 3] = second & 0xFFFF, second >> 16
-    return at
-
-
-@integer_step
-def put_context(room, draft, c, n, count):
-    """Write which weights the averages have; they are left in the room's hand."""
-    position, own, other = draft.hand[POSITION], 1, 1
-    residuals = room.e[c * (n + 1) : c * (n + 1) + n]
-    for t in range(1, n):
-        own += size_of(residuals[t])
-    many = 1 if own >= n else 0
-    position = put(draft.bits, position, many, ROW_BITS)
-    if count > 0:
-        g = room.picked[0] * (n + 1)
-        residuals = room.e[g : g + n]
-        for t in range(1, n):
-            other += size_of(residuals[t])
-        scale = least(most(width_of(own * 181 // 128) - width_of(other), -8), 7)
-        position = put(draft.bits, position, scale + 8, SCALE_BITS)
-        look_beside(room, g, n, scale)
-    draft.hand[POSITION] = position
-    choose_weights(room.hand, many, count)
-
-
 @integer_loop
 def code_frame(room, fit, draft, laws, bounds, n, columns, order):
     """Code the samples of `room.x`; they become what is decoded. Returns the first word's place.
@@ -440,7 +239,7 @@ def code_frame(room, fit, draft, laws, bounds, n, columns, order):
         put_residuals(room, draft, laws, c, n)
     if hand[ITEMS] == 0:
         return len(draft.words)
-    return code_entries(draft.entries, hand[ITEMS], laws.encode, draft.words)
+    return code_entries(draft.entries, hand[ITEMS], n, laws.rates, draft.words)
 
 
 @integer_step

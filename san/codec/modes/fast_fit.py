@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from san.codec.entropy.loops import search_step
-from san.codec.modes.fast_frames import (
+from san.codec.modes.fast_room import (
     LARGEST_WEIGHT,
     ORDER,
     PAD,
@@ -43,8 +43,8 @@ class Fit(NamedTuple):
     white: np.ndarray  # float32 (columns * n,): residuals of some samples
     gram: np.ndarray  # float64 (columns * columns,): of these
     jumps: np.ndarray  # float64 (columns,): the largest difference of each
-    weight: np.ndarray  # float64 (n + 2 * PAD,): of each sample
-    tile: np.ndarray  # float64 (SIZE * TILE,)
+    weight: np.ndarray  # float64 (n,): of each sample that is looked at
+    tile: np.ndarray  # float64 (TILE * SIZE,): a row for each of some samples
     moments: np.ndarray  # float64 (SIZE * SIZE,)
     equations: np.ndarray  # float64 (FEATURES * FEATURES,)
     right: np.ndarray  # float64 (FEATURES,)
@@ -63,8 +63,8 @@ def new_fit(n: int, columns: int) -> Fit:
         np.zeros(columns * n, np.float32),
         np.zeros(columns * columns),
         np.zeros(columns),
-        np.zeros(n + 2 * PAD),
-        np.zeros(SIZE * TILE),
+        np.zeros(n),
+        np.zeros(TILE * SIZE),
         np.zeros(SIZE * SIZE),
         np.zeros(FEATURES * FEATURES),
         np.zeros(FEATURES),
@@ -88,44 +88,88 @@ def dot(a, i, b, j, n):
 
 
 @search_step
-def weigh(fit, f, n, floor):
-    """Weights that fall where the signal is busy; returns the sum of their squares."""
-    df, weight = fit.df[f : f + n + 2 * PAD], fit.weight
-    energy, total, inverse = 0.0, 0.0, 1.0 / (2 * BUSY + 1)
-    for t in range(PAD - BUSY, PAD + BUSY):
-        energy += df[t] * df[t]
-    for t in range(PAD, PAD + n):
-        energy += df[t + BUSY] * df[t + BUSY]
-        weight[t] = max(energy, 0.0) * inverse + floor
-        energy -= df[t - BUSY] * df[t - BUSY]
-    for t in range(PAD, PAD + n):
-        weight[t] = math.sqrt(1.0 / weight[t])
-    for t in range(PAD + ORDER + 1, PAD + n - 3, STRIDE):
-        total += weight[t] * weight[t]
-    return total
-
-
-@search_step
-def gather(fit, f, first, rows, out):
-    """Every fourth weighted difference from a place on, into row `out` of the tile."""
-    df, weight = fit.df[f : f + rows * STRIDE], fit.weight[first : first + rows * STRIDE]
-    row = fit.tile[out * TILE : out * TILE + rows]
-    for k in range(rows):
-        row[k] = df[k * STRIDE] * weight[k * STRIDE]
-
-
-@search_step
-def add_products(tile, i, j, rows, moments, to):
-    """Add to four moments the products of a row of the tile with four others."""
+def four_dots(white, i, j, n, count, gram, to):
+    """The sums of products of a run of numbers with four runs, n apart; one after the other."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    own, e, f = tile[i : i + rows], tile[j : j + rows], tile[j + TILE : j + TILE + rows]
-    g, h = tile[j + 2 * TILE : j + 2 * TILE + rows], tile[j + 3 * TILE : j + 3 * TILE + rows]
-    for t in range(rows):
+    own, e, f = white[i : i + count], white[j : j + count], white[j + n : j + n + count]
+    g, h = white[j + 2 * n : j + 2 * n + count], white[j + 3 * n : j + 3 * n + count]
+    for t in range(count):
         v = own[t]
         a += v * e[t]
         b += v * f[t]
         c += v * g[t]
         d += v * h[t]
+    gram[to], gram[to + 1], gram[to + 2], gram[to + 3] = a, b, c, d
+
+
+@search_step
+def looked_at(n):
+    """How many samples of a frame are looked at: those whose features are all within it."""
+    return (n - 3 - ORDER - 1 + STRIDE - 1) // STRIDE
+
+
+@search_step
+def weigh(fit, f, n, floor):
+    """Weights of every fourth sample, which fall where the signal is busy; the sum of squares.
+
+    The energies are sums of squares of whole numbers, and exact in any order.
+    """
+    df, weight = fit.df[f : f + n + 2 * PAD], fit.weight
+    energy, total, inverse, first = 0.0, 0.0, 1.0 / (2 * BUSY + 1), PAD + ORDER + 1
+    for t in range(first - BUSY, first + BUSY + 1):
+        energy += df[t] * df[t]
+    for k in range(looked_at(n)):
+        weight[k] = max(energy, 0.0) * inverse + floor
+        old, new = first + k * STRIDE - BUSY, first + k * STRIDE + BUSY + 1
+        energy += df[new] * df[new] + df[new + 1] * df[new + 1]
+        energy += df[new + 2] * df[new + 2] + df[new + 3] * df[new + 3]
+        energy -= df[old] * df[old] + df[old + 1] * df[old + 1]
+        energy -= df[old + 2] * df[old + 2] + df[old + 3] * df[old + 3]
+    for k in range(looked_at(n)):
+        weight[k] = math.sqrt(1.0 / weight[k])
+        total += weight[k] * weight[k]
+    return total
+
+
+@search_step
+def gather(fit, f, picked, count, width, order, first, rows):
+    """Weighted differences of so many samples, a row of the tile for each: all its features."""
+    df, tile = fit.df, fit.tile
+    for k in range(rows):
+        w, at = fit.weight[first + k], PAD + ORDER + 1 + (first + k) * STRIDE
+        row = k * SIZE
+        tile[row] = df[f + at] * w
+        for r in range(count):
+            beside, place = picked[r] * width + at + 1, row + 1 + r * TAPS
+            for u in range(TAPS):
+                tile[place + u] = df[beside - u] * w
+        own, place = f + at - 1, row + 1 + count * TAPS
+        for i in range(order):
+            tile[place + i] = df[own - i] * w
+
+
+@search_step
+def add_products(tile, i, j, rows, moments, to):
+    """Add to 4 x 4 moments the products of four columns of the tile with four others."""
+    a0, a1, a2, a3, b0, b1, b2, b3 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    c0, c1, c2, c3, d0, d1, d2, d3 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for k in range(rows):
+        p, q = i + k * SIZE, j + k * SIZE
+        a, b, c, d = tile[p], tile[p + 1], tile[p + 2], tile[p + 3]
+        e, f, g, h = tile[q], tile[q + 1], tile[q + 2], tile[q + 3]
+        a0, a1, a2, a3 = a0 + a * e, a1 + a * f, a2 + a * g, a3 + a * h
+        b0, b1, b2, b3 = b0 + b * e, b1 + b * f, b2 + b * g, b3 + b * h
+        c0, c1, c2, c3 = c0 + c * e, c1 + c * f, c2 + c * g, c3 + c * h
+        d0, d1, d2, d3 = d0 + d * e, d1 + d * f, d2 + d * g, d3 + d * h
+    add_four(moments, to, a0, a1, a2, a3)
+    add_four(moments, to + SIZE, b0, b1, b2, b3)
+    add_four(moments, to + 2 * SIZE, c0, c1, c2, c3)
+    add_four(moments, to + 3 * SIZE, d0, d1, d2, d3)
+
+
+@search_step
+def add_four(moments, to, a, b, c, d):
+    """Add to four moments."""
     moments[to] += a
     moments[to + 1] += b
     moments[to + 2] += c
@@ -135,25 +179,17 @@ def add_products(tile, i, j, rows, moments, to):
 @search_step
 def sum_moments(fit, f, picked, count, width, n, order):
     """Moments of a column's difference, its references' taps and its own earlier differences."""
-    size = 1 + count * TAPS + order
-    moments, tile = fit.moments, fit.tile
-    for i in range(size * SIZE):
+    size, moments, tile = 1 + count * TAPS + order, fit.moments, fit.tile
+    for i in range((size + 3) * SIZE):
         moments[i] = 0.0
-    first, end = PAD + ORDER + 1, PAD + n - 3
+    first, end = 0, looked_at(n)
     while first < end:
-        rows = min(TILE, (end - first + STRIDE - 1) // STRIDE)
-        for i in range(size):
-            if i == 0:
-                gather(fit, f + first, first, rows, i)
-            elif i > count * TAPS:
-                gather(fit, f + first - (i - count * TAPS), first, rows, i)
-            else:
-                beside = picked[(i - 1) // TAPS] * width
-                gather(fit, beside + first + 1 - (i - 1) % TAPS, first, rows, i)
-        for i in range(size):
+        rows = min(TILE, end - first)
+        gather(fit, f, picked, count, width, order, first, rows)
+        for i in range(0, size, 4):
             for j in range(0, i + 1, 4):
-                add_products(tile, i * TILE, j * TILE, rows, moments, i * SIZE + j)
-        first += TILE * STRIDE
+                add_products(tile, i, j, rows, moments, i * SIZE + j)
+        first += TILE
 
 
 @search_step
@@ -223,9 +259,12 @@ def pick_references(fit, room, c, columns, n, width, order, floor, noise, square
     solve(fit, order)
     solve_back(fit, order)
     some = whiten(fit, c * width, order, n, c * n)
-    for j in range(c + 1):
-        g = dot(fit.white, c * n, fit.white, j * n, some) + 0.0
-        gram[c * columns + j], gram[j * columns + c] = g, g
+    for j in range(0, c - 2, 4):
+        four_dots(fit.white, c * n, j * n, n, some, gram, c * columns + j)
+    for j in range((c + 1) >> 2 << 2, c + 1):
+        gram[c * columns + j] = dot(fit.white, c * n, fit.white, j * n, some) + 0.0
+    for j in range(c):
+        gram[j * columns + c] = gram[c * columns + j]
     own = gram[c * columns + c]
     best, most_taken = -1, GAIN * own
     for j in range(c):

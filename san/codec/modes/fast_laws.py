@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 BITS = 12  # of a law's frequencies, which add up to 2**12
+RATE_BITS = 44  # so a state below 2**20 times a frequency is divided exactly
 SYMBOLS, ESCAPE = 64, 63  # the last symbol says that the value is written as bits
 SHAPES = 4
 SIGNED, UNSIGNED = 41, 13  # scales of laws of both signs, and of those whose low bits are raw
@@ -25,6 +26,7 @@ class Tables(NamedTuple):
     """What both directions look up."""
 
     encode: np.ndarray  # uint32 (laws * SYMBOLS,): frequency + first place << 16
+    rates: np.ndarray  # int64 (2**BITS + 1,): 2**RATE_BITS over each frequency, rounded up
     decode: np.ndarray  # uint32 (laws << BITS,): symbol + frequency << 6 + place within it << 19
     cost: np.ndarray  # float32 (laws * SYMBOLS,): bits of a symbol
     bucket: np.ndarray  # uint8 (4096,): of a magnitude
@@ -78,9 +80,10 @@ def tables() -> Tables:
     within = np.arange(len(laws) << BITS) % (1 << BITS)
     within -= np.repeat(first.ravel(), laws.ravel())
     entries = np.repeat(symbols | laws.ravel() << 6, laws.ravel()) | within << 19
-    return Tables(
-        encode, entries.astype(np.uint32), _costs(laws), _buckets(), *_contexts()
-    )  # fmt: skip
+    divisors = np.maximum(1, np.arange((1 << BITS) + 1))
+    rates = -(-(1 << RATE_BITS) // divisors)
+    decode = entries.astype(np.uint32)
+    return Tables(encode, rates, decode, _costs(laws), _buckets(), *_contexts())
 
 
 def _costs(laws: np.ndarray) -> np.ndarray:
