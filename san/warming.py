@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from san import compilation, packages
+from san.codec.entropy import extension
 from san.codec.warming import compile_codec
 
 
@@ -32,8 +33,8 @@ class Warmed:
 def warm() -> Warmed:
     """Compile everything that SAN compiles on a CPU, so that no later call waits for it.
 
-    The code is kept on the disk, for this user, this processor and these versions of SAN, numba and
-    Python. An image for containers, or a job of a CI, calls this once.
+    The code is kept on the disk, for this user, this processor and these versions of SAN, numba,
+    llvmlite and Python. An image for containers, or a job of a CI, calls this once.
 
     Raises
     ------
@@ -52,9 +53,9 @@ def warm() -> Warmed:
     if not missing:
         _compile_networks()
     made = compilation.compilations()
-    folders = {each.stats.cache_path for each in made.kept}
-    if not folders:
+    if made.count > before and not made.folders:
         raise OSError(compilation.NOWHERE)
+    folders = made.folders or {extension.HOME}
     return Warmed(made.count - before, Path(os.path.commonpath(folders)), missing)
 
 
@@ -62,7 +63,7 @@ def _compile_networks() -> None:
     """Compile the activations for both float types, and a step of training."""
     import torch
 
-    from san import activations
+    from san import activations, numba_loops
     from san.training.settings import Settings
     from san.training.train import fit
 
@@ -77,3 +78,4 @@ def _compile_networks() -> None:
             activations.list_activations(activations.extrema(s, 2))
     for signals in (x.reshape(2, 1, 576), x):
         fit(Settings(kernel_sizes=(5,), epochs=1), signals, signals)
+    compilation.compilations().folders |= numba_loops.folders()

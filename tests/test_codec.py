@@ -687,7 +687,9 @@ def test_models_that_are_no_dictionary(shapes, changes, words, tmp_path):
         dictionaries.find_dictionary(tmp_path / "empty")
 
 
-@pytest.mark.parametrize("without", [(), ("numba",)], ids=["with numba", "without numba"])
+@pytest.mark.parametrize(
+    "without", [(), ("numba", "llvmlite")], ids=["with numba", "without numba"]
+)
 def test_decoding_needs_neither_torch_nor_scipy_nor_wfdb(without, tmp_path, dictionary):
     x = beats(1500, 2)
     blobs = [

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from san.codec.entropy import logistic, loops, mixing, range_coder
+from san.codec.entropy import logistic, mixing, range_coder
 from san.codec.errors import CodecError
 from san.codec.modes import bands, dictionary, events, payload, transform, wavelet
 from san.codec.modes.transform import Plan, Setting
@@ -235,39 +235,6 @@ def test_peaks_are_the_extrema_of_a_map_that_is_not_below_zero(heights, min_dist
     x = np.array(heights, np.float32)
     kept = np.flatnonzero(naive.extrema(x, (min_distance,)))
     assert pursuit.peaks(x, min_distance).tolist() == kept.tolist()
-
-
-def needed_numba():
-    if loops.numba is None:
-        pytest.skip("loops run in the extension, or numba is not installed")
-    return loops.numba
-
-
-def test_a_part_of_compiled_loops_is_compiled_once_for_all_integers():
-    numba = needed_numba()
-
-    @loops.integer_step
-    def twice(v):
-        return 2 * v
-
-    mixed = numba.njit(lambda a, b: twice(3) + twice(a[0]) + twice(b) + twice(b > 1))
-    assert mixed(np.array([20], np.int32), 100) == 248
-    assert twice.signatures == [(numba.int64,)]
-
-
-def test_the_smallest_functions_are_the_same_when_compiled():
-    numba = needed_numba()
-    a, found = np.array([5, -7]), np.zeros(7, np.int64)
-
-    @numba.njit
-    def fill(a, found):
-        found[0], found[1] = loops.least(a[0], a[1]), loops.most(a[0], a[1])
-        found[2], found[3] = loops.size_of(a[1]), loops.size_of(4)
-        found[4], found[5] = loops.item_of(a, 1), loops.item_of(a, 2)
-        found[6] = loops.item_of(a, -1)
-
-    fill(a, found)
-    assert found.tolist() == [-7, 5, 7, 4, -7, 0, 0]
 
 
 def test_learning_finds_the_shape_of_the_beats():

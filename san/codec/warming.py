@@ -29,13 +29,15 @@ def beats(samples: int, channels: int) -> np.ndarray:
 def compile_codec(
     targets: tuple[Target, ...] = TARGETS, efforts: tuple[Effort, ...] = ("fast", "normal")
 ) -> None:
-    """Compile what encodes to these targets, and what decodes the streams; nothing without numba.
+    """Compile what encodes to these targets, and what decodes the streams.
+
+    Nothing is to do where the loops are in the extension, or run as plain Python.
 
     Examples
     --------
     >>> compile_codec((Target(max_error=4),))
     """
-    if loops.numba is None:
+    if not loops.is_compiled_here:
         return
     for channels in CHANNELS:
         x = beats(_SAMPLES, channels)

@@ -20,7 +20,7 @@ import functools
 
 import numpy as np
 
-from san import compilation
+from san import numba_loops
 from san.hot_path.cpu.places import list_events
 from san.hot_path.cpu.vectors import compiled, inlined
 
@@ -199,7 +199,7 @@ def _add(x, x_begin, factor, values, values_begin, count):
 
 
 _reassociating = functools.partial(
-    compilation.keeping, nogil=True, error_model="numpy", fastmath={"reassoc"}
+    numba_loops.keeping, nogil=True, error_model="numpy", fastmath={"reassoc"}
 )
 
 

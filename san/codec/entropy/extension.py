@@ -80,8 +80,13 @@ def load() -> dict[str, Callable[..., Any]] | None:
         text = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(library, "san_loops")))
         described = json.loads(text)
         if described["checksum"] == checksum() and "wide" in described:
-            end, loops = ending(library, described), described["loops"]
-            return {name: _caller(library, name, loop, end) for name, loop in loops.items()}
+            end = ending(library, described)
+            return {
+                name: caller(
+                    name, loop["parameters"], loop["result"], _in(library, loop["symbol"] + end)
+                )
+                for name, loop in described["loops"].items()
+            }
         problem = f"{path} was built from other sources: install SAN again"
         logging.getLogger("san").warning(problem)
     if way == "extension":
@@ -98,11 +103,18 @@ def ending(library: Any, described: dict[str, Any]) -> str:
     return wide if library.san_wide() else ""
 
 
-def _caller(library: Any, name: str, loop: dict[str, Any], end: str) -> Callable[..., Any]:
-    """A loop as Python calls it: with arrays, named tuples of arrays, and numbers."""
-    function, kinds = library[loop["symbol"] + end], loop["parameters"]
-    function.restype = None if loop["result"] is None else _NUMBERS[loop["result"]]
-    function.argtypes = [each for kind in kinds for each in _types(kind)]
+def caller(
+    name: str,
+    kinds: Sequence[Described],
+    result: str | None,
+    found: Callable[[Any, Sequence[Any]], Any],
+) -> Callable[..., Any]:
+    """A loop as Python calls it: with arrays, named tuples of arrays, and numbers.
+
+    `found` gives the function of ctypes for the type of what it returns and for its arguments.
+    """
+    given = [each for kind in kinds for each in _types(kind)]
+    function = found(None if result is None else _NUMBERS[result], given)
 
     def call(*arguments: Any) -> Any:
         passed: list[Any] = []
@@ -111,6 +123,17 @@ def _caller(library: Any, name: str, loop: dict[str, Any], end: str) -> Callable
         return function(*passed)
 
     return call
+
+
+def _in(library: Any, symbol: str) -> Callable[[Any, Sequence[Any]], Any]:
+    """What gives a function of a library its types."""
+
+    def typed(result: Any, given: Sequence[Any]) -> Any:
+        function = library[symbol]
+        function.restype, function.argtypes = result, given
+        return function
+
+    return typed
 
 
 def _types(kind: Described) -> Sequence[Any]:

@@ -18,9 +18,9 @@ from numba.core import cgutils, imputils
 from numba.extending import intrinsic, models, register_model
 from numba.np import arrayobj
 
-from san import compilation
+from san import numba_loops
 
-compiled = functools.partial(compilation.keeping, nogil=True, error_model="numpy")
+compiled = functools.partial(numba_loops.keeping, nogil=True, error_model="numpy")
 # Helpers of compiled functions become part of their callers, which halves the time to compile.
 inlined = numba.njit(nogil=True, error_model="numpy", inline="always")
 
