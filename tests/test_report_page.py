@@ -20,7 +20,7 @@ from san.codec.modes.events import QuantizedEvents
 from san.codec.modes.payload import payload_events
 from san.files import streams
 from san.networks.san import SAN
-from san.pages import report_page
+from san.pages import report_page, stream_beats, stream_curve
 from san.pages import run as report_run
 from san.pages import run_signals as report_signals
 from san.pages import stream as report_stream
@@ -144,7 +144,8 @@ def test_a_stream_is_shown_as_it_decodes(x, stream):
     assert (view["label"], view["scale"], view["fs"], view["total"]) == ("II", "mV", 360, len(x))
     assert "envelope" not in view
     table = next(rows for caption, _, rows in content["tables"] if "original" in caption)
-    assert np.allclose(table[0][1:], [san.prdn(x, y), san.prd(x, y), san.snr(x, y),
+    assert table[0][-1] == "mV"
+    assert np.allclose(table[0][1:-1], [san.prdn(x, y), san.prd(x, y), san.snr(x, y),
                                       san.max_abs_error(x, y)])  # fmt: skip
     assert sum(size for _, size in content["bars"]) == stream.stat().st_size
     position = unpacked(view["events"]["position"], np.int32)
@@ -163,8 +164,9 @@ def test_a_long_stream_has_minima_and_maxima(x, stream, monkeypatch):
     y = san.decompress(stream.read_bytes()).astype(np.float32)
     bins = [y[t : t + size] for t in range(0, len(y), size)]
     assert size == 13 and len(bins) <= 700
-    assert unpacked(view["envelope"]["low"]).tolist() == [part.min() for part in bins]
-    assert unpacked(view["envelope"]["high"]).tolist() == [part.max() for part in bins]
+    outside = bins[: -(-1800 // size)] + bins[2520 // size :]
+    assert unpacked(view["envelope"]["low"]).tolist() == [part.min() for part in outside]
+    assert unpacked(view["envelope"]["high"]).tolist() == [part.max() for part in outside]
     assert f"of every {size} samples" in dict(content["words"])["What is shown"]
 
 
@@ -200,19 +202,96 @@ def test_the_units_of_edf_become_physical(tmp_path):
 
 
 def test_the_curve_is_measured(stream, monkeypatch):
-    monkeypatch.setattr(report_stream, "CURVE_PRDNS", (6.0, 20.0))
-    monkeypatch.setattr(report_stream, "CURVE_VALUES", 4000)
+    monkeypatch.setattr(stream_curve, "PRDNS", (20.0,))
+    monkeypatch.setattr(stream_curve, "BOUNDS", (0.2,))
+    monkeypatch.setattr(stream_curve, "VALUES", 4000)
     told = []
     content = report_stream.describe_stream(
         stream, stream.with_name("x.npy"), progress=lambda what, share: told.append((what, share))
     )
     points = content["curve"]["points"]
     part = np.load(stream.with_name("x.npy"))[:4000]
-    for prdn, (found, bits, ratio) in zip((6.0, 20.0), points, strict=True):
-        info = san.inspect(san.compress(part, 360.0, prdn=prdn))
-        assert (info.prdn, info.bits_per_sample, info.compression_ratio) == (found, bits, ratio)
+    kernels = Decoder(stream.read_bytes()).dictionary
+    bound = content["curve"]["points"][1][2]
+    assert [name for name, *_ in points] == ["PRDN 20 %", "within 0.05 mV"] and bound <= 0.05
+    for target, (_, prdn, largest, bits, ratio) in zip(
+        ({"prdn": 20.0}, {"max_error": 0.05}), points, strict=True
+    ):
+        info = san.inspect(san.compress(part, 360.0, dictionary=kernels, **target))
+        once = info.sections["header"] + info.sections["dictionary"]
+        size = once + (info.bytes - once) * 9000 / 4000
+        assert (prdn, largest) == (info.prdn, info.largest_error)
+        assert bits == pytest.approx(8 * size / 9000) and ratio == pytest.approx(64 / bits)
+    _, prdn, _, bits, _ = content["curve"]["own"]
+    own = san.inspect(stream.read_bytes())
+    assert (prdn, bits) == (own.prdn, pytest.approx(own.bits_per_sample))
     assert "samples 0 to 3999" in content["curve"]["words"]
     assert told[0][0] == "decoding" and told[-1][1] == 1.0
+
+
+@pytest.mark.parametrize("lossless", [True, False], ids=["without loss", "within a bound"])
+def test_integers_are_on_the_page_once(lossless, x, opened, tmp_path):
+    counts = np.round(200 * x[:3000]).astype(np.int16) + 40
+    np.save(tmp_path / "x.npy", counts)
+    target = {"lossless": True} if lossless else {"max_error": 3}
+    blob = san.compress(counts, 360, units=("200(40)/mV",), **target)
+    (tmp_path / "x.san").write_bytes(blob)
+    content = report_stream.describe_stream(
+        tmp_path / "x.san", tmp_path / "x.npy", curve=False, beats=False
+    )
+    (view,) = content["views"]
+    decoded = unpacked(view["decoded"]["counts"], np.int16)
+    assert np.array_equal(decoded, san.decompress(blob))
+    assert (view["more"] is None) == lossless
+    if not lossless:
+        assert np.array_equal(decoded + unpacked(view["more"]["counts"], np.int8), counts)
+    driver = opened(content)
+    found = driver.execute_script(
+        "return ['decodedValues', 'x'].map((n) => [...Viewer.shown.view[n]])"
+    )
+    physical = ((np.stack([decoded, counts]) - 40.0) / 200).astype(np.float32)
+    assert np.array_equal(np.array(found, np.float32), physical)
+    rows = dict(row for _, _, table in content["tables"][:1] for row in table)
+    expected = "0 counts, 0 mV" if lossless else "3 counts, 0.015 mV"
+    assert rows["largest error"] == expected
+
+
+def test_heartbeats_are_on_the_page_of_a_stream(x, stream, opened):
+    content = report_stream.describe_stream(stream)
+    beats = san.beats.find(san.decompress(stream.read_bytes()), 360)
+    assert np.array_equal(unpacked(content["beats"]["position"], np.int32), beats.position)
+    assert ("beats", f"{len(beats)}") in content["tiles"]
+    driver = opened(content)
+    check_page(driver)
+    driver.find_element("css selector", "#beats-table summary").click()
+    driver.find_element("css selector", "#events-table summary").click()
+    time.sleep(0.2)
+    rows = driver.find_elements("css selector", "#beats-table tbody tr")
+    seen = beats.position <= 3600
+    assert len(rows) == seen.sum() > 8
+    number, position, _, rate, _ = rows[2].text.split()
+    assert (number, position) == ("3", f"{beats.position[2]:,}")
+    assert float(rate) == pytest.approx(beats.heart_rate[2], rel=1e-4)
+    events = [
+        row.text.split() for row in driver.find_elements("css selector", "#events-table tbody tr")
+    ]
+    by_beat = {row[5]: row for row in events if row[5] != "–"}
+    assert len(by_beat) > 5
+    for number, row in by_beat.items():
+        place = int(row[1].replace(",", ""))
+        assert abs(beats.position[int(number) - 1] - place) <= 0.15 * 360
+    assert driver.find_element("id", "view-rate").is_displayed()
+
+
+@pytest.mark.parametrize(
+    ("names", "fs", "wanted", "found"),
+    [(("MLII",), 360, None, True), (("Fp1",), 360, None, False), (("MLII",), 30, None, False),
+     ((), 360, True, True), (("MLII",), 360, False, False)],
+    ids=["a lead", "no lead", "too slow", "wanted", "not wanted"],
+)  # fmt: skip
+def test_where_heartbeats_are_looked_for(names, fs, wanted, found, x):
+    blob = san.compress(x[:2000], fs, lossless=True, names=names, units="mV")
+    assert (stream_beats.beats_of(x[:2000], san.inspect(blob), wanted) is not None) == found
 
 
 def test_a_run_is_shown_as_its_model_has_it(run):
@@ -511,6 +590,7 @@ def test_every_record_of_a_collection(command, recordings, tmp_path, browser):
         (". --start-sample 1", ". is a run folder, and --start-sample is for streams"),
         ("z.san --original x.npy", "x.npy has shape (5,), z.san has (900,)"),
         ("z.san --data-dir .", "z.san is not a run folder, and --data-dir"),
+        ("z.san --beats", "--beats needs a sampling rate, and the stream states none"),
         (". --channel 0", ". is a run folder, and --channel is for streams"),
         ("z.san -o r.txt", "must end with .html"),
     ],

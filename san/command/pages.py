@@ -31,6 +31,8 @@ LENGTH = "Length of this part, in seconds. Default: as --samples says."
 LENGTH_SAMPLES = """Length of this part, in samples. Default, and the most: 300,000 divided by
 the number of channels, and with --original by two."""
 NO_CURVE = "Do not compress the original at other errors, which takes most of the time."
+BEATS = """Find heartbeats in the decoded samples, or do not. Default: where a channel has the name
+of an ECG lead."""
 DATA_DIR = "Searched for a run's data first."
 
 
@@ -105,6 +107,9 @@ def report(
     ] = None,
     seconds: Annotated[float | None, typer.Option(help=LENGTH, show_default=False)] = None,
     samples: Annotated[int | None, typer.Option(help=LENGTH_SAMPLES, show_default=False)] = None,
+    beats: Annotated[
+        bool | None, typer.Option("--beats/--no-beats", help=BEATS, show_default=False)
+    ] = None,
     no_curve: Annotated[
         bool, typer.Option("--no-curve", help=NO_CURVE, show_default=False)
     ] = False,
@@ -132,6 +137,7 @@ def report(
         "seconds": seconds,
         "samples": samples,
         "dictionary": dictionary,
+        "beats": beats,
     }
     if source.is_dir():
         for name, value in {**options, "no-curve": no_curve or None}.items():

@@ -38,8 +38,19 @@ def leads_of(names: Sequence[str], units: Sequence[str], channels: int) -> list[
     said = list(units) if len(units) == channels else [""] * channels
     volts = [c for c in range(channels) if said[c] in _VOLTS]
     unknown = [c for c in range(channels) if said[c] not in _VOLTS and not _is_unit(said[c])]
-    known = [c for c in sorted(volts + unknown) if _LEAD.fullmatch(named[c].strip())]
+    known = [c for c in sorted(volts + unknown) if is_lead(named[c])]
     return known or volts or unknown
+
+
+def is_lead(name: str) -> bool:
+    """Whether a channel has the name of a lead, or ECG in its name.
+
+    Examples
+    --------
+    >>> is_lead("MLII"), is_lead("ECG1"), is_lead("Fp1")
+    (True, True, False)
+    """
+    return _LEAD.fullmatch(name.strip()) is not None
 
 
 def _is_unit(text: str) -> bool:

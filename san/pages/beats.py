@@ -7,6 +7,7 @@ import numpy as np
 from san.beats import Beats
 from san.pages import page
 from san.pages.report_page import report_page
+from san.pages.stream_beats import shown_beats
 
 MOST_SAMPLES = 1_000_000  # that a page shows, from the beginning
 MOST_ROWS = 25  # of the most unusual beats
@@ -86,12 +87,15 @@ def beats_page(title: str, found: Beats, x: np.ndarray) -> str:
                 {
                     "channels": [page.packed(shape)],
                     "before": found.template_middle,
+                    "unit": unit or "counts",
                     "note": f"template {number}: {count} beats",
                 }
                 for number, (shape, count) in enumerate(zip(shapes, counts, strict=True))
             ],
+            "kernelsFs": found.fs,
             "kernelsNote": "Templates: the median of the beats that look alike.",
             "tables": [_first(found)],
+            "beats": shown_beats(found),
             "words": words,
         }
     )

@@ -102,6 +102,22 @@ def packed(values: np.ndarray, dtype: Any = np.float32) -> str:
     ).decode()
 
 
+def packed_counts(values: np.ndarray, gain: float, baseline: float) -> dict[str, Any]:
+    """Integers, and how the page turns each into a physical value: (count - baseline) / gain.
+
+    They take one, two or four bytes each, as their range needs.
+
+    Examples
+    --------
+    >>> packed_counts(np.array([3, -2]), 200.0, 0.0)
+    {'counts': 'A/4=', 'bytes': 1, 'gain': 200.0, 'baseline': 0.0}
+    """
+    low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+    size = 1 if -128 <= low and high < 128 else 2 if -32768 <= low and high < 32768 else 4
+    counts = packed(values, np.dtype(f"i{size}"))
+    return {"counts": counts, "bytes": size, "gain": gain, "baseline": baseline}
+
+
 def _source(name: str) -> str:
     return (resources.files("san") / "pages" / "assets" / name).read_text(encoding="utf-8")
 

@@ -63,6 +63,7 @@ def show_test(
         content["images"] = _images(model, splits)
     else:
         content["views"] = _views(model, splits)
+        content["kernelsFs"] = splits.test.fs
     shown = len({view["window"] for view in content["views"]}) or len(content["images"])
     content["words"].append(
         ("Test signals", f"The first {shown} of {len(splits.test.x)}, recomputed for this page "

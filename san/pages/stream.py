@@ -1,7 +1,8 @@
-"""What a report says of a stream: samples, events, bytes, and what other errors cost."""
+"""What a report says of a stream: samples, events, beats, bytes, and what other errors cost."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,21 @@ import numpy as np
 from san import metrics
 from san.codec.decoder import Decoder, StreamEvents
 from san.codec.info import Info
-from san.codec.modes.dictionary import middle_of
+from san.codec.modes.dictionary import Dictionary, middle_of
 from san.files import streams
 from san.pages import page
 from san.pages.span import Span, check_begin, span_of
+from san.pages.stream_beats import beat_tiles, beats_of, shown_beats
+from san.pages.stream_curve import curve as curve_of
 from san.signals import converter_of
 
 MOST_VALUES = 300_000  # that are shown sample by sample; around them, minima and maxima
 MOST_BINS = 20_000  # of minima and maxima of a channel
 MOST_CHANNELS = 8
 MOST_EVENTS = 50_000  # of a channel
-CURVE_PRDNS = (2.0, 4.0, 8.0, 12.0, 16.0)
-CURVE_VALUES = 200_000  # that are compressed for the curve
 SCALE = 1 << 14  # of a dictionary's kernels
+
+CURVE = "compressing at several errors"  # as the progress is told
 
 Progress = Callable[[str, float], None]
 
@@ -47,6 +50,7 @@ def describe_stream(
     progress: Progress | None = None,
     start_sample: int | None = None,
     samples: int | None = None,
+    beats: bool | None = None,
 ) -> dict[str, Any]:
     """Gather what the page of a stream shows.
 
@@ -70,6 +74,9 @@ def describe_stream(
         Told what is done, and the share of it, 0 ... 1.
     start_sample, samples : int, optional
         The same as `start` and `seconds`, in samples.
+    beats : bool, optional
+        Whether heartbeats are found in the decoded samples. Default: where a channel has the name
+        of a lead of an electrocardiogram.
 
     Returns
     -------
@@ -95,19 +102,21 @@ def describe_stream(
         x = None if original is None else _original(original, path, whole, rate)
         y = _decoded(decoder, info, progress)
         events = decoder.events()
-        kernels = None if decoder.dictionary is None else decoder.dictionary.kernels / SCALE
+        used = decoder.dictionary
+    found = beats_of(y, info, beats)
     views = [_view(c, y, x, events, info, shown) for c in shown.channels]
     error = [] if x is None else _errors(x, y, info)
     content: dict[str, Any] = {
         "title": path.name,
         "summary": [_sentence(info)],
-        "tiles": _tiles(info, error),
+        "tiles": _tiles(info, error) + ([] if found is None else beat_tiles(found)),
         "views": views,
         "viewsTitle": "The signal",
         "names": ["original x", "decoded x̂"],
-        "kernels": _kernels(kernels, shown, events),
-        "kernelsNote": "Kernels of the dictionary, of unit norm. A number says how many events "
-        "have it.",
+        "kernels": _kernels(used, shown, events, info),
+        "kernelsFs": info.fs,
+        "kernelsNote": "Kernels of the dictionary, as high as their median event draws them. A "
+        "number says how many events have each.",
         "bars": [[name, size] for name, size in info.sections.items() if size],
         "tables": [_table_of(info)],
         "words": _words(path, original, info, shown, len(events.position))
@@ -115,9 +124,15 @@ def describe_stream(
     }
     if error:
         content["tables"].append(("Error against the original", ["channel", "PRDN, %", "PRD, %",
-                                 "SNR, dB", "largest error"], error))  # fmt: skip
+                                 "SNR, dB", "largest error", "unit"], error))  # fmt: skip
+    if found is not None:
+        content["beats"] = shown_beats(found)
+        content["words"].append(("Heartbeats", f"Found in the decoded samples. {found.NOTE}"))
     if x is not None and curve:
-        content["curve"] = _curve(x, info, shown, progress)
+        gain, unit = _common_unit(info)
+        content["curve"] = curve_of(
+            x, info, shown.start, gain, unit, used, partial(progress, CURVE)
+        )
     return content
 
 
@@ -181,6 +196,12 @@ def _units(info: Info, channel: int) -> tuple[float, float, str]:
     return baseline, gain, name
 
 
+def _common_unit(info: Info) -> tuple[float, str]:
+    """The gain and the unit that all channels have; where they differ, counts."""
+    found = {_units(info, c)[1:] for c in range(_channels(info))}
+    return found.pop() if len(found) == 1 else (1.0, "counts")
+
+
 def _name(info: Info, channel: int) -> str:
     name = info.names[channel] if channel < len(info.names) else ""
     return name or f"channel {channel}"
@@ -198,11 +219,10 @@ def _view(
         "fs": info.fs,
         "start": shown.start,
         "total": len(decoded),
-        "decoded": page.packed(decoded[shown.start : shown.stop]),
     }
-    if x is not None:
-        part = _columns(x)[shown.start : shown.stop, c].astype(np.float64)
-        view["signal"] = page.packed((part - less) / by)
+    part = slice(shown.start, shown.stop)
+    original = None if x is None else _columns(x)[part, c]
+    view |= _samples(_columns(y)[part, c], original, less, by)
     if shown.stop - shown.start < len(decoded):
         size = -(-len(decoded) // MOST_BINS)
         filled = np.append(decoded, np.full(-len(decoded) % size, np.nan)).reshape(-1, size)
@@ -210,30 +230,56 @@ def _view(
         empty = np.isnan(filled).all(1)
         low = np.where(empty, np.nan, np.where(np.isnan(filled), np.inf, filled).min(1))
         high = np.where(empty, np.nan, np.where(np.isnan(filled), -np.inf, filled).max(1))
-        view["envelope"] = {"size": size, "low": page.packed(low), "high": page.packed(high)}
+        before, after = -(-shown.start // size), shown.stop // size
+        kept = np.r_[0:before, after : len(low)]  # the others are shown sample by sample
+        sides = {"low": page.packed(low[kept]), "high": page.packed(high[kept])}
+        view["envelope"] = {"size": size, "before": before, "after": after, **sides}
     if len(events.position) and events.amplitude.shape[1] > c:
-        kept = slice(0, MOST_EVENTS)
+        first = slice(0, MOST_EVENTS)
         view["events"] = {
-            "kernel": page.packed(events.kernel[kept], np.int32),
-            "position": page.packed(events.position[kept], np.int32),
-            "amplitude": page.packed(events.amplitude[kept, c] / by),
+            "kernel": page.packed(events.kernel[first], np.int32),
+            "position": page.packed(events.position[first], np.int32),
+            "amplitude": page.packed(events.amplitude[first, c] / by),
         }
         view["channel"] = list(shown.channels).index(c)
     return view
 
 
-def _kernels(kernels: np.ndarray | None, shown: Part, events: StreamEvents) -> list[dict[str, Any]]:
-    if kernels is None or not kernels.size:
+def _samples(y: np.ndarray, x: np.ndarray | None, less: float, by: float) -> dict[str, Any]:
+    """The decoded samples, once; of the original what it has more, which takes few bytes."""
+    if y.dtype.kind not in "iu":
+        signal = {} if x is None else {"signal": page.packed((x.astype(np.float64) - less) / by)}
+        return {"decoded": page.packed((y.astype(np.float64) - less) / by), **signal}
+    decoded = {"decoded": page.packed_counts(y, by, less)}
+    if x is None:
+        return decoded
+    more = x.astype(np.int64) - y
+    return {**decoded, "more": page.packed_counts(more, by, 0.0) if more.any() else None}
+
+
+def _kernels(
+    used: Dictionary | None, shown: Part, events: StreamEvents, info: Info
+) -> list[dict[str, Any]]:
+    if used is None or not used.kernels.size:
         return []
+    kernels = used.kernels / SCALE
     counts = np.bincount(events.kernel.astype(np.intp), minlength=len(kernels))
-    return [
-        {
-            "channels": [page.packed(w[c]) for c in shown.channels],
-            "before": middle_of(w.shape[1]),
-            "note": f"{counts[i]} events",
-        }
-        for i, w in enumerate(kernels)
-    ]
+    found = []
+    for i, w in enumerate(kernels):
+        strength = np.ones(w.shape[0])
+        if counts[i]:
+            strength = np.median(events.amplitude[events.kernel == i], axis=0)
+        heights = [float(strength[c]) / _units(info, c)[1] for c in shown.channels]
+        found.append(
+            {
+                "channels": [page.packed(w[c]) for c in shown.channels],
+                "heights": heights if counts[i] else [1.0] * len(heights),
+                "unit": _common_unit(info)[1] if counts[i] else "weight",
+                "before": middle_of(w.shape[1]),
+                "note": f"{counts[i]} events",
+            }
+        )
+    return found
 
 
 def _errors(x: np.ndarray, y: np.ndarray, info: Info) -> list[list[Any]]:
@@ -242,8 +288,9 @@ def _errors(x: np.ndarray, y: np.ndarray, info: Info) -> list[list[Any]]:
     for c, (one, other) in enumerate(zip(_columns(x).T, _columns(y).T, strict=True)):
         finite = np.isfinite(one) & np.isfinite(other)
         a, b = one[finite].astype(np.float64), other[finite].astype(np.float64)
+        _, gain, unit = _units(info, c)
         rows.append([_name(info, c), metrics.prdn(a, b), metrics.prd(a, b), metrics.snr(a, b),
-                     metrics.max_abs_error(a, b)])  # fmt: skip
+                     metrics.max_abs_error(a, b) / gain, unit or "–"])  # fmt: skip
     return rows
 
 
@@ -281,7 +328,7 @@ def _table_of(info: Info) -> tuple[str, list[str], list[list[Any]]]:
         ["channels", ", ".join(info.names) or "not named"],
         ["units", ", ".join(info.units) or "not stated"],
         ["target", str(info.promise)],
-        ["largest error", f"{info.largest_error:.6g}"],
+        ["largest error", _in_units(info.largest_error, info)],
         ["PRDN", f"{info.prdn:.4g} %"],
         ["chunks", f"{info.chunks} of {info.chunk_samples} samples"],
         ["bytes", f"{info.bytes}, {info.bits_per_sample:.4f} bits per sample"],
@@ -289,6 +336,14 @@ def _table_of(info: Info) -> tuple[str, list[str], list[list[Any]]]:
     if info.dictionary_sha256:
         rows.append(["dictionary, SHA-256", info.dictionary_sha256])
     return "What the stream says of itself", [], rows
+
+
+def _in_units(value: float, info: Info) -> str:
+    """A difference of samples as the stream holds them, and in the unit of the channels."""
+    gain, unit = _common_unit(info)
+    if gain == 1.0:
+        return f"{value:.6g} {unit}".strip()
+    return f"{value:.6g} counts, {value / gain:.4g} {unit}"
 
 
 def _words(
@@ -333,36 +388,3 @@ def _words_of_rates(rates: Sequence[Decoder], shown: int) -> list[tuple[str, str
             number += 1
     return [("Other rates", "Numbers, bytes and ratios here are of the signals of one rate. Choose "
              f"a channel of another rate with --channel: {', '.join(listed)}.")]  # fmt: skip
-
-
-def _curve(x: np.ndarray, info: Info, shown: Part, progress: Progress) -> dict[str, Any]:
-    """Compress the original at several errors."""
-    from san.codec.encoder import compress
-    from san.codec.info import inspect
-
-    columns = _columns(x)
-    count = min(len(columns), max(1, CURVE_VALUES // columns.shape[1]))
-    start = min(shown.start, len(columns) - count)
-    part = np.ascontiguousarray(x[start : start + count])
-    points = []
-    for number, prdn in enumerate(CURVE_PRDNS):
-
-        def on_share(share: float, done: int = number) -> None:
-            progress("compressing at several errors", (done + share) / len(CURVE_PRDNS))
-
-        of_point = inspect(compress(part, info.fs, prdn=prdn, progress=on_share))
-        on_share(1.0)
-        points.append([of_point.prdn, of_point.bits_per_sample, of_point.compression_ratio])
-    whole = (
-        "the whole original"
-        if count == len(columns)
-        else (f"samples {start} to {start + count - 1} of the original")
-    )
-    own = [info.prdn, info.bits_per_sample, info.compression_ratio]
-    return {
-        "points": points,
-        "own": own if info.target != "lossless" and np.isfinite(info.prdn) else None,
-        "words": f"san.compress with prdn = {', '.join(f'{p:g}' for p in CURVE_PRDNS)} on {whole}, "
-        "everything else by default; kernels and headers count. The ring is the stream itself"
-        + ("." if count == len(columns) else ", all of it."),
-    }

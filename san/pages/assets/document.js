@@ -25,6 +25,24 @@ function numbers(text, Type = Float32Array) {
   return new Type(bytes.buffer);
 }
 
+const COUNTS = { 1: Int8Array, 2: Int16Array, 4: Int32Array }; // by their bytes
+
+/** Physical values of samples: float32 as they are, or counts with a gain and a baseline. */
+function samplesOf(packed) {
+  if (typeof packed === 'string') return numbers(packed);
+  return Float32Array.from(numbers(packed.counts, COUNTS[packed.bytes]), (k) => (k - packed.baseline) / packed.gain);
+}
+
+/** The original: counts are stored as what they have more than the decoded ones; null is nothing more. */
+function originalOf(view) {
+  if (view.signal) return numbers(view.signal);
+  if (view.more === undefined) return null;
+  if (view.more === null) return view.decodedValues;
+  const { counts, bytes, gain, baseline } = view.decoded;
+  const decoded = numbers(counts, COUNTS[bytes]), more = numbers(view.more.counts, COUNTS[view.more.bytes]);
+  return Float32Array.from(decoded, (k, t) => (k + more[t] - baseline) / gain);
+}
+
 /** A table with a caption; the first column of the body names its row. */
 function table(caption, head, rows, most = Infinity) {
   const cell = (tag, value) => make(tag, {}, typeof value === 'number' ? short(value, 5) : String(value));

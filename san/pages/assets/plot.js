@@ -43,7 +43,7 @@ function rangeOf(arrays, room = 0.06) {
 }
 
 /** Draw axes and layers; the answer turns places on the canvas into values and back. The y axis says v · by + plus. */
-function draw(canvas, { x, y, xLabel = '', yLabel = '', layers, frameless = false, left = 0, whole = false, unit = { by: 1, plus: 0 } }) {
+function draw(canvas, { x, y, xLabel = '', yLabel = '', layers, frameless = false, left = 0, whole = false, unit = { by: 1, plus: 0 }, xTicks = null }) {
   const width = canvas.clientWidth, height = canvas.clientHeight, ratio = devicePixelRatio || 1;
   if (width === 0 || height === 0) return null;
   canvas.width = Math.round(width * ratio);
@@ -51,7 +51,7 @@ function draw(canvas, { x, y, xLabel = '', yLabel = '', layers, frameless = fals
   const ctx = canvas.getContext('2d');
   ctx.scale(ratio, ratio);
   ctx.font = FONT;
-  const xTicks = ticks(...x, width / 90, whole ? 1 : 0), yTicks = ticks(...y.map((v) => v * unit.by + unit.plus), Math.max(3, height / 42));
+  const across = xTicks || ticks(...x, width / 90, whole ? 1 : 0), yTicks = ticks(...y.map((v) => v * unit.by + unit.plus), Math.max(3, height / 42));
   const widest = Math.max(...yTicks.values.map((v) => ctx.measureText(yTicks.text(v)).width), 8);
   const box = frameless
     ? { left: 4, right: width - 4, top: 4, bottom: height - 4 }
@@ -63,7 +63,7 @@ function draw(canvas, { x, y, xLabel = '', yLabel = '', layers, frameless = fals
     fromX: (px) => x[0] + ((px - box.left) / (box.right - box.left)) * (x[1] - x[0]),
     fromY: (py) => y[0] + ((box.bottom - py) / (box.bottom - box.top)) * (y[1] - y[0]),
   };
-  if (!frameless) drawAxes(frame, xTicks, yTicks, xLabel, yLabel, unit);
+  if (!frameless) drawAxes(frame, across, yTicks, xLabel, yLabel, unit);
   ctx.save();
   ctx.beginPath();
   ctx.rect(box.left, box.top - 3, box.right - box.left + 3, box.bottom - box.top + 6);
@@ -234,6 +234,22 @@ function curve(xs, ys, name, { width = 1.5, dash = [] } = {}) {
     xs.forEach((x, i) => ctx.lineTo(toX(x), toY(ys[i])));
     ctx.stroke();
     ctx.setLineDash([]);
+  };
+}
+
+/** Small triangles at the top of a plot, one for each position. */
+function flags(positions, name, { step = 1 } = {}) {
+  return ({ ctx, box, x, toX }) => {
+    ctx.fillStyle = colour(name);
+    ctx.beginPath();
+    for (const t of positions) {
+      if (t * step < x[0] || t * step > x[1]) continue;
+      const px = toX(t * step);
+      ctx.moveTo(px - 3.5, box.top - 3);
+      ctx.lineTo(px + 3.5, box.top - 3);
+      ctx.lineTo(px, box.top + 4);
+    }
+    ctx.fill();
   };
 }
 

@@ -33,11 +33,12 @@ function showKernels() {
   DATA.kernels.forEach((kernel, k) => {
     const canvas = make('canvas', { role: 'img', 'aria-label': `Kernel ${k + 1}, ${kernel.note}` });
     byId('kernels-list').append(make('figure', { className: kernel.image ? 'small' : '' }, canvas, make('figcaption', {}, make('ul', { className: 'key' }, kernelEntry(`w${k + 1}: ${kernel.note}`, k)))));
-    const values = kernel.image ? [numbers(kernel.image)] : kernel.channels.map((text) => numbers(text));
+    const values = kernel.image ? [numbers(kernel.image)] : kernel.channels.map((text) => numbers(text)), heights = kernel.heights || values.map(() => 1);
+    const drawn = values.map((w, c) => w.map((v) => v * heights[c])), step = DATA.kernelsFs ? 1000 / DATA.kernelsFs : 1;
     kernel.shown = values;
     const largest = Math.max(...values[0].map(Math.abs));
     keep(() => (kernel.image ? image(canvas, values[0], kernel.rows, kernel.columns, largest)
-      : draw(canvas, { x: [0, Math.max(1, values[0].length - 1)], y: rangeOf([...values, [0]]), layers: [baseline(), ...values.map((w) => line(w, kernelColour(k), { width: 1.8, dash: kernelDash(k) }))] })));
+      : draw(canvas, { x: [0, step * Math.max(1, values[0].length - 1)], y: rangeOf([...drawn, [0]]), xLabel: DATA.kernelsFs ? 'ms' : 'samples', yLabel: kernel.unit || 'weight', layers: [baseline(), ...drawn.map((w) => line(w, kernelColour(k), { step, width: 1.8, dash: kernelDash(k) }))] })));
   });
   byId('kernels-table').addEventListener('toggle', () => {
     const rows = DATA.kernels.map((kernel, k) => [`w${k + 1}`, Array.from(kernel.shown[0], (v) => short(v)).join(', ')]);
@@ -128,16 +129,33 @@ function showBars() {
   }
 }
 
+/** Marks of 1, 2 and 5 times the powers of ten between two logarithms. */
+function powers(low, high) {
+  const found = [];
+  for (let p = Math.floor(low); p <= high; p++) {
+    for (const digit of [1, 2, 5]) if (p + Math.log10(digit) >= low && p + Math.log10(digit) <= high) found.push(p + Math.log10(digit));
+  }
+  return { values: found, text: (v) => short(10 ** v, 2) };
+}
+
 function showCurve() {
   reveal('curve');
-  const { points, own, words } = DATA.curve, all = own ? [...points, own] : points;
+  const { points, prdns, own, unit, words } = DATA.curve, inUnit = unit ? `, ${unit}` : '';
   byId('curve-words').textContent = words;
-  byId('curve-plot').setAttribute('aria-label', 'Bits per sample against the error; the table lists them');
-  byId('curve-table').append(table('Rate and distortion', ['PRDN, %', 'bits per sample', 'compression ratio'], points.map((row) => row.map((v) => short(v, 4)))));
-  const sorted = [...points].sort((a, b) => a[0] - b[0]);
-  keep(() => draw(byId('curve-plot'), { x: [0, Math.max(...all.map((p) => p[0])) * 1.06], y: [0, Math.max(...all.map((p) => p[1])) * 1.12], xLabel: 'PRDN (%)', yLabel: 'bits per sample', layers: [
-    curve(sorted.map((p) => p[0]), sorted.map((p) => p[1]), 'accent'), dots(sorted.map((p) => p[0]), sorted.map((p) => p[1]), 'accent', 4),
-    ...(own ? [ring(own[0], own[1], 'text', 8)] : [])] }));
+  byId('curve-table').append(table('Rate and distortion', ['target', 'PRDN, %', `largest error${inUnit}`, 'bits per sample', 'compression ratio'],
+    [...points, ...(own ? [own] : [])].map(([name, ...values]) => [name, ...values.map((v) => short(v, 3))])));
+  const plot = (id, some, column, xLabel) => {
+    const known = [...some, ...(own ? [own] : [])].filter((p) => p[column] > 0);
+    byId(id).parentElement.hidden = known.length === 0;
+    if (known.length === 0) return;
+    const at = (p) => Math.log10(p[column]), sorted = some.filter((p) => p[column] > 0).sort((a, b) => a[column] - b[column]), bits = sorted.map((p) => p[3]);
+    const low = Math.min(...known.map(at)) - 0.1, high = Math.max(...known.map(at)) + 0.1;
+    byId(id).setAttribute('aria-label', `Bits per sample against ${xLabel}; the table lists them`);
+    keep(() => draw(byId(id), { x: [low, high], xTicks: powers(low, high), y: [0, Math.max(...known.map((p) => p[3])) * 1.12], xLabel, yLabel: 'bits per sample', layers: [
+      curve(sorted.map(at), bits, 'accent'), dots(sorted.map(at), bits, 'accent', 4), ...(own && own[column] > 0 ? [ring(at(own), own[3], 'text', 8)] : [])] }));
+  };
+  plot('curve-prdn', points.slice(0, prdns), 1, 'PRDN (%), logarithmic');
+  plot('curve-bound', points.slice(prdns), 2, `largest error${unit ? ` (${unit})` : ''}, logarithmic`);
 }
 
 if (DATA.views.length) showViews();

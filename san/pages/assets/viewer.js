@@ -1,6 +1,7 @@
 // How a long signal is looked at: which samples are shown, and what is drawn of them.
 'use strict';
 
+const MOST_ROWS = 300; // of a table
 const MOST_SHAPES = 300; // events that are drawn as their kernels; more are drawn as lines
 
 class Viewer {
@@ -9,6 +10,8 @@ class Viewer {
     this.kernels = kernels;
     this.element = byId('viewer');
     Viewer.shown = this;
+    this.beats = DATA.beats ? { position: numbers(DATA.beats.position, Int32Array), rate: numbers(DATA.beats.rate), residual: numbers(DATA.beats.residual) } : null;
+    for (const id of ['view-rate', 'beats-table']) byId(id).hidden = !this.beats;
     this.listen();
     this.show(0);
   }
@@ -17,14 +20,15 @@ class Viewer {
   show(number) {
     const view = this.views[number];
     if (view.x === undefined) {
-      view.decodedValues = numbers(view.decoded);
-      view.x = view.signal ? numbers(view.signal) : null;
+      view.decodedValues = samplesOf(view.decoded);
+      view.x = originalOf(view);
       if (view.x) view.error = view.decodedValues.map((v, t) => v - view.x[t]);
       if (view.envelope) for (const side of ['low', 'high']) view.envelope[side] = numbers(view.envelope[side]);
       if (view.events) {
         const { kernel, position, amplitude, first = 0 } = view.events;
         view.events = { kernel: numbers(kernel, Int32Array).map((k) => k + first), position: numbers(position, Int32Array), amplitude: numbers(amplitude) };
       }
+      view.interval = this.intervals(view);
     }
     const sameLength = this.view && this.view.total === view.total && this.view.fs === view.fs;
     this.view = view;
@@ -119,7 +123,7 @@ class Viewer {
         this.grabbed = undefined;
       });
     }
-    for (const id of ['events-table', 'samples-table']) byId(id).addEventListener('toggle', () => this.showTables());
+    for (const id of ['events-table', 'beats-table', 'samples-table']) byId(id).addEventListener('toggle', () => this.showTables());
   }
 
   shareOf(event) {
@@ -137,11 +141,11 @@ class Viewer {
     const { view, step, range } = this, x = range.map((t) => t * step), { start } = view;
     const xLabel = view.fs ? 'time (s)' : 'sample', options = { start, step }, layers = [], shown = [];
     if (view.envelope) {
-      const { size, low, high } = view.envelope, first = Math.floor(range[0] / size), last = Math.ceil(range[1] / size) + 1;
-      shown.push(low.subarray(first, last), high.subarray(first, last));
-      const before = Math.ceil(start / size), after = Math.floor((start + view.decodedValues.length) / size);
-      layers.push(band(low.subarray(0, before), high.subarray(0, before), 'envelope', { step: step * size }));
-      layers.push(band(low.subarray(after), high.subarray(after), 'envelope', { start: after, step: step * size }));
+      const { size, low, high, before, after } = view.envelope, first = Math.floor(range[0] / size), last = Math.ceil(range[1] / size) + 1;
+      for (const [begin, lows, highs] of [[0, low.subarray(0, before), high.subarray(0, before)], [after, low.subarray(before), high.subarray(before)]]) {
+        for (const side of [lows, highs]) shown.push(side.subarray(Math.max(0, first - begin), Math.max(0, last - begin)));
+        layers.push(band(lows, highs, 'envelope', { start: begin, step: step * size }));
+      }
     }
     shown.push(this.within(view.decodedValues));
     if (view.x) {
@@ -149,14 +153,16 @@ class Viewer {
       layers.push(line(view.x, 'original', { ...options, width: WIDE }));
     }
     layers.push(line(view.decodedValues, view.x ? 'reconstruction' : 'signal', { ...options, width: 1.3 }));
-    const below = [byId('view-error'), byId('view-events')].filter((canvas) => !canvas.hidden);
+    if (this.beats) layers.push(flags(this.beats.position, 'accent', { step }));
+    const below = ['view-error', 'view-events', 'view-rate'].filter((id) => !byId(id).hidden), labelled = (id) => (below.at(-1) === id ? xLabel : '');
     this.frame = draw(byId('view-signal'), { x, y: rangeOf(shown), left: ALIGNED, xLabel: below.length ? '' : xLabel, yLabel: view.scale, layers });
     if (view.error) {
-      draw(byId('view-error'), { x, left: ALIGNED, y: rangeOf([this.within(view.error), [0]]), xLabel: below.length === 1 ? xLabel : '',
+      draw(byId('view-error'), { x, left: ALIGNED, y: rangeOf([this.within(view.error), [0]]), xLabel: labelled('view-error'),
         yLabel: `error x̂ − x ${view.scale ? `(${view.scale})` : ''}`, layers: [baseline(), line(view.error, 'error', { ...options, width: 1 })] });
     }
     const events = this.eventsShown();
-    if (view.events) this.drawEvents(events, x, xLabel);
+    if (view.events) this.drawEvents(events, x, labelled('view-events'));
+    if (this.beats) this.drawRate(x, xLabel);
     byId('range').textContent = `${this.said(range[0])} to ${this.said(range[1])} of ${this.said(view.total)}`;
     this.describe(events.length);
   }
@@ -211,25 +217,81 @@ class Viewer {
     draw(byId('view-events'), { x, left: ALIGNED, y: rangeOf(heights), xLabel, yLabel: `events, as they are drawn ${view.scale ? `(${view.scale})` : ''}`, layers });
   }
 
+  /** Beats a minute, from the interval before each beat. */
+  drawRate(x, xLabel) {
+    const { position, rate } = this.beats, { step } = this, [low, high] = this.range;
+    const seen = [...position.keys()].filter((b) => position[b] >= low && position[b] <= high && Number.isFinite(rate[b]));
+    const times = seen.map((b) => position[b] * step), rates = seen.map((b) => rate[b]);
+    draw(byId('view-rate'), { x, left: ALIGNED, y: rangeOf([rates]), xLabel, yLabel: 'heart rate (beats a minute)',
+      layers: [curve(times, rates, 'axis', { width: 1 }), ...(seen.length > MOST_SHAPES ? [] : [dots(times, rates, 'accent', 2.5)])] });
+    byId('view-rate').setAttribute('aria-label', `Heart rate of ${seen.length} beats; the table below lists them`);
+  }
+
+  /** Samples from the event before to each event, in the order of their positions. */
+  intervals(view) {
+    if (!view.events) return [];
+    const { position } = view.events, order = [...position.keys()].sort((a, b) => position[a] - position[b]), found = [];
+    order.forEach((e, i) => {
+      found[e] = i ? position[e] - position[order[i - 1]] : NaN;
+    });
+    return found;
+  }
+
+  /** The beat at most 150 ms from a position, or -1. */
+  beatAt(t) {
+    const { position } = this.beats;
+    let low = 0, high = position.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (position[middle] < t) low = middle + 1;
+      else high = middle;
+    }
+    const near = [low - 1, low].filter((b) => b >= 0 && b < position.length && Math.abs(position[b] - t) * this.step <= 0.15);
+    return near.length ? near.reduce((a, b) => (Math.abs(position[a] - t) <= Math.abs(position[b] - t) ? a : b)) : -1;
+  }
+
+  /** The root mean square of the error where an event draws. */
+  errorOf(e) {
+    const { kernel, position } = this.view.events, { w, before } = this.kernel(kernel[e]), begin = position[e] - before - this.view.start;
+    const part = this.view.error.subarray(Math.max(0, begin), Math.max(0, begin + w.length));
+    return Math.sqrt(part.reduce((sum, v) => sum + v * v, 0) / part.length);
+  }
+
+  /** One row for each event in the range, with its unit, and its heart rate if it lies at a beat. */
+  eventRows(timed) {
+    const { view, step, beats } = this, { kernel, position, amplitude } = view.events;
+    return this.eventsShown().slice(0, MOST_ROWS).map((e) => {
+      const beat = beats ? this.beatAt(position[e]) : -1;
+      return [`w${kernel[e] + 1}`, ...timed(position[e]), amplitude[e], ...(view.fs ? [view.interval[e] * step] : []),
+        ...(view.error ? [this.errorOf(e)] : []), ...(beats ? [beat < 0 ? '–' : beat + 1, beat < 0 ? NaN : beats.rate[beat]] : [])];
+    });
+  }
+
   showTables() {
-    const { view, step } = this, rate = view.fs ? ['time, s'] : [];
+    const { view, step } = this, rate = view.fs ? ['time, s'] : [], unit = view.scale ? `, ${view.scale}` : '';
     const timed = (t) => [Math.round(t), ...(view.fs ? [(t * step).toFixed(4)] : [])];
     const fill = (id, caption, head, rows) => {
-      if (byId(id).open) byId(id).replaceChildren(byId(id).querySelector('summary'), table(caption, head, rows, 300));
+      if (byId(id).open) byId(id).replaceChildren(byId(id).querySelector('summary'), table(caption, head, rows, MOST_ROWS));
     };
     if (view.events && byId('events-table').open) {
-      const { kernel, position, amplitude } = view.events;
-      const rows = this.eventsShown().map((e) => [`w${kernel[e] + 1}`, ...timed(position[e]), amplitude[e]]);
-      fill('events-table', 'Events', ['kernel', 'position', ...rate, 'amplitude'], rows);
+      const head = ['kernel', 'position', ...rate, `amplitude${unit}`, ...(view.fs ? ['since the event before, s'] : []),
+        ...(view.error ? [`error there${unit}`] : []), ...(this.beats ? ['beat', 'beats a minute'] : [])];
+      fill('events-table', `Events, at most ${MOST_ROWS}`, head, this.eventRows(timed));
+    }
+    if (this.beats && byId('beats-table').open) {
+      const { position, rate: rates, residual } = this.beats, [low, high] = this.range;
+      const seen = [...position.keys()].filter((b) => position[b] >= low && position[b] <= high);
+      fill('beats-table', 'Beats', ['beat', 'position', 'time, s', 'beats a minute', 'unlike the median beat'],
+        seen.map((b) => [b + 1, ...timed(position[b]), rates[b], residual[b]]));
     }
     if (byId('samples-table').open) {
       const first = Math.max(0, Math.floor(this.range[0]) - view.start), rows = [];
       const last = Math.min(view.decodedValues.length, Math.ceil(this.range[1]) + 1 - view.start);
-      for (let t = first; t < Math.min(last, first + 300); t++) {
+      for (let t = first; t < Math.min(last, first + MOST_ROWS); t++) {
         rows.push([view.start + t, ...(view.fs ? [((view.start + t) * step).toFixed(4)] : []), view.decodedValues[t],
           ...(view.x ? [view.x[t], view.error[t]] : [])]);
       }
-      fill('samples-table', 'Samples, at most 300', ['sample', ...rate, 'decoded', ...(view.x ? ['original', 'error'] : [])], rows);
+      fill('samples-table', 'Samples, at most 300', ['sample', ...rate, `decoded${unit}`, ...(view.x ? [`original${unit}`, `error${unit}`] : [])], rows);
     }
   }
 }
