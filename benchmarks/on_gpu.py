@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 HERE = Path(__file__).parent
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 FILES = ("log.txt", "steps.json", "large-maps.json", "activations-cuda.json", "bank-cuda.json",
-         "sweep-cuda.json")  # fmt: skip
+         "sweep-cuda.json", "encoder-cuda.json")  # fmt: skip
 SIZES = [(2000, 1, 8192), (64, 1, 1000), (1, 1, 650_000), (64, 1, 28, 28), (4096, 8, 8192)]
 MEMCHECK = """
 import torch, san
@@ -111,10 +111,13 @@ def steps(out: Path, short: bool) -> list[tuple[str, int, list[str]]]:
         ("versions", 20, [python, "-m", "pip", "list"]),
         ("large_maps", 90, [*own, "large_maps"]),
         ("times", 140, [*own, "times"]),
-        ("tests", 110, [*pytest, *some, "tests/test_activations_gpu.py"]),
+        ("tests", 110, [*pytest, *some, "tests/test_activations_gpu.py",
+                        "tests/test_codec_device.py"]),
         ("bank", 40, [python, str(HERE / "bank.py"), "--device", device, *few,
                       "--output", str(out / "bank-cuda.json")]),
         ("sweep", 40, [*own, "sweep"]),
+        ("encoder", 60, [python, str(HERE / "encoder_device.py"), "--device", device, *form,
+                         "--output", str(out / "encoder-cuda.json")]),
     ]  # fmt: skip
     return found
 

@@ -97,6 +97,48 @@ def bank(name: str) -> str:
     return "\n".join(lines)
 
 
+def encoder_shares(name: str) -> str:
+    """A row for each stream of benchmarks/encoder_device.py on the CPU."""
+    content = measured(name)
+    if content is None:
+        return "Not measured."
+    lines = [
+        described(content["provenance"]),
+        "",
+        "| record | target | CPU time | correlations | strongest similarity | its extrema "
+        "| choices of kernels | in all | at most so many times as fast |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in content["rows"]:
+        of = row["shares"]
+        parts = (of["similarities_of"], of["strongest"], of["peaks"], of["gram"] + of["take"])
+        cells = [row["record"], row["target"], f"{row['cpu_seconds']:.1f} s"]
+        cells += [f"{100 * part:.0f} %" for part in (*parts, row["moves"])]
+        lines.append("| " + " | ".join([*cells, f"{1 / (1 - row['moves']):.1f}"]) + " |")
+    return "\n".join(lines)
+
+
+def encoder_times(name: str) -> str:
+    """A row for each stream of benchmarks/encoder_device.py on a GPU."""
+    content = measured(name)
+    if content is None:
+        return "Not measured."
+    lines = [
+        described(content["provenance"]),
+        "",
+        "| record | target | time with the GPU | on the CPU alone | bytes with the GPU "
+        "| on the CPU alone | the same bytes again |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in content["rows"]:
+        cells = [row["record"], row["target"]]
+        cells += [f"{row[f'{where}_seconds']:.2f} s" for where in ("device", "cpu")]
+        cells += [str(row[f"{where}_bytes"]) for where in ("device", "cpu")]
+        cells.append("yes" if row["device_same_bytes_again"] else "no")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def archive(name: str) -> str:
     """A row for each run of benchmarks/archive.py."""
     content = measured(name)
@@ -339,6 +381,8 @@ def main() -> None:
         "gpu-counts": gpu_counts("gpu-counts.json"),
         "bank": bank("bank.json"),
         "bank-cuda": bank("bank-cuda.json"),
+        "encoder-shares": encoder_shares("encoder-shares.json"),
+        "encoder-cuda": encoder_times("encoder-cuda.json"),
         "archive": archive("archive.json"),
         "recordings": recordings("recordings.json"),
         "windows": windows("windows.json"),
