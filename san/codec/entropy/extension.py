@@ -26,6 +26,7 @@ _CODEC = Path(__file__).parents[1]
 HOME = _CODEC.parents[1]
 _LOOP = re.compile(r"^@(?:integer|search)_", re.MULTILINE)
 _NUMBERS = {"int": ctypes.c_int64, "float64": ctypes.c_double}
+_NOTHING = ctypes.c_char * 0
 Described = str | list[Any]
 
 
@@ -116,9 +117,11 @@ def caller(
     given = [each for kind in kinds for each in _types(kind)]
     function = found(None if result is None else _NUMBERS[result], given)
 
+    known = [_known(kind) for kind in kinds]
+
     def call(*arguments: Any) -> Any:
         passed: list[Any] = []
-        for argument, kind in zip(arguments, kinds, strict=True):
+        for argument, kind in zip(arguments, known, strict=True):
             _pass(argument, kind, passed, name)
         return function(*passed)
 
@@ -136,6 +139,13 @@ def _in(library: Any, symbol: str) -> Callable[[Any, Sequence[Any]], Any]:
     return typed
 
 
+def _known(kind: Described) -> Any:
+    """A parameter as `_pass` takes it: the type of an array's items is a dtype."""
+    if isinstance(kind, list):
+        return [_known(part) for part in kind]
+    return np.dtype(kind[1:-1]) if kind.startswith("[") else int if kind == "int" else float
+
+
 def _types(kind: Described) -> Sequence[Any]:
     if isinstance(kind, list):
         return [each for part in kind for each in _types(part)]
@@ -144,18 +154,26 @@ def _types(kind: Described) -> Sequence[Any]:
     return [_NUMBERS[kind]]
 
 
-def _pass(argument: Any, kind: Described, passed: list[Any], name: str) -> None:
+def _pass(argument: Any, kind: Any, passed: list[Any], name: str) -> None:
     """Append what a function of C is given for an argument."""
     if isinstance(kind, list):
         for part, each in zip(argument, kind, strict=True):
             _pass(part, each, passed, name)
-    elif not kind.startswith("["):
-        passed.append(int(argument) if kind == "int" else float(argument))
-    elif isinstance(argument, np.ndarray) and _fits(argument, kind[1:-1]):
-        passed += (argument.__array_interface__["data"][0], argument.size)
+    elif not isinstance(kind, np.dtype):
+        passed.append(kind(argument))
+    elif isinstance(argument, np.ndarray) and _fits(argument, kind):
+        passed += (_address(argument), argument.size)
     else:
-        raise TypeError(f"{name} takes an array of {kind[1:-1]}, got {argument!r:.100}")
+        raise TypeError(f"{name} takes an array of {kind}, got {argument!r:.100}")
 
 
-def _fits(array: np.ndarray, items: str) -> bool:
+def _address(array: np.ndarray) -> int:
+    """Where an array is in memory. The first way takes a fifth of the time."""
+    if array.flags.writeable:
+        return ctypes.addressof(_NOTHING.from_buffer(array))  # type: ignore[arg-type]
+    place: int = array.__array_interface__["data"][0]
+    return place
+
+
+def _fits(array: np.ndarray, items: np.dtype) -> bool:
     return array.dtype == items and array.ndim == 1 and array.flags.c_contiguous

@@ -70,9 +70,10 @@ def write_varints(values: Sequence[int] | np.ndarray) -> bytes:
     rest = np.asarray(values, np.int64).reshape(-1)
     if rest.size and rest.min() < 0:
         raise ValueError(f"a varint must be within 0 ... 2**63 - 1, got {rest.min()}")
-    table = np.zeros((rest.size, LONGEST), np.uint8)
+    longest = max(1, -(-int(rest.max(initial=0)).bit_length() // 7))
+    table = np.zeros((rest.size, longest), np.uint8)
     used = np.zeros(table.shape, bool)
-    for column in range(LONGEST):
+    for column in range(longest):
         used[:, column] = (rest > 0) | (column == 0)
         table[:, column] = (rest & 127) | np.where(rest > 127, 128, 0)
         rest = rest >> 7

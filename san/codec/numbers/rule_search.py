@@ -121,7 +121,8 @@ def list_of(u: np.ndarray, counts: np.ndarray, reach: int = 0) -> Rule | None:
     """
     if len(u) < 2 or len(u) > MOST_VALUES:
         return None
-    spacing = np.gradient(u.astype(np.float64))
+    spacing = np.diff(u).astype(np.float64)
+    spacing = np.concatenate([spacing[:1], (spacing[1:] + spacing[:-1]) / 2, spacing[-1:]])
     saved = float((counts * np.log2(spacing)).sum())
     if SHARE_THAT_COMES * saved < 8 * _size_of_list(u):
         return None

@@ -4,6 +4,7 @@ Many files have few of all integers. Counts that a converter multiplied by 4.88 
 five. A rule is short, and the coder then sees the counts, which need fewer bits.
 """
 
+import functools
 import math
 import struct
 import zlib
@@ -90,6 +91,7 @@ def pack_rules(rules: tuple[Rule | None, ...]) -> bytes:
     return write_varint(len(distinct)) + packed + write_varints(numbers)
 
 
+@functools.lru_cache(maxsize=64)  # a header is made several times, and deflating takes time
 def _pack_rule(rule: Rule) -> bytes:
     if rule.kind != LIST:
         head = bytes([rule.kind + _BASELINE * (rule.baseline != 0)])
