@@ -273,6 +273,38 @@ def recordings(name: str) -> str:
     return "\n".join(lines)
 
 
+def recordings_beyond(name: str) -> str:
+    """A row for each model of recordings_beyond.py: mean φ over the drawings of patients."""
+    content = measured(name)
+    if content is None:
+        return "Not measured."
+    many: dict[str, list[dict[str, float]]] = {}
+    for row in content["rows"]:
+        if "many_phi" not in row:
+            many.setdefault(row["variant"], []).append(row)
+    lines = [
+        described(content["provenance"]),
+        "",
+        "| one model of 12 patients, tested on 4 others | φ, each seed | mean φ | CR⁻¹ | loss |",
+        "|---|---|---|---|---|",
+    ]
+    for variant, rows in many.items():
+        means = (
+            sum(row[key] for row in rows) / len(rows)
+            for key in ("phi", "inverse_compression_ratio", "normalized_loss")
+        )
+        each = ", ".join(f"{row['phi']:.3f}" for row in rows)
+        lines.append(f"| {variant} | {each} | {' | '.join(f'{m:.3f}' for m in means)} |")
+    own = [row for row in content["rows"] if "many_phi" in row]
+    phi = [sum(row[key] for row in own) / len(own) for key in ("many_phi", "phi")]
+    lines += [
+        "",
+        f"On the last windows of a test record the second model has the mean φ {phi[0]:.3f}, and a "
+        f"model of that record alone {phi[1]:.3f} ({len(own)} comparisons).",
+    ]
+    return "\n".join(lines)
+
+
 def windows(name: str) -> str:
     """A row for each chunk length of benchmarks/windows.py."""
     content = measured(name)
@@ -385,6 +417,7 @@ def main() -> None:
         "encoder-cuda": encoder_times("encoder-cuda.json"),
         "archive": archive("archive.json"),
         "recordings": recordings("recordings.json"),
+        "recordings-beyond": recordings_beyond("recordings-beyond.json"),
         "windows": windows("windows.json"),
         "beats": beats("beats.json"),
         "heartbeat-targets": heartbeat_targets("heartbeat_targets.json"),

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -263,3 +264,21 @@ def test_json_holds_no_more_than_numbers_and_words(tmp_path, bundled_as_mitdb):
     run_all(units, tmp_path)
     content = json.loads(next(tmp_path.iterdir()).read_text())
     assert {"settings", "versions", "data_sha256", "history", "kernels", "seconds"} <= set(content)
+
+
+def test_the_committed_curves_follow_the_published_ones():
+    """The sparse activations on nine records: as close as two of our own seeds to each other."""
+    folder = Path(__file__).parents[1] / "benchmarks" / "results" / "physionet"
+    results = [
+        r
+        for r in output.read(folder)
+        if r["protocol"] == "published" and r["activation"] not in ("identity", "relu")
+        if r["seed"] < 3
+    ]
+    curves = tables.compare_curves(results)
+    assert len(curves) == 9 * 3
+    assert {sum(r["record"] == c.database for r in results) for c in curves} == {9}
+    for curve in curves:
+        assert curve.median_difference <= 1.25 * curve.difference_of_seeds + 0.001
+        assert curve.rank_correlation >= curve.correlation_of_seeds - 0.1
+        assert curve.activation == "extrema" or curve.exact_ratios > 0.995

@@ -201,7 +201,8 @@ def plot_kernel_grid(results: Sequence[Result]) -> Figure:
                     ax.set_title(f"m = {result['chosen']}", fontsize=7, pad=2)
                     break
     for ax, name in zip(axes[-1], names, strict=True):
-        ax.set_xlabel(name.removeprefix("physionet "), fontsize=8)
+        lines = name.removeprefix("physionet ").replace("/", "/\n").replace(" (", "\n(")
+        ax.set_xlabel(lines, fontsize=8)
     return figure
 
 

@@ -315,11 +315,16 @@ def curves_to_markdown(curves: Sequence[Curve]) -> str:
     for c in curves:
         lines.append(
             f"| {c.database} | {NAMES[c.activation]} "
-            f"| {c.median_difference:.4f} | {c.difference_of_seeds:.4f} "
-            f"| {c.rank_correlation:.3f} | {c.correlation_of_seeds:.3f} "
+            f"| {c.median_difference:.4f} | {_between(c.difference_of_seeds, 4)} "
+            f"| {c.rank_correlation:.3f} | {_between(c.correlation_of_seeds, 3)} "
             f"| {100 * c.exact_ratios:.0f} % |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _between(value: float, decimals: int) -> str:
+    """What two seeds have in common, where there are two."""
+    return "one seed" if np.isnan(value) else f"{value:.{decimals}f}"
 
 
 def variant_tables(results: Sequence[Result]) -> str:
