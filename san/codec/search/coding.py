@@ -47,6 +47,13 @@ CLEAR, CLEAR_WITH_GIVEN = 0.9, 0.5
 # With events, fewer channels are coded both ways: events of two leads may save more than that.
 # Record 100 of MIT-BIH had 5 to 8 % more bytes where they were not looked for.
 MANY_CHANNELS = 4
+# Of a long signal of few channels so many samples tell whether components pay without events. Where
+# they do not, components with events are not looked for either: that would take most of the time,
+# and no record of two leads that was tried in full had fewer bytes with them.
+TRIED_SAMPLES = 1 << 15
+
+# How a part of a signal is coded that is such a share of it.
+MeetPart = Callable[[Signal, float], Encoded | None]
 
 PREDICTED_FROM = 1.0  # bits a sample from which the fast mode may be smaller than a transform
 
@@ -180,7 +187,11 @@ def _within_error(
 ) -> Encoded | None:  # fmt: skip
     """The smaller result of the transform modes whose errors are at most what is allowed."""
     together = None
-    if across:
+    if across and _may_pay_together(
+        signal,
+        lambda part, share: meet_error_across(part, allowed * share, _silent),
+        lambda part, share: meet_error(part, allowed * share, _silent),
+    ):
         together = _if_possible(lambda: meet_error_across(signal, allowed, progress, bounds))
     if together is not None:
         alone = signal.encode(guess_codes(signal, allowed), signal.none(), bounds)
@@ -216,7 +227,11 @@ def _within_bounds(
 ) -> Encoded:
     """The smaller result of the transform modes where no sample is beyond its channel's bound."""
     together = None
-    if across:
+    if across and _may_pay_together(
+        signal,
+        lambda part, _: meet_bounds_across(part, bounds, _silent),
+        lambda part, _: meet_bounds(part, bounds, _silent),
+    ):
         together = _if_possible(lambda: meet_bounds_across(signal, bounds, progress))
     if together is not None:
         alone = signal.encode(steps_under(bounds), signal.none(), bounds)
@@ -224,6 +239,24 @@ def _within_bounds(
             return together
     found = meet_bounds(signal, bounds, progress)
     return min((each for each in (together, found) if each), key=_cost)
+
+
+def _may_pay_together(signal: Signal, together: MeetPart, alone: MeetPart) -> bool:
+    """Whether coding channels together may take fewer bytes, by a part of a long signal."""
+    n, channels = signal.x.shape
+    if signal.is_short or not signal.events_wanted or channels >= MANY_CHANNELS:
+        return True
+    count = min(n, TRIED_SAMPLES)
+    begin = (n - count) // 2
+    part = Signal(signal.x[begin : begin + count], count, signal.fs, None, False)
+    if not fits_across(part.x):
+        return True
+    ways = _if_possible(lambda: together(part, count / n)), alone(part, count / n)
+    return ways[0] is None or ways[1] is None or ways[0].size < ways[1].size
+
+
+def _silent(share: float) -> None:
+    pass
 
 
 def _clear(signal: Signal) -> float:

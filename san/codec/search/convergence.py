@@ -13,7 +13,7 @@ import numpy as np
 
 from san.codec.modes.transform import PENALTY, step_code
 from san.codec.search.steps import HIGHEST_CODE, SLOPE, Bracket, guess_code
-from san.codec.search.trials import Encoded, Signal, Trial, choose, size_of
+from san.codec.search.trials import Encoded, Signal, Trial, choose, score_of, size_of
 
 # Encodings until the error must be close enough. Each costs a pass of the encoder; with fewer, more
 # streams end further below the error that is allowed (with 5, one of the tests has 3 % more bytes).
@@ -83,9 +83,10 @@ def meet_error(
     tried = [_meet(signal, codes, trial, limits, progress) for trial in finalists]
     if signal.events_wanted and allowed.sum() > COARSE**2 * _energy(signal.x).sum():
         for finer in FINEST:
-            for found in signal.searches(codes, finer):
-                every = signal.every(found)
-                trial = Trial(every, signal.encode(codes, every))
+            choices = [signal.every(found) for found in signal.searches(codes, finer)]
+            trials = [Trial(choice, signal.encode(codes, choice)) for choice in choices]
+            if trials:
+                trial = min(trials, key=lambda trial: score_of(trial.encoded))
                 tried.append(_meet(signal, codes, trial, limits, progress))
     best = _smallest(tried)
     with_events = any(finalists[0].choice.with_events)

@@ -6,7 +6,8 @@ shape that suits its events best. A kernel that is used too little is replaced b
 others explain badly.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,12 +24,29 @@ SLOW_SECONDS = 0.71  # slower changes are left to the wavelet: kernels describe 
 EXCERPTS, EXCERPT_KERNELS = 6, 48  # learning reads 6 pieces of 48 kernel lengths; more cost time
 PRECISION = 7  # of the stored kernels (see `quantize`): a larger one costs bytes
 ITERATIONS = 8  # of the two steps; more cost time and change little
+# After so many of them the trials are compared, and so many of the best go on. With all of them,
+# learning takes nearly twice as long.
+EARLY, KEPT = 3, 1
 # Tried in turn: share of the usual length, number of kernels, seed of a random start (None: typical
 # windows). Each one costs a whole learning.
 TRIALS = ((1.0, 12, None), (1.0, 16, 0), (0.8, 8, None), (0.8, 16, 1))
 # The same of a short signal, whose kernels are many of its bytes: seldom more than one pays.
 SHORT_TRIALS = ((1.0, 1, None), (0.8, 1, None), (1.0, 16, 0), (0.8, 16, 0))
 SHORT_PRECISIONS = (5, 6, 7)  # of its stored kernels, in turn: which is best, only coding tells
+
+
+class _Trial(NamedTuple):
+    """Kernels that are being learned: (K, channels, L)."""
+
+    kernels: np.ndarray
+    uses: np.ndarray  # of each, in the last iteration
+    iterations: int  # that are done
+    seed: int | None
+
+    @property
+    def used(self) -> np.ndarray:
+        """The kernels that are used more than once."""
+        return self.kernels[self.uses >= 2]
 
 
 def learn_kernels(
@@ -43,15 +61,20 @@ def learn_kernels(
     if finder is None:
         return None
     share = sum(e.shape[1] for e in finder.pieces) / len(x)
-    best, chosen = sum(cost(e) for e in finder.pieces) / share, None
-    for kernels in _learned(finder, fs, TRIALS):
-        dictionary = quantize(kernels, PRECISION)
-        total = 24.0 * len(dictionary.data)
-        for events, left in finder.pursue(as_floats(dictionary)):
-            total += (cost(left) + 40.0 * len(events)) / share
-        if total < best:
-            best, chosen = total, dictionary
-    return chosen
+
+    def bits_with(trial: _Trial) -> float:
+        dictionary = quantize(trial.used, PRECISION)
+        found = finder.pursue(as_floats(dictionary))
+        of_pieces = sum(cost(left) + 40.0 * len(events) for events, left in found)
+        return 24.0 * len(dictionary.data) + of_pieces / share
+
+    begun = [_alternate(finder, trial, EARLY) for trial in _begin(finder, fs, TRIALS)]
+    begun = sorted((trial for trial in begun if len(trial.used)), key=bits_with)[:KEPT]
+    done = [_alternate(finder, trial, ITERATIONS) for trial in begun]
+    best = min((trial for trial in done if len(trial.used)), key=bits_with, default=None)
+    if best is None or bits_with(best) >= sum(map(cost, finder.pieces)) / share:
+        return None
+    return quantize(best.used, PRECISION)
 
 
 def learn_several(
@@ -59,7 +82,10 @@ def learn_several(
 ) -> list[Dictionary]:
     """Dictionaries that may suit a short signal; parameters as of `learn_kernels`."""
     finder = _finder_for(x, fs, step, device)
-    kernels = () if finder is None else _learned(finder, fs, SHORT_TRIALS)
+    if finder is None:
+        return []
+    done = [_alternate(finder, trial, ITERATIONS) for trial in _begin(finder, fs, SHORT_TRIALS)]
+    kernels = [trial.used for trial in done if len(trial.used)]
     found = [quantize(each, precision) for each in kernels for precision in SHORT_PRECISIONS]
     return list({dictionary.data: dictionary for dictionary in found}.values())
 
@@ -73,15 +99,16 @@ def _finder_for(x: np.ndarray, fs: float, step: np.ndarray, device: str) -> Find
     return finder_of(excerpts_of(fast, EXCERPT_KERNELS * usual, EXCERPTS), device)
 
 
-def _learned(
+def _begin(
     finder: Finder, fs: float, trials: Sequence[tuple[float, int, int | None]]
-) -> Iterator[np.ndarray]:
-    """The kernels (K, channels, L) of each trial that finds any."""
+) -> list[_Trial]:
+    """The windows that each trial begins with."""
+    begun = []
     for relative, count, seed in trials:
         length = max(32, round(kernel_length(fs) * relative / 32) * 32)
-        kernels = alternate(finder, count, length, seed)
-        if len(kernels):
-            yield kernels
+        kernels = _windows(finder, finder.pieces, count, length, seed)
+        begun.append(_Trial(kernels, np.zeros(len(kernels), int), 0, seed))
+    return begun
 
 
 def kernel_length(fs: float) -> int:
@@ -115,20 +142,21 @@ def excerpts_of(x: np.ndarray, length: int, count: int) -> list[np.ndarray]:
     return [np.ascontiguousarray(x[:, s : s + length]) for s in starts]
 
 
-def alternate(finder: Finder, count: int, length: int, seed: int | None) -> np.ndarray:
-    """Kernels (K, channels, L) for the pieces of a finder."""
-    kernels = _windows(finder, finder.pieces, count, length, seed)
-    uses = np.zeros(len(kernels), int)
-    for i in range(ITERATIONS):
+def _alternate(finder: Finder, trial: _Trial, until: int) -> _Trial:
+    """A trial after so many iterations."""
+    kernels, uses, begin, seed = trial
+    length = kernels.shape[2]
+    for i in range(begin, until):
         if len(kernels) == 0:
-            return kernels
+            break
         kernels, uses, left = _improve(finder, kernels)
         idle = uses < 5
         if i < ITERATIONS - 2 and idle.any():
             more = None if seed is None else seed + 100 * i + 100
             fresh = _windows(finder, left, int(idle.sum()), length, more)
             kernels = np.concatenate([kernels[~idle], fresh])
-    return kernels[uses >= 2]
+            uses = np.concatenate([uses[~idle], np.zeros(len(fresh), int)])
+    return _Trial(kernels, uses, until, seed)
 
 
 def _windows(

@@ -40,7 +40,7 @@ FINER = (1.0, 2.5)
 # Events that bring the bytes below this share of those without events are good enough: the next
 # value of FINER is not tried. A larger share saves time and may miss a better choice: with 0.9, a
 # stream of the tests has 3 % more bytes.
-ENOUGH = 0.7
+ENOUGH = 0.75
 # A signal of so many values and channels is short: it is coded with several dictionaries, and the
 # best so many trials are brought to the target. In longer ones more beats share a kernel's bytes,
 # and of 12 leads none of three that were tried had fewer bytes that way.
