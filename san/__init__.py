@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from san.codec.incremental import Encoder
     from san.codec.info import inspect
     from san.codec.modes.dictionary import Dictionary
+    from san.codec.recovery import Recovery, recover
     from san.files.reading import read
     from san.metrics import (
         inverse_compression_ratio,
@@ -64,6 +65,7 @@ _HOMES = {
     "codec.info": ["inspect"],
     "codec.dictionaries": ["learn_dictionary"],
     "codec.incremental": ["Encoder"],
+    "codec.recovery": ["Recovery", "recover"],
     "files.reading": ["read"],
     "networks.convolution": ["reconstruction", "similarity"],
     "metrics": [
@@ -103,6 +105,7 @@ __all__ = [
     "Events",
     "Limits",
     "Output",
+    "Recovery",
     "SAN1d",
     "SAN2d",
     "Settings",
@@ -133,6 +136,7 @@ __all__ = [
     "prdn",
     "read",
     "reconstruction",
+    "recover",
     "relu",
     "report",
     "signals",

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from san import packages
-from san.command import archive, beats, codec, events, pages, parts, warm
+from san.command import archive, beats, codec, events, pages, parts, recover, warm
 from san.training import processes
 
 app = typer.Typer(
@@ -359,6 +359,7 @@ def datasets(
 
 
 codec.add_to(app)
+recover.add_to(app)
 archive.add_to(app)
 pages.add_to(app)
 beats.add_to(app)

@@ -86,15 +86,15 @@ ORDER = {
         activations datasets dataset_readers archive archives beats heartbeats files zarr numcodecs
         codec hot_path report signals wfdb_records times storage recent metrics routing numba_loops
         compilation packages deprecated""",
-    "codec": """warming ndarray bank padding incremental encoder comparison block decoder options
-        info dictionaries trained dictionary_files search modes file_format numbers entropy
-        errors target effort""",
+    "codec": """warming ndarray bank padding incremental encoder recovery comparison block
+        decoder options info dictionaries trained dictionary_files search modes file_format numbers
+        entropy errors target effort""",
     "codec.search": """coding across coefficients quick convergence trials excerpts steps learning
         finding on_device pursuit""",
     "codec.modes": """payload components across transform joint predictive odds joint_experts
         least_squares experts dictionary wavelet bands events ranges fast_coding fast_packing
         fast_fit fast_frames fast_room fast_laws mode_numbers""",
-    "codec.file_format": "writing stream compact attachments header source",
+    "codec.file_format": "writing whole_chunks stream compact attachments header source",
     "codec.numbers": """ruled integers narrowing representation steps gaps grids rule_search rules
         bits accuracy""",
     "codec.entropy": """mixing range_coder logistic loops machine_code llvm_text llvm_values
@@ -120,8 +120,8 @@ ORDER = {
         output study figures tables experiments store classifiers""",
     "pages": """explore beats report_page run run_signals stream stream_curve stream_beats span
         page""",
-    "command": """archive warm beats events written pages codec fidelity console progress parts
-        tables""",
+    "command": """archive warm recover beats events written pages codec fidelity console progress
+        parts tables""",
 }
 FACES = {"", "networks"}  # their __init__ gives public names, and loads each when it is used
 # What must not be known, although it is below.

@@ -162,7 +162,7 @@ class Decoder:
     ) -> None:
         self._recent = Recent(cache_megabytes)
         self._reader = StreamReader(source, limits)
-        self._dictionary = _dictionary_of(self._reader, dictionary, _file_of(source))
+        self._dictionary = dictionary_of(self._reader, dictionary, _file_of(source))
 
     @property
     def header(self) -> Header:
@@ -366,7 +366,7 @@ def _file_of(source: StreamLike) -> Path | None:
     return Path(name) if isinstance(name, str) and Path(name).is_file() else None
 
 
-def _dictionary_of(
+def dictionary_of(
     reader: StreamReader, given: DictionariesLike | None, file: Path | None
 ) -> Dictionary | None:
     """The dictionary that a stream's chunks need, or None; decoded, even if no chunk uses it."""

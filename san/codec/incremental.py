@@ -38,6 +38,7 @@ from san.codec.options import (
     Texts,
     fitting_dictionary,
     samples_of_chunks,
+    samples_of_seconds,
     silent,
     texts_of,
 )
@@ -47,6 +48,9 @@ from san.codec.target import Target
 
 HELD_VALUES = 1 << 18  # values of a chunk, of all channels together, unless chunk_seconds is given
 LEARNING = 1 << 17  # samples that wait until representation and dictionary are chosen
+# A recording is longer than the part that its dictionary is learned from: so many such parts share
+# the dictionary's bytes. A larger number takes kernels that only suit the first beats.
+MOST_USES = 4.0
 HEADROOM = 22  # bits of the largest of the first floats: later ones may be 2**9 times as large
 EXACT = Scale(BITS)
 UNKNOWN_STEP = -18  # exponent of the step where all of the first floats are zero
@@ -58,7 +62,8 @@ class Encoder:
     Parameters
     ----------
     file : binary file object
-        The encoder only calls `write`: it neither seeks nor flushes nor closes the file.
+        The encoder neither seeks nor closes it. With chunk_seconds it flushes the file, if it can,
+        after each chunk.
     dtype : dtype
         One that `compress` takes. Each part must have it. The samples of int64, uint32 and uint64
         become int32, those of bool uint8, those of float16 float32.
@@ -70,6 +75,10 @@ embed_dictionary, units, names, attachments, effort, device
     lossless_grid : bool
         True to code floats of a lossless recording as the integers of the grid on which the first
         chunk lies. The stream is then far smaller, and a later sample off that grid is an error.
+    learn_seconds : float, optional
+        How much of the beginning the encoder keeps in memory before it writes anything, to learn
+        a dictionary from it; at most 2**17 samples. It needs fs. By default one chunk where
+        chunk_seconds is given, and 2**17 samples or one chunk where it is not.
 
     Raises
     ------
@@ -87,12 +96,19 @@ embed_dictionary, units, names, attachments, effort, device
     little larger: header, footer, and 5 to 8 bytes for each chunk are added, and a short last
     chunk may need more than the limit.
 
-    The encoder keeps the first samples in memory, up to 2**17 or one chunk, before it writes
-    anything. From them it learns a dictionary, unless one is given, and chooses the step of
-    floats. This step is finer than that of `compress`, because later samples may be larger.
-    Lossless floats are stored as their bits. Integers always fit. Later floats may not fit: they
-    may reach 2**31 steps, or the step may be too coarse for the target. `write` or `finish` then
-    raises ValueError; after it, `finish` completes the stream of the earlier samples.
+    With chunk_seconds, each chunk is written and flushed as soon as its last sample is there, the
+    first one too: what is lost if the process is killed are the samples since the last whole chunk.
+    `flush` hands the bytes to the system; call `os.fsync` yourself if a power failure must not cost
+    more. The last chunk, which may be shorter, is written together with the stream's end.
+
+    The encoder learns a dictionary from the first samples, unless one is given. It stands before
+    the first chunk, so nothing is learned later: short chunks without a dictionary, of a signal
+    with a repeating shape, need more bytes than with a larger `learn_seconds`. From the same
+    samples the encoder chooses the step of floats. It is finer than that of `compress`, because
+    later samples may be larger. Lossless floats are stored as their bits. Integers always fit.
+    Later floats may not fit: they may reach 2**31 steps, or the step may be too coarse for the
+    target. `write` or `finish` then raises ValueError; after it, `finish` completes the stream of
+    the earlier samples.
 
     If an exception ends the `with` block, the stream has no footer, and readers report that it was
     cut.
@@ -129,6 +145,7 @@ embed_dictionary, units, names, attachments, effort, device
         lossless_grid: bool = False,
         effort: Effort = "normal",
         device: str = CPU,
+        learn_seconds: float | None = None,
     ) -> None:
         target = Target.of(
             max_error=max_error, prdn=prdn, lossless=lossless, bits_per_sample=bits_per_sample
@@ -139,6 +156,10 @@ embed_dictionary, units, names, attachments, effort, device
         empty = represent(np.zeros(self._shape, kept), target).representation
         self._dtype, self._grid = empty.dtype, lossless_grid
         chunk = samples_of_chunks(chunk_seconds, fs, empty.channels, HELD_VALUES)
+        self._live = chunk_seconds is not None
+        self._learning = LEARNING if learn_seconds is None and not self._live else chunk
+        if learn_seconds is not None:
+            self._learning = samples_of_seconds("learn_seconds", learn_seconds, fs)
         self._request = Request(
             target, checked_fs(fs), chunk, events,
             effort=checked_effort(effort), device=checked_device(device),
@@ -148,7 +169,7 @@ embed_dictionary, units, names, attachments, effort, device
         texts = texts_of(units), texts_of(names)
         self._said = *texts, embed_dictionary, dict(attachments or {})
         HeaderPlan(empty, self._request, *self._said).build(self._given)
-        self._writer = StreamWriter(file)
+        self._writer, self._file = StreamWriter(file), file
         self._representation: Representation | None = None
         self._dictionary = self._given
         self._accuracy, self._samples = Accuracy(empty.channels), 0
@@ -195,24 +216,31 @@ embed_dictionary, units, names, attachments, effort, device
         if self._finished:
             return
         if self._held or self._representation is None:
-            self._flush()
+            self._flush(ends=True)
         if not self._has_header:
             self._write_header(newer_modes=False)
         self._writer.finish(footer_of(self._samples, self._accuracy, self._sections))
+        self._hand_over()
         self._finished = True
 
-    def _flush(self) -> None:
+    def _flush(self, ends: bool = False) -> None:
         """Encode the samples in the buffer, and empty it even if they cannot be encoded."""
         held = np.zeros(self._shape, self._dtype) if self._buffer is None else self._buffer
         x, self._buffer, self._held = held[: self._held], None, 0
-        self._write_chunks(x)
+        self._write_chunks(x, ends)
+
+    def _hand_over(self) -> None:
+        """Give the system what was written, where each chunk is to be on the disk at once."""
+        flush = getattr(self._file, "flush", None)
+        if self._live and flush is not None:
+            flush()
 
     def _room(self) -> int:
         """Samples that the buffer holds: one chunk, or at first enough of them to choose by."""
         chunk = self._request.chunk_samples
         if self._representation is not None or not (self._learns or self._dtype.kind == "f"):
             return chunk
-        return max(1, min(LEARNING, HELD_VALUES // self._columns) // chunk) * chunk
+        return max(1, min(self._learning, LEARNING, HELD_VALUES // self._columns) // chunk) * chunk
 
     @property
     def _learns(self) -> bool:
@@ -224,8 +252,8 @@ embed_dictionary, units, names, attachments, effort, device
     def _columns(self) -> int:
         return self._shape[1] if len(self._shape) > 1 else 1
 
-    def _write_chunks(self, x: np.ndarray) -> None:
-        """Encode and write samples, chunk by chunk."""
+    def _write_chunks(self, x: np.ndarray, ends: bool) -> None:
+        """Encode and write samples, chunk by chunk; where the stream ends, the last one waits."""
         if self._representation is None:
             self._begin(x)
         full = self._request.chunk_samples
@@ -234,7 +262,8 @@ embed_dictionary, units, names, attachments, effort, device
             block = self._coded(part)
             if not self._has_header:
                 self._write_header(block.newer_modes)
-            self._writer.write_chunk(block.payloads[0])
+            self._writer.write_chunk(block.payloads[0], waits=ends and begin + full >= len(x))
+            self._hand_over()
             self._accuracy.merge(block.accuracy)
             self._samples += len(part)
             for name, count in block.sections.items():
@@ -286,6 +315,7 @@ embed_dictionary, units, names, attachments, effort, device
             bounds=bounds,
             fast=request.fast,
             device=request.device,
+            uses=min(MOST_USES, max(1.0, LEARNING / len(samples.k))),
         ).dictionary
 
     def _chosen(self, x: np.ndarray) -> Representation:

@@ -105,11 +105,16 @@ def samples_of_chunks(
     """Samples of a chunk: those of so many seconds, or else of at most so many values in all."""
     if seconds is None:
         return min(CHUNK_SAMPLES, max(SHORTEST_CHUNK, values // channels))
+    return max(SHORTEST_CHUNK, samples_of_seconds("chunk_seconds", seconds, fs))
+
+
+def samples_of_seconds(name: str, seconds: float, fs: float | None) -> int:
+    """The samples of an option's seconds; raises ValueError with the option's name."""
     if fs is None:
-        raise ValueError("chunk_seconds needs fs, the sampling rate")
+        raise ValueError(f"{name} needs fs, the sampling rate")
     if not 0 < float(seconds) < math.inf:
-        raise ValueError(f"chunk_seconds must be above 0 and finite, got {seconds}")
-    return max(SHORTEST_CHUNK, round(float(seconds) * checked_fs(fs)))
+        raise ValueError(f"{name} must be above 0 and finite, got {seconds}")
+    return round(float(seconds) * checked_fs(fs))
 
 
 def texts_of(given: Texts) -> tuple[str, ...]:

@@ -168,15 +168,15 @@ def compress(
     _write_stream(out, blob)
     info = described(blob)
     if as_json:
-        print(json.dumps(_plain(info) | _restores(found), indent=2), file=_said(out))
+        print(json.dumps(_plain(info) | _restores(found), indent=2), file=said_to(out))
         return
     parts.say(
         f"{out}: {info.bytes} bytes, {_ratio(info)}, {info.bits_per_sample:.3f} bits per sample, "
         f"PRDN {info.prdn:.4g} %, largest error {info.largest_error:.6g}",
-        _said(out),
+        said_to(out),
     )
     if found is not None:
-        parts.say(f"comes back as: {found}", _said(out))
+        parts.say(f"comes back as: {found}", said_to(out))
 
 
 def decompress(
@@ -204,7 +204,7 @@ def decompress(
     from san.codec.decoder import Decoder
     from san.files import arrays, streams
 
-    with _opened(source) as file:
+    with opened(source) as file:
         decoder = Decoder(file, dictionary=dictionary)
         info = decoder.info
         first = parts.sample_of("--start", start, start_sample, info)
@@ -235,13 +235,13 @@ def decompress(
             {"shape": part.x.shape, "dtype": part.x.dtype.name, "fs": part.fs}
             for part in arrays_of_rates
         ]
-        print(json.dumps({"file": str(out), "parts": facts}, indent=2), file=_said(out))
+        print(json.dumps({"file": str(out), "parts": facts}, indent=2), file=said_to(out))
         return
     names = [out] * len(arrays_of_rates)
     if out.suffix.lower() in (".npy", ".csv"):
         names = arrays.files_of_rates(out, [part.fs for part in arrays_of_rates])
     for name, part in zip(names, arrays_of_rates, strict=True):
-        parts.say(f"{name}: {_shape(part.x.shape)} samples, {part.x.dtype}", _said(out))
+        parts.say(f"{name}: {_shape(part.x.shape)} samples, {part.x.dtype}", said_to(out))
 
 
 def inspect(
@@ -251,7 +251,7 @@ def inspect(
     """Show what a stream states of itself. Its chunks are not read."""
     from san.codec.info import inspect as described
 
-    with _opened(source) as file:
+    with opened(source) as file:
         info = described(file)
     if as_json:
         print(json.dumps(_plain(info), indent=2))
@@ -262,8 +262,8 @@ def inspect(
         ("channels", ", ".join(_labels(info))),
         ("values", "; ".join(dict.fromkeys(rule for rule in info.rules if rule))),
         ("target", str(info.promise)),
-        ("largest error", f"{info.largest_error:.6g}"),
-        ("PRDN", f"{info.prdn:.4g} %"),
+        ("largest error", _unless_unknown(info.largest_error, "{:.6g}")),
+        ("PRDN", _unless_unknown(info.prdn, "{:.4g} %")),
         ("attached", ", ".join(f"{name} ({size})" for name, size in info.attachments.items())),
         ("chunks", f"{info.chunks} of {info.chunk_samples} samples"),
         ("bytes", f"{info.bytes}, {_ratio(info)}, {info.bits_per_sample:.4f} bits per sample"),
@@ -304,7 +304,7 @@ def verify(
 
     if original == STANDARD == stream:
         raise ValueError("only one of ORIGINAL and STREAM can be -, which is standard input")
-    with _opened(stream) as file:
+    with opened(stream) as file:
         decoder = Decoder(file, dictionary=dictionary)
         info = decoder.info
         with progress.shares("verifying", math.prod(info.shape)) as report:
@@ -352,7 +352,7 @@ def spell_option(name: str) -> str:
 
 
 @contextmanager
-def _opened(source: Path) -> Iterator[BinaryIO]:
+def opened(source: Path) -> Iterator[BinaryIO]:
     """The file of a stream; standard input is read whole, because a stream is read from its end."""
     with naming(source):
         if source == STANDARD:
@@ -407,7 +407,7 @@ def check_free(out: Path, force: bool) -> None:
         raise FileNotFoundError(f"the folder {out.parent} is not there")
 
 
-def _said(out: Path) -> TextIO:
+def said_to(out: Path) -> TextIO:
     """Where the report goes: not to standard output if the file goes there."""
     return sys.stderr if out == STANDARD else sys.stdout
 
@@ -417,6 +417,11 @@ def _compared(info: "Info", comparison: "Comparison") -> dict[str, Any]:
     return {
         k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in found.items()
     }
+
+
+def _unless_unknown(error: float, form: str) -> str:
+    """An error in words. A recovered stream states an infinite one where none is known."""
+    return "infinite, or not known" if math.isinf(error) else form.format(error)
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -84,11 +84,15 @@ Limits(samples=1000)
 
     def check_payload(self, header: "Header", found: int) -> None:
         """Raise LimitExceeded if a payload is longer than a chunk of this stream needs."""
-        limit = self.payload_bytes
-        if limit is None:
-            limit = (1024 + 16 * header.chunk_samples) * header.representation.columns
+        limit = self.most_payload(header)
         if found > limit:
             raise LimitExceeded("payload_bytes", found, limit)
+
+    def most_payload(self, header: "Header") -> int:
+        """Bytes that the payload of a chunk of this stream may have."""
+        if self.payload_bytes is not None:
+            return self.payload_bytes
+        return (1024 + 16 * header.chunk_samples) * header.representation.columns
 
     def check_dictionary(self, found: int, values: int | None) -> None:
         """Raise LimitExceeded if a dictionary is larger than a stream of so many values needs.

@@ -81,6 +81,9 @@ class StreamReader:
     sequential : bool
         True to read as if the source could not seek. This gives the complete chunks of a stream
         that was cut.
+    without_footer : bool
+        True to look for no footer in a source that can seek. `chunk_at` then reads chunks where
+        they are, and `footer_at` a footer. Attachments are read when they are asked for.
 
     Attributes
     ----------
@@ -100,7 +103,12 @@ class StreamReader:
     """
 
     def __init__(
-        self, source: StreamLike, limits: Limits | None = None, *, sequential: bool = False
+        self,
+        source: StreamLike,
+        limits: Limits | None = None,
+        *,
+        sequential: bool = False,
+        without_footer: bool = False,
     ) -> None:
         self._source = ByteSource(source)
         self._random = self._source.size is not None and not sequential
@@ -125,7 +133,7 @@ class StreamReader:
         self._end = 0  # where the end mark is
         self._next: tuple[int, int] | None = None  # a chunk and where it is
         self._started = False
-        if self._random:
+        if self._random and not without_footer:
             self._find_footer()
 
     def chunk(self, number: int) -> bytes:
@@ -232,6 +240,55 @@ class StreamReader:
             raise CorruptStream(f"the footer counts {self.chunk_count} chunks, found {number}")
         if not np.array_equal(self._offsets, offsets):
             raise CorruptStream("the footer's index does not agree with the chunks")
+
+    def chunk_at(self, position: int, number: int) -> tuple[bytes | None, int]:
+        """The payload of the chunk of this number that begins here, and where it ends.
+
+        The payload is None where an end mark stands here.
+
+        Raises
+        ------
+        CodecError
+            If no such chunk begins here.
+        """
+        with self._lock:
+            self._source.seek(position)
+            return self._read_chunk(number), self._source.position
+
+    def end_of_chunk(self, position: int, number: int) -> int | None:
+        """Where a chunk that begins here ends, by its length alone; None at an end mark."""
+        with self._lock:
+            self._source.seek(position)
+            length = self._payload_length(number)
+            return None if length is None else self._source.position + length + 4
+
+    def footer_at(self, position: int) -> tuple[Footer, np.ndarray]:
+        """The footer whose end mark is here, and where chunks 0, 16, 32 ... and the end mark are.
+
+        Raises
+        ------
+        CodecError
+            If there is none.
+        """
+        with self._lock:
+            self._source.seek(position)
+            if self._source.varint("the footer") != 0:
+                raise CorruptStream(f"no end mark is at byte {position}")
+            self._end = position
+            self._read_footer()
+        assert self.footer is not None
+        return self.footer, self._offsets
+
+    def bytes_at(self, position: int, count: int) -> bytes:
+        """So many bytes from here on, fewer where the source ends."""
+        with self._lock:
+            self._source.seek(position)
+            return self._source.some(count)
+
+    @property
+    def size(self) -> int | None:
+        """The bytes of the source, where it can seek."""
+        return self._source.size
 
     def samples_of(self, number: int) -> int:
         """How many samples of each channel a chunk holds, once the footer is known."""

@@ -56,6 +56,7 @@ class StreamWriter:
         self._header: Header | None = None
         self._offsets: list[int] = []
         self._finished = False
+        self._waiting = b""  # the last chunk, until the end is written
         self.chunk_count = 0
         self.written = 0  # bytes
 
@@ -81,8 +82,11 @@ class StreamWriter:
         self._write(attachments)
         self._header, self._offsets = header, [self.written]
 
-    def write_chunk(self, payload: bytes) -> None:
-        """Write the next chunk.
+    def write_chunk(self, payload: bytes, waits: bool = False) -> None:
+        """Write the next chunk. With `waits` it is written together with the end.
+
+        A shorter chunk is the last one. Nothing but the end says how long it is, so a stream that
+        has it must have the end too, also if its writer is killed.
 
         Raises
         ------
@@ -98,7 +102,11 @@ class StreamWriter:
         if number and number % INDEX_STEP == 0:
             self._offsets.append(self.written)
         checksum = checksum_of(struct.pack("<I", number), payload)
-        self._write(write_varint(len(payload) + 1) + payload + checksum)
+        block = write_varint(len(payload) + 1) + payload + checksum
+        if waits:
+            self._waiting, self.written = block, self.written + len(block)
+        else:
+            self._write(block)
         self.chunk_count += 1
 
     def finish(self, footer: Footer) -> None:
@@ -120,7 +128,9 @@ class StreamWriter:
         body = pack_footer(footer, [*self._offsets, self.written], header)
         self._limits.check("header_bytes", len(body))
         block = b"\0" + write_varint(len(body)) + body
-        self._write(block + checksum_of(block) + struct.pack("<I", len(block) + 8))
+        end = block + checksum_of(block) + struct.pack("<I", len(block) + 8)
+        self.written -= len(self._waiting)
+        self._write(self._waiting + end)
         self._finished = True
 
     def _ready(self) -> Header:

@@ -84,7 +84,8 @@ class Found(NamedTuple):
 class Across:
     """A signal whose channels are coded together. Trials read it and never change it."""
 
-    def __init__(self, chunks: tuple[np.ndarray, ...]) -> None:
+    def __init__(self, chunks: tuple[np.ndarray, ...], uses: float = 1.0) -> None:
+        self.uses = uses  # as in `Signal`
         self.chunks = [bands_of(x) for x in chunks]
         self.means = [x.mean(0) for x in chunks]
         self.samples = sum(map(len, chunks))
@@ -185,7 +186,7 @@ class Across:
             largest = np.maximum(largest, np.abs(bands.x - y).max(0))
             for name, size in sizes.items():
                 sections[name] = sections.get(name, 0) + size
-        overhead = 0 if dictionary is None else len(dictionary.data)
+        overhead = 0 if dictionary is None else round(len(dictionary.data) / self.uses)
         return Encoded(
             payloads, dictionary, overhead, errors, largest, sections, found.codes, across=True
         )
@@ -254,7 +255,7 @@ def meet_error_across(
     live = allowed > 0
     if not live.any():  # less than float64 holds: no transform reaches it
         return None
-    across = Across(signal.chunks)
+    across = Across(signal.chunks, signal.uses)
     usual = _usual(allowed, across.samples)
     scales, goal, moves = np.where(live, usual * FIRST_SCALE, LEAST), allowed, BALANCING
     tried: list[Trial] = []
@@ -281,7 +282,7 @@ def meet_error_across(
 
 def meet_bounds_across(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> Encoded:
     """Encode with corrections, so that no sample is off by more than its channel's bound."""
-    across = Across(signal.chunks)
+    across = Across(signal.chunks, signal.uses)
 
     def at(relative: float) -> Trial:
         scales = np.array([max(LEAST, (2 * bound + 1) * relative) for bound in bounds])
@@ -308,7 +309,7 @@ def _events_may_pay(signal: Signal, encoded: Encoded) -> bool:
 
 def meet_size_across(signal: Signal, room: float, progress: Progress) -> Encoded:
     """Encode in at most so many bytes, or with the largest scales where they do not suffice."""
-    across = Across(signal.chunks)
+    across = Across(signal.chunks, signal.uses)
     energy = ((signal.x - signal.x.mean(0)).astype(np.float64) ** 2).sum(0)
     allowed = FIRST_ERROR * energy
     usual = _usual(allowed, across.samples)

@@ -81,6 +81,7 @@ def encode_signal(
     newer_modes: bool = True,
     fast: bool = False,
     device: str = CPU,
+    uses: float = 1.0,
     progress: Progress | None = None,
 ) -> Coded:
     """Encode integers (n, columns), below 2**31 in magnitude, in chunks.
@@ -106,6 +107,8 @@ def encode_signal(
         True to spend little time: one predictive mode, no search for kernels.
     device : str
         Where kernels and events are looked for: "cpu", or a device of torch.
+    uses : float
+        How many signals like this one will share the bytes of a dictionary that is learned here.
     progress : callable, optional
         Called with the share that is done, 0 ... 1.
     """
@@ -125,7 +128,7 @@ def encode_signal(
         return predict(bounds)
     if fast:
         dictionary, events = None, False
-    signal = Signal(k, chunk_samples, fs, dictionary, events, device)
+    signal = Signal(k, chunk_samples, fs, dictionary, events, device, uses)
     across = newer_modes and fits_across(k)
     found: Encoded | None
     if target.prdn is not None:

@@ -50,12 +50,12 @@ class _Trial(NamedTuple):
 
 
 def learn_kernels(
-    x: np.ndarray, fs: float, step: np.ndarray, device: str = CPU
+    x: np.ndarray, fs: float, step: np.ndarray, device: str = CPU, uses: float = 1.0
 ) -> Dictionary | None:
     """The dictionary that saves most bits of a signal, or None if none saves any.
 
     x: int64 (n, channels). step: float (channels,), the quantizer's step in samples. device: where
-    events are looked for.
+    events are looked for. uses: how many signals like this one share the dictionary's bytes.
     """
     finder = _finder_for(x, fs, step, device)
     if finder is None:
@@ -66,7 +66,7 @@ def learn_kernels(
         dictionary = quantize(trial.used, PRECISION)
         found = finder.pursue(as_floats(dictionary))
         of_pieces = sum(cost(left) + 40.0 * len(events) for events, left in found)
-        return 24.0 * len(dictionary.data) + of_pieces / share
+        return 24.0 * len(dictionary.data) / uses + of_pieces / share
 
     begun = [_alternate(finder, trial, EARLY) for trial in _begin(finder, fs, TRIALS)]
     begun = sorted((trial for trial in begun if len(trial.used)), key=bits_with)[:KEPT]

@@ -102,9 +102,10 @@ class Signal:
 
     def __init__(
         self, x: np.ndarray, chunk: int, fs: float, dictionary: Dictionary | None, events: bool,
-        device: str = CPU,
+        device: str = CPU, uses: float = 1.0,
     ) -> None:  # fmt: skip
         self.x, self.fs, self.device = x, fs, device
+        self.uses = uses  # signals that share the bytes of a dictionary
         self.chunks = tuple(x[i : i + chunk] for i in range(0, len(x), chunk))
         self.given, self.events_wanted = dictionary, events
         self.bin_bits = bin_bits_for(fs)
@@ -140,7 +141,7 @@ class Signal:
         """Dictionaries with kernels that suit x, which is the signal or components of it."""
         if self.is_short:
             return learn_several(x, self.fs, steps, self.device)
-        found = learn_kernels(x, self.fs, steps, self.device)
+        found = learn_kernels(x, self.fs, steps, self.device, self.uses)
         return [] if found is None else [found]
 
     def encode(
@@ -188,7 +189,7 @@ class Signal:
             dictionary = with_excerpt(
                 self.x, piece, self.fs, setting, dictionary, with_events, bounds, self.device
             )
-        return dictionary, 0 if dictionary is None else len(dictionary.data)
+        return dictionary, 0 if dictionary is None else round(len(dictionary.data) / self.uses)
 
     @property
     def is_short(self) -> bool:
