@@ -1,6 +1,6 @@
 """Whether the files that a stream was made of come back from it: tried, and never assumed.
 
-The files are written into a folder of their own and compared with the originals, block by block.
+The files are written again, into memory or a folder of their own, and compared with the originals.
 """
 
 import tempfile
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from san.files import arrays, edf, wfdb_reading
+from san.files import arrays, edf, wfdb_reading, wfdb_writing
 from san.signals import Array
 from san.wfdb_records.record import file_of
 
@@ -78,40 +78,66 @@ def try_restoring(path: Path, array: Array, exact: bool) -> Restoration | None:
     if path == arrays.STANDARD or not (known or path.suffix.lower() in (".npy", ".csv")):
         return None
     name = path.name if path.suffix.lower() not in (".hea", ".dat") else path.stem
-    name += ".hea" if wfdb_reading.is_record(array) else ""
-    with tempfile.TemporaryDirectory() as folder:
-        arrays.write(Path(folder) / name, array, exact)
-        files = sorted(Path(folder).iterdir(), key=lambda file: file.name)
-        compared = [f for f in files if exact or not _holds_samples(f.name, array)]
+    if wfdb_reading.is_record(array):  # its files are in memory before they are written
+        written = wfdb_writing.files_of(name, array, exact)
+        compared = [n for n in sorted(written) if exact or not _holds_samples(n, array)]
         differences = tuple(
-            f"{file.name} {_why(file)}"
-            for file in compared
-            if not _are_equal(file, file_of(path.parent / file.name))
+            f"{n} {_why(n, written[n][:4])}"
+            for n in compared
+            if not _holds(file_of(path.parent / n), written[n])
         )
+    else:
+        differences = _differences(path, array, name, exact)
     same, other = (SAME, OTHER_BYTES) if exact else (SAME_BUT_SAMPLES, OTHER_FILES)
     return Restoration(other if differences else same, differences)
 
 
+def _differences(path: Path, array: Array, name: str, exact: bool) -> tuple[str, ...]:
+    """What is other about a file that is no WFDB record's: written again into a folder of its own.
+
+    Within an error such a file has other samples, and is not compared.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        arrays.write(Path(folder) / name, array, exact)
+        files = sorted(Path(folder).iterdir(), key=lambda file: file.name) if exact else []
+        return tuple(
+            f"{file.name} {_why(file.name, _beginning(file))}"
+            for file in files
+            if not _are_equal(file, file_of(path.parent / file.name))
+        )
+
+
 def _holds_samples(name: str, array: Array) -> bool:
-    if not wfdb_reading.is_record(array):
-        return True
     headers = wfdb_reading.attached_headers(array.attachments).headers.values()
     return name in {file for header in headers for file in header.files}
 
 
-def _why(file: Path) -> str:
-    """What is other about a file that was written again."""
+def _beginning(file: Path) -> bytes:
     with open(file, "rb") as written:
-        beginning = written.read(4)
+        return written.read(4)
+
+
+def _why(name: str, beginning: bytes) -> str:
+    """What is other about a file that was written again."""
     if beginning == b"fLaC":
         return "is FLAC of another encoder"
-    if file.suffix.lower() == ".csv":
+    ending = Path(name).suffix.lower()
+    if ending == ".csv":
         return "has its numbers or names in another spelling"
-    if file.suffix.lower() == ".npy":
+    if ending == ".npy":
         return "has bytes after its samples, or a header that NumPy does not write"
-    if file.suffix.lower() == ".hea":
+    if ending == ".hea":
         return "says another format, name or checksum"
     return "has other bytes"
+
+
+def _holds(file: Path, content: bytes) -> bool:
+    """Whether a file has these bytes; a file that is not there has none."""
+    if not file.is_file() or file.stat().st_size != len(content):
+        return False
+    with open(file, "rb") as there:
+        blocks = range(0, len(content), _BLOCK)
+        return all(there.read(_BLOCK) == content[i : i + _BLOCK] for i in blocks)
 
 
 def _are_equal(one: Path, other: Path) -> bool:
