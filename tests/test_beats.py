@@ -108,6 +108,24 @@ def test_one_lead_is_enough_where_the_other_fails():
     assert agreed(san.beats.find(x, 250.0), times) == 1.0
 
 
+def test_beats_are_found_where_the_clearest_lead_has_not_begun():
+    times = beat_times()
+    x = np.stack([electrocardiogram(250.0, times, seed=k, noise=0.05) for k in (0, 1, 2)], axis=1)
+    x[:, 2] = 3 * electrocardiogram(250.0, times, noise=0.001)
+    x[: 250 * 4, 2] = np.linspace(0, 0.1, 250 * 4)  # not flat: an electrode that drifts
+    assert agreed(san.beats.find(x, 250.0), times) == 1.0
+
+
+def test_a_tall_t_wave_is_no_beat():
+    times = beat_times()
+    t = np.arange(int(250 * SECONDS)) / 250
+    x = 0.05 * electrocardiogram(250.0, times)
+    for time in times:
+        x += np.exp(-0.5 * ((t - time) / 0.005) ** 2)
+        x += 1.3 * np.exp(-0.5 * ((t - time - 0.3) / 0.03) ** 2)
+    assert agreed(san.beats.find(x, 250.0), times) == 1.0
+
+
 def test_no_beat_is_found_in_a_gap_and_none_is_early_after_it():
     times = beat_times()
     x = electrocardiogram(250.0, times)
@@ -202,6 +220,8 @@ def test_what_has_no_beats_is_refused(arguments, words):
         (["ECG I", "PLETH", "RESP"], ["mV", "NU", "pm"], [0]),
         (["II", "ABP"], ["mV", "mmHg"], [0]),
         (["EMG", "EOG"], ["uV", "mV"], [0, 1]),
+        (["I", "aVR"], ["mv", "mv"], [0, 1]),
+        (["II", "V", "PLETH"], ["mV", "mV", "NU"], [0, 1]),
         (["accelerometer"], ["g"], []),
         ([], [], [0, 1]),
     ],

@@ -15,6 +15,7 @@ OVERDUE = 1.6  # usual intervals
 BEATS = 8  # on each side, whose median interval is the usual one
 T_WAVE = 0.36  # s after a beat, in which a T wave lies
 T_SHARE = 0.5  # of the strength of the beat before, below which a place is a T wave
+T_STEEP = 0.25  # of the slope of the beat before, below which a place is a T wave
 ROUNDS = 3  # of the search in gaps
 
 
@@ -41,8 +42,11 @@ def usual_intervals(beats: Places) -> Floats:
     return running_median(np.diff(beats).astype(np.float64), BEATS)
 
 
-def choose(places: Places, share: Floats, fs: float) -> NDArray[np.bool_]:
-    """Which of the places are beats; `share` is the strength of each over the usual one here."""
+def choose(places: Places, share: Floats, steep: Floats, fs: float) -> NDArray[np.bool_]:
+    """Which of the places are beats.
+
+    `share` is the strength of each over the usual one here, `steep` its largest slope.
+    """
     chosen = share >= THRESHOLD
     if chosen.sum() > BEATS:
         for _ in range(ROUNDS):
@@ -50,7 +54,7 @@ def choose(places: Places, share: Floats, fs: float) -> NDArray[np.bool_]:
             if not found:
                 break
             chosen[found] = True
-    return without_t_waves(places, share, chosen, fs)
+    return without_t_waves(places, share, steep, chosen, fs)
 
 
 def _overdue(places: Places, share: Floats, beats: Places, fs: float) -> list[int]:
@@ -68,14 +72,15 @@ def _overdue(places: Places, share: Floats, beats: Places, fs: float) -> list[in
 
 
 def without_t_waves(
-    places: Places, share: Floats, chosen: NDArray[np.bool_], fs: float
+    places: Places, share: Floats, steep: Floats, chosen: NDArray[np.bool_], fs: float
 ) -> NDArray[np.bool_]:
-    """Drop a place soon after a beat that is much stronger."""
+    """Drop a place soon after a beat that is much stronger or much steeper."""
     kept = chosen.copy()
     last = -1
     for i in np.flatnonzero(chosen):
         soon = last >= 0 and places[i] - places[last] < T_WAVE * fs
-        if soon and share[i] < T_SHARE * share[last]:
+        weak = share[i] < T_SHARE * share[last] or steep[i] < T_STEEP * steep[last]
+        if soon and weak:
             kept[i] = False
         else:
             last = int(i)

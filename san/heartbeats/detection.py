@@ -47,7 +47,8 @@ def find_places(x: Floats, fs: float) -> Found:
     heard = _apart(_slower(present, step) == 1, int(EDGE * slower_fs))
     heard &= ~flat(slower, int(FLAT * slower_fs))
     found = vote(strengths(slower, slower_fs), slower_fs, heard)
-    beats = found.places[choose(found.places, found.share, slower_fs)]
+    steep = _steepness(slower[:, found.order[0]], found.places, int(REACH * slower_fs))
+    beats = found.places[choose(found.places, found.share, steep, slower_fs)]
     timed = np.zeros(0, np.int64)
     left = np.ones(len(beats), bool)
     for lead in found.order:
@@ -89,6 +90,14 @@ def _slower(x: NDArray[np.generic], step: int) -> Floats:
         return x.astype(np.float64)
     whole = x[: len(x) // step * step]
     found: Floats = whole.reshape(-1, step, x.shape[1]).mean(axis=1, dtype=np.float64)
+    return found
+
+
+def _steepness(x: Floats, places: Places, reach: int) -> Floats:
+    """The largest step between two samples of a lead near each place."""
+    step = np.abs(np.diff(x, prepend=x[:1]))
+    padded = np.pad(step, reach)
+    found: Floats = padded[places[:, None] + np.arange(2 * reach + 1)].max(axis=1)
     return found
 
 

@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from san.heartbeats.bands import SHORTEST, Floats, peaks
-from san.heartbeats.choosing import level
+from san.heartbeats.choosing import CELL, level
 
 Places = NDArray[np.int64]
 
 TOGETHER = 0.08  # s, within which leads mean the same beat
 FLAT = 0.05  # of the usual strength of a lead, below which it says nothing here
 AROUND = 15  # candidates on each side, which say how clear a lead is here
+QUIET = 0.2  # of the usual strength of a lead; a cell without more says nothing there
 CLEAREST = 0.02  # mean doubt below which a lead gets no clearer
 POWER = 6.0  # of the doubt: a lead that is twice as clear is heard 64 times as loud
 ENOUGH = 0.005  # of the weight of the clearest lead, from which a lead can tell times
@@ -53,6 +54,7 @@ def vote(found: Floats, fs: float, heard: NDArray[np.bool_]) -> Vote:
             shares[places, lead] = share
             clear = np.interp(np.arange(samples), places, clearness(share))
             weights[:, lead] = clear * heard[:, lead]
+    weights *= ~_quiet(found, fs)
     clear = weights.mean(axis=0)
     first = int(np.flatnonzero(clear >= ENOUGH * clear.max())[0])
     others = [int(lead) for lead in np.argsort(-clear, kind="stable") if lead != first]
@@ -60,6 +62,17 @@ def vote(found: Floats, fs: float, heard: NDArray[np.bool_]) -> Vote:
     chosen = peaks(together, SHORTEST * fs)
     chosen = chosen[together[chosen] > 0]
     return Vote(chosen, together[chosen], shares, (first, *others))
+
+
+def _quiet(found: Floats, fs: float) -> NDArray[np.bool_]:
+    """Where a lead has nothing like its beats, and more than half of the other leads have."""
+    size = max(1, int(CELL * fs))
+    cells = np.pad(found, ((0, -len(found) % size), (0, 0))).reshape(-1, size, found.shape[1])
+    top = cells.max(axis=1)
+    usual = [np.median(each[each > 0]) if each.any() else 0.0 for each in top.T]
+    quiet = top <= QUIET * np.array(usual)
+    quiet &= 2 * (~quiet).sum(axis=1, keepdims=True) > found.shape[1] - 1
+    return np.repeat(quiet, size, axis=0)[: len(found)]
 
 
 def clearness(share: Floats) -> Floats:
