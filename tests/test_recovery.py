@@ -233,7 +233,21 @@ def test_a_search_through_chosen_bytes_ends(plain, monkeypatch, filling):
     assert (filling == b"\0") or (found.gave_up and "stopped early" in str(found))
 
 
-@pytest.mark.parametrize("wrong", [b"", b"{}", b'{"filled": [[5, 2]]}', b'{"filled": [["a", 2]]}'])
+def test_what_is_filled_is_nan_in_physical_units(tmp_path):
+    blob, y = written({"lossless": True}, "int16", {"units": "mV"})
+    damaged = bytearray(blob)
+    damaged[places(blob)[4] + 6] ^= 3
+    (tmp_path / "saved.san").write_bytes(saved(bytes(damaged))[1])
+    x = san.read(tmp_path / "saved.san").x[:, 0]
+    begin, end = 4 * CHUNK, 5 * CHUNK
+    assert np.isnan(x[begin:end]).all()
+    assert np.array_equal(np.delete(x, np.s_[begin:end]), np.delete(y, np.s_[begin:end]))
+
+
+WRONG = ("", "{}", '{"filled": [[5, 2]]}', '{"filled": [["a", 2]]}', '{"filled": [[3, 3]]}')
+
+
+@pytest.mark.parametrize("wrong", [text.encode() for text in WRONG], ids=WRONG)
 def test_a_wrong_list_of_filled_parts_is_refused(wrong):
     with pytest.raises(san.CodecError, match="list of filled parts"):
         filled_parts(wrong)

@@ -162,21 +162,24 @@ def recover(
     return damage.recovery
 
 
-def filled_parts(attachment: bytes) -> tuple[tuple[int, int], ...]:
-    """The parts that an attachment of a recovered stream lists.
+def filled_parts(attachment: bytes | None) -> tuple[tuple[int, int], ...]:
+    """The parts that the attachment of a recovered stream lists; none without an attachment.
 
     Raises
     ------
     CorruptStream
         If it is not what `recover` writes.
     """
+    if attachment is None:
+        return ()
     try:
         parts = json.loads(attachment)["filled"]
         found = tuple((first, last) for first, last in parts)
     except (ValueError, TypeError, KeyError, RecursionError):
         raise CorruptStream("the list of filled parts cannot be read") from None
     ends = [end for part in found for end in part]
-    if any(type(end) is not int or end < 0 for end in ends) or sorted(ends) != ends:
+    whole = all(type(end) is int and end >= 0 for end in ends)
+    if not whole or sorted(ends) != ends or any(first == last for first, last in found):
         raise CorruptStream("the list of filled parts is no list of samples in their order")
     return found
 
@@ -304,7 +307,7 @@ def _attachments_of(reader: StreamReader, found: Recovery) -> bytes:
     """The attached files that are whole, and the list of filled parts."""
     kept = {entry.name: _attached(reader, entry.name) for entry in reader.attachments}
     files = {name: data for name, data in kept.items() if data is not None}
-    before = filled_parts(files[FILLED]) if FILLED in files else ()
+    before = filled_parts(files.get(FILLED))
     parts = sorted({*before, *found.filled})
     if parts:
         files[FILLED] = json.dumps({"filled": parts}).encode()

@@ -9,6 +9,7 @@ from san.codec.decoder import Decoder, StreamEvents
 from san.codec.dictionaries import DictionaryLike
 from san.codec.file_format.header import checked_fs
 from san.codec.file_format.stream import MAGIC
+from san.codec.recovery import FILLED, filled_parts
 from san.files import arrays, edf_gaps, npy, streams, tables
 from san.files.physical import annotations_of, physical_parts, start_of
 from san.files.table_layout import TableOptions
@@ -145,6 +146,11 @@ def _recording(
         found.append(
             Recording(physical.x, part.fs, physical.units, physical.names, start, {}, of_part, own)
         )
+    samples = len(array.x)
+    for first, last in filled_parts(array.attachments.get(FILLED)):
+        rows = np.arange(min(first, samples), min(last, samples))
+        at = rows if places is None or not len(places[0]) else places[0][rows]
+        found[0].x[at] = np.nan
     notes = annotations_of(array, where) if annotations else {}
     return replace(found[0], annotations=notes, others=tuple(found[1:]))
 
