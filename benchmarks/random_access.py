@@ -22,7 +22,7 @@ from provenance import provenance
 import san
 
 TARGETS = {"lossless": {"lossless": True}, "bound": {"max_error": 2}, "prdn": {"prdn": 8}}
-CHUNKS = (2, 10, 60, None)  # seconds; None is the default
+CHUNKS = (10, 60, None)  # seconds; None is the default
 SECONDS, WINDOWS, ALONE, NEAR = 10, 300, 10, 60
 
 
