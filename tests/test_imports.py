@@ -118,8 +118,8 @@ ORDER = {
     "paper": """studies overlaps_told overlaps sparse_experts_told sparse_experts_drawn
         sparse_experts compression_told compression sparse_activations_told sparse_activations
         output study figures tables experiments store classifiers""",
-    "pages": """explore beats report_page run run_signals stream stream_curve stream_beats span
-        page""",
+    "pages": """explore beats report_page archive runs_compared run run_signals stream stream_curve
+        stream_beats span page""",
     "command": """archive warm recover beats events written pages codec fidelity console progress
         parts tables""",
 }

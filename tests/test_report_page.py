@@ -20,7 +20,8 @@ from san.codec.modes.events import QuantizedEvents
 from san.codec.modes.payload import payload_events
 from san.files import streams
 from san.networks.san import SAN
-from san.pages import report_page, stream_beats, stream_curve
+from san.pages import archive as archive_page
+from san.pages import report_page, runs_compared, stream_beats, stream_curve
 from san.pages import run as report_run
 from san.pages import run_signals as report_signals
 from san.pages import stream as report_stream
@@ -530,17 +531,121 @@ def test_images_are_shown(opened, tmp_path):
     assert len(driver.find_elements("css selector", ".images canvas")) == 15
 
 
+# Several runs, and an archive
+
+
+@pytest.fixture(scope="module")
+def other_run(run, tmp_path_factory):
+    """The same run, as if it had another seed and a lower φ on the test split."""
+    folder = tmp_path_factory.mktemp("other") / "again"
+    shutil.copytree(run, folder)
+    text = (folder / "settings.toml").read_text()
+    assert "seed = 0\n" in text
+    (folder / "settings.toml").write_text(text.replace("seed = 0\n", "seed = 7\n"))
+    scores = json.loads((folder / "metrics.json").read_text())
+    scores["test"]["phi"] /= 2
+    (folder / "metrics.json").write_text(json.dumps(scores))
+    return folder
+
+
+def test_runs_are_compared(run, other_run, opened):
+    content = runs_compared.describe_runs([run, other_run])
+    (_, heads, scores), (_, names, settings) = content["tables"]
+    assert heads[0] == "run" and [row[0] for row in scores] == ["again", "sweep"]
+    assert names == ["setting", "sweep", "again"] and settings == [["seed", "0", "7"]]
+    assert [(one["name"], one["style"]) for one in content["plane"]] == [("sweep", 0), ("again", 1)]
+    assert [kernel["name"] for kernel in content["kernels"]][1:3] == ["sweep, w2", "again, w1"]
+    assert ("of", "again") in content["tiles"]
+    driver = opened(content)
+    check_page(driver)
+    for name in ("tables", "kernels", "plane", "sweep", "history"):
+        assert driver.find_element("id", name).is_displayed(), name
+    assert not driver.find_element("id", "views").is_displayed()
+    keys = driver.find_elements("css selector", "#plane-key li")
+    assert [(key.text, key.get_attribute("class")) for key in keys] == [
+        ("sweep", "kernel-1"), ("again", "kernel-2"),
+    ]  # fmt: skip
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= 1200
+
+
+def test_runs_with_other_data_and_unfinished_runs_are_named(run, tmp_path):
+    shutil.copytree(run, tmp_path / "copy")
+    (tmp_path / "copy" / "metrics.json").unlink()
+    path = tmp_path / "copy" / "settings.toml"
+    text = path.read_text()
+    digests = text.index("data_sha256")
+    path.write_text(text[:digests] + text[digests:].replace("a", "b", 5))
+    content = runs_compared.describe_runs([run, tmp_path / "copy"])
+    assert "not of the same signals" in dict(content["words"])["Data"]
+    assert content["tables"][0][2][1][-1] == "not finished"
+
+
+@pytest.fixture(scope="module")
+def archived(tmp_path_factory):
+    """An archive of three records and a broken one; then one of its streams is lost."""
+    source, out = (tmp_path_factory.mktemp("archive") / name for name in ("in", "out"))
+    (source / "a").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name, noise in (("a/quiet", 1), ("a/loud", 30), ("lost", 5)):
+        x = 100 * np.sin(np.arange(2000) / 30) + noise * rng.standard_normal(2000)
+        np.save(source / f"{name}.npy", np.round(x).astype(np.int16))
+    (source / f"{'bad' + HOSTILE[9:17]}.npy").write_bytes(b"no array")
+    options = san.archive.Options(max_error=3, events=False, fs=100.0)
+    assert len(san.archive.archive(source, out, options, jobs=1).failures) == 1
+    (out / "lost.npy.san").unlink()
+    return out
+
+
+def test_an_archive_is_shown_with_its_worst_records_first(archived, opened):
+    content = archive_page.describe_archive(archived)
+    tables = {caption: rows for caption, _, rows in content["tables"]}
+    ((name, reason),) = tables["Failures"]
+    assert name.startswith("bad<b id=b") and "not readable as .npy" in reason
+    sizes = tables["Most bits a sample first"]
+    assert [row[0] for row in sizes] == ["a/loud.npy", "lost.npy", "a/quiet.npy"]
+    for row in (sizes[0], sizes[2]):
+        info = san.inspect((archived / f"{row[0]}.san").read_bytes())
+        assert row[1:5] == [2000, 1, info.bytes, info.bits_per_sample]
+        assert row[6:8] == [info.prdn, f"{info.largest_error:g}"]
+    assert "No such file" in sizes[1][7]
+    errors = [row[6] for row in tables["Largest error first"]]
+    assert errors == sorted(errors, reverse=True) and errors[0] > errors[-1] > 0
+    assert dict(content["tiles"])["failures"] == "1"
+    assert sum(size for _, size in content["bars"]) == sum(row[3] for row in sizes)
+    driver = opened(content)
+    check_page(driver)
+    assert not driver.find_elements("id", "bad")
+    assert driver.find_element("id", "records").is_displayed()
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= 1200
+
+
+def test_a_record_of_an_archive_is_pointed_at(archived, opened):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    driver = opened(archive_page.describe_archive(archived))
+    canvas = driver.find_element("id", "records-plot")
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
+    at = driver.execute_script(
+        "const c = byId('records-plot'), f = recordsFrame, d = DATA.records;"
+        "return [f.toX(Math.log10(d.bits[0])) - c.clientWidth / 2, "
+        "f.toY(d.prdn[0]) - c.clientHeight / 2]"
+    )
+    ActionChains(driver).move_to_element_with_offset(canvas, *map(round, at)).perform()
+    time.sleep(0.1)
+    assert driver.find_element("id", "records-note").text.startswith("a/loud.npy: ")
+
+
 # The command
 
 
-@pytest.mark.parametrize("kind", ["stream", "run"])
-def test_the_command_writes_one_file(kind, command, stream, run, tmp_path):
-    source = stream if kind == "stream" else run
-    code, out, err = command("report", source, "-o", "r.html")
+@pytest.mark.parametrize("kind", ["stream", "run", "runs", "archive"])
+def test_the_command_writes_one_file(kind, command, stream, run, other_run, archived, tmp_path):
+    sources = {"stream": [stream], "run": [run], "runs": [run, other_run], "archive": [archived]}
+    code, out, err = command("report", *sources[kind], "-o", "r.html")
     size = (tmp_path / "r.html").stat().st_size
     assert (code, out, err) == (0, f"r.html: {size:,} bytes\n", "")
-    assert command("report", source, "-o", "r.html")[0] == 2
-    assert command("report", source, "-o", "r.html", "--force")[0] == 0
+    assert command("report", *sources[kind], "-o", "r.html")[0] == 2
+    assert command("report", *sources[kind], "-o", "r.html", "--force")[0] == 0
     assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
 
 
@@ -591,6 +696,9 @@ def test_every_record_of_a_collection(command, recordings, tmp_path, browser):
         ("z.san --original x.npy", "x.npy has shape (5,), z.san has (900,)"),
         ("z.san --data-dir .", "z.san is not a run folder, and --data-dir"),
         ("z.san --beats", "--beats needs a sampling rate, and the stream states none"),
+        ("z.san timed.san", "z.san is not a run folder: only run folders are compared"),
+        (". . --data-dir .", "--data-dir is for one run folder: runs are compared without"),
+        (". . --channel 0", ". is a run folder, and --channel is for streams"),
         (". --channel 0", ". is a run folder, and --channel is for streams"),
         ("z.san -o r.txt", "must end with .html"),
     ],

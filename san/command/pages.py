@@ -21,7 +21,8 @@ FS = "Sampling rate, where the file does not say."
 MODEL = "Run folder of `san train`, or its model: kernels and activation to begin with."
 KERNEL_SIZE = "Samples of a kernel that begins as a segment of the signal. Default: 150."
 KERNELS = "How many of them, up to 6. Default: 2."
-SOURCE = "A stream that `san compress` wrote, or a run folder of `san train`."
+SOURCE = """A stream that `san compress` wrote, a folder of `san archive`, a run folder of
+`san train`, or several run folders, which the page compares."""
 ORIGINAL = "What the stream was made of, to compare: shows errors, and what others would cost."
 ONLY = """The only channel that the page shows, by its number, from 0. Default: the first 8
 channels of the rate with the most samples."""
@@ -93,7 +94,7 @@ def explore(
 
 
 def report(
-    source: Annotated[Path, typer.Argument(metavar="STREAM|RUN", help=SOURCE)],
+    sources: Annotated[list[Path], typer.Argument(metavar="STREAM|ARCHIVE|RUN...", help=SOURCE)],
     output: Annotated[Path, typer.Option("--output", "-o", help=OUTPUT, metavar="FILE")] = Path(
         "report.html"
     ),
@@ -122,7 +123,7 @@ def report(
     force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
     as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
 ) -> None:
-    """Make a page of a stream or of a run folder.
+    """Make a page of a stream, of an archive, of a run folder, or of several run folders.
 
     It shows signals, events, kernels and numbers, and opens offline in any browser.
     """
@@ -139,17 +140,30 @@ def report(
         "dictionary": dictionary,
         "beats": beats,
     }
-    if source.is_dir():
-        for name, value in {**options, "no-curve": no_curve or None}.items():
-            if value is not None:
-                raise ValueError(
-                    f"{source} is a run folder, and --{name.replace('_', '-')} is for streams"
-                )
-    elif data_dir is not None:
-        raise ValueError(f"{source} is not a run folder, and --data-dir is for run folders")
-    with naming(source), progress.shares(f"reporting on {source.name}") as told:
-        page = describe(source, data_dir, told, curve=not no_curve, **options)
+    given = {name for name, value in options.items() if value is not None}
+    _check_options(sources, given | ({"no_curve"} if no_curve else set()), data_dir)
+    name = sources[0].name if len(sources) == 1 else f"{len(sources)} runs"
+    with naming(sources[0]), progress.shares(f"reporting on {name}") as told:
+        page = describe(*sources, data_dir=data_dir, progress=told, curve=not no_curve, **options)
     _write(output, page, as_json)
+
+
+def _check_options(sources: list[Path], given: set[str], data_dir: str | None) -> None:
+    """Refuse several sources that are no run folders, and options that are for others."""
+    from san.pages.archive import is_archive
+
+    for source in sources:
+        archive = is_archive(source)
+        if len(sources) > 1 and (archive or source.is_file()):
+            raise ValueError(f"{source} is not a run folder: only run folders are compared")
+        if source.is_dir() and given:
+            what = "an archive" if archive else "a run folder"
+            option = sorted(given)[0].replace("_", "-")
+            raise ValueError(f"{source} is {what}, and --{option} is for streams")
+        if data_dir is not None and (archive or not source.is_dir()):
+            raise ValueError(f"{source} is not a run folder, and --data-dir is for run folders")
+    if data_dir is not None and len(sources) > 1:
+        raise ValueError("--data-dir is for one run folder: runs are compared without their data")
 
 
 def _check_output(output: Path, force: bool) -> None:

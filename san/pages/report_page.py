@@ -6,26 +6,26 @@ from typing import Any
 
 from san.packages import OF_NETWORKS, need
 from san.pages import page
+from san.pages.archive import describe_archive, is_archive
 
 STYLES = ("base.css", "report.css")
 SCRIPTS = ("styles.js", "plot.js", "document.js", "viewer.js", "report.js")
 PARTS = (
     "summary", "tiles", "views", "images", "kernels", "bars", "plane", "histories", "sweeps",
-    "tables", "words",
+    "tables", "words", "records",
 )  # fmt: skip
 
 
 def describe(
-    source: Path,
+    *sources: Path,
     data_dir: str | None = None,
     progress: Callable[[float], None] | None = None,
-    *,
     curve: bool = True,
     **options: Any,
 ) -> str:
-    """Make the page of a file, which is a stream, or of a folder, which is a run's.
+    """Make the page of a stream, of a run folder, of several run folders, or of an archive.
 
-    `data_dir` is for run folders, `curve` and options are for streams; see `describe_run` and
+    `data_dir` is for one run folder, `curve` and options are for streams; see `describe_run` and
     `describe_stream`. `progress` is told the share that is done, 0 ... 1.
 
     Raises
@@ -44,6 +44,14 @@ def describe(
     ...     "500 samples, stored in" in describe(path)
     True
     """
+    source = sources[0]
+    if len(sources) > 1:
+        need(*OF_NETWORKS)
+        from san.pages.runs_compared import describe_runs
+
+        return report_page(describe_runs(sources))
+    if is_archive(source):
+        return report_page(describe_archive(source))
     if source.is_dir():
         need(*OF_NETWORKS)
         from san.pages.run import describe_run

@@ -42,17 +42,22 @@ def describe_run(folder: Path, data_dir: str | None = None) -> dict[str, Any]:
     ValueError
         If a file in it is corrupt.
     """
-    source, _ = _settings(folder)
-    members = [folder]
-    if source.record == run_settings.ALL:
-        members = sorted(path.parent for path in folder.glob(f"*/{runs.SETTINGS}"))
-        if not members:
-            raise FileNotFoundError(f"{folder} holds no run that has begun")
-    parts = [_member(member, data_dir) for member in members]
-    content = parts[0] if source.record != run_settings.ALL else _joined(parts)
+    members = members_of(folder)
+    parts = [member(each, data_dir) for each in members]
+    content = parts[0] if members == [folder] else _joined(parts)
     content["title"] = folder.name
     content["tables"].append(_settings_table(folder))
     return content
+
+
+def members_of(folder: Path) -> list[Path]:
+    """The run folder itself, or the runs of a folder of runs."""
+    if _settings(folder)[0].record != run_settings.ALL:
+        return [folder]
+    members = sorted(path.parent for path in folder.glob(f"*/{runs.SETTINGS}"))
+    if not members:
+        raise FileNotFoundError(f"{folder} holds no run that has begun")
+    return members
 
 
 def _settings(folder: Path) -> tuple[run_settings.RunData, Settings]:
@@ -62,8 +67,8 @@ def _settings(folder: Path) -> tuple[run_settings.RunData, Settings]:
     return run_settings.settings_from(run_settings.read_settings(path), str(path))
 
 
-def _member(folder: Path, data_dir: str | None) -> dict[str, Any]:
-    """One run."""
+def member(folder: Path, data_dir: str | None = None, signals: bool = True) -> dict[str, Any]:
+    """Gather what the page shows of one run, with or without its test signals."""
     source, settings = _settings(folder)
     history = _history(folder)
     scores = _metrics(folder)
@@ -71,6 +76,7 @@ def _member(folder: Path, data_dir: str | None) -> dict[str, Any]:
     name = scores["dataset"] if scores else source.record or source.dataset
     content: dict[str, Any] = {
         "summary": [_sentence(name, settings, scores)],
+        "scores": scores,
         "tiles": _tiles(settings, scores, history),
         "viewsTitle": "Test signals",
         "names": ["signal x", "reconstruction x̂"],
@@ -90,7 +96,8 @@ def _member(folder: Path, data_dir: str | None) -> dict[str, Any]:
         content["words"].append(("Not finished", "The folder holds no chosen model yet."))
         return content
     content["kernels"] = kernels_of(model)
-    show_test(content, folder, source, settings, model, data_dir)
+    if signals:
+        show_test(content, folder, source, settings, model, data_dir)
     return content
 
 
@@ -231,11 +238,12 @@ def _signals_table(scores: dict[str, Any]) -> tuple[str, list[str], list[list[An
 def _settings_table(folder: Path) -> tuple[str, list[str], list[list[Any]]]:
     path = folder / runs.SETTINGS
     content = run_settings.read_settings(path) | run_settings.read_provenance(path)
-    rows = [[name, _text(value)] for name, value in content.items()]
+    rows = [[name, in_words(value)] for name, value in content.items()]
     return "Settings, data and versions", [], rows
 
 
-def _text(value: Any) -> str:
+def in_words(value: Any) -> str:
+    """Write a setting as text; of many numbers, the first two and the last."""
     if isinstance(value, list) and len(value) > 12 and all(isinstance(v, int) for v in value):
         return f"{value[0]}, {value[1]} ... {value[-1]} ({len(value)} of them)"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

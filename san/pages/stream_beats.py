@@ -8,6 +8,7 @@ from san import beats
 from san.codec.info import Info
 from san.heartbeats.bands import LOWEST_RATE
 from san.heartbeats.which_leads import is_lead, leads_of
+from san.packages import lacking
 from san.pages import page
 from san.signals import converter_of
 
@@ -25,7 +26,7 @@ def beats_of(y: np.ndarray, info: Info, wanted: bool | None) -> beats.Beats | No
         Of the stream.
     wanted : bool or None
         Whether to look for them. None: where a channel has the name of a lead of an
-        electrocardiogram, and the sampling rate is high enough.
+        electrocardiogram, the sampling rate is high enough, and scipy is installed.
 
     Returns
     -------
@@ -42,7 +43,7 @@ def beats_of(y: np.ndarray, info: Info, wanted: bool | None) -> beats.Beats | No
     leads = leads_of(info.names, units, columns.shape[1])
     named = len(info.names) == columns.shape[1] and any(is_lead(info.names[c]) for c in leads)
     if wanted is None:
-        wanted = named and (info.fs or 0.0) >= LOWEST_RATE
+        wanted = named and (info.fs or 0.0) >= LOWEST_RATE and not lacking("scipy")
     if not wanted:
         return None
     if info.fs is None:
