@@ -20,7 +20,9 @@ from san.archives import manifest as manifest_file
 from san.archives import workers
 from san.archives.kinds import bank_of, is_kept
 from san.archives.manifest import Manifest, Row
-from san.archives.record_to_stream import NO_ROOM, STREAM, Options, Record, store_record, survey
+from san.archives.options import Options
+from san.archives.record_to_stream import NO_ROOM, store_record
+from san.archives.records import STREAM, Record, survey
 from san.archives.verify import Verification, verify
 from san.codec.dictionary_files import dictionary_path
 

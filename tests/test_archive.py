@@ -19,7 +19,8 @@ import san
 from san.archive import Options, archive, verify
 from san.archives import manifest as archive_manifest
 from san.archives import workers
-from san.archives.record_to_stream import find_records, store_record
+from san.archives.record_to_stream import store_record
+from san.archives.records import find_records
 from san.files import arrays
 from san.files import streams as file_streams
 

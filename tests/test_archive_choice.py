@@ -11,7 +11,7 @@ import pytest
 import san
 from san.archive import Options, archive, verify
 from san.archives import workers
-from san.archives.record_to_stream import survey
+from san.archives.records import survey
 from san.archives.walk import NOT_ASKED_FOR, SEEN, is_asked_for
 
 BUNDLED = Path(__file__).parents[1] / "datasets/sample/mitdb_208"

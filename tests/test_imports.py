@@ -107,7 +107,7 @@ ORDER = {
         convolution convolution_cpu padding choices""",
     "training": """runs outcomes provenance run_settings train scores distributed processes
         settings""",
-    "archives": "verify kinds workers record_to_stream walk manifest",
+    "archives": "verify kinds workers record_to_stream records failures options walk manifest",
     "files": """reading streams restoring arrays npy tables table_times table_rows table_layout
         table_forms table_moments physical edf_gaps edf edf_header wfdb_writing wfdb_reading""",
     "heartbeats": """annotation_sets fidelity detection shapes leads candidates choosing bands

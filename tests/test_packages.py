@@ -9,7 +9,9 @@ import pytest
 
 import san
 from san import cli, packages
-from san.archives.record_to_stream import Options, find_records, store_record
+from san.archives.options import Options
+from san.archives.record_to_stream import store_record
+from san.archives.records import find_records
 
 HIDE = "import sys\nfor name in {!r}: sys.modules[name] = None\n"
 

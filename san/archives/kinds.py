@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from san.archives import workers
-from san.archives.record_to_stream import EXPECTED, Options, Record
+from san.archives.failures import EXPECTED
+from san.archives.options import Options
+from san.archives.records import Record
 from san.codec.dictionary_files import dictionary_path
 
 if TYPE_CHECKING:

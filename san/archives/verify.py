@@ -11,8 +11,9 @@ from typing import Any
 
 from san.archives import manifest as manifest_file
 from san.archives import workers
+from san.archives.failures import in_words
 from san.archives.manifest import Manifest, Row
-from san.archives.record_to_stream import STREAM, in_words
+from san.archives.records import STREAM
 
 Progress = Callable[[int, int, float], None]
 UNFINISHED = "the run that wrote it did not end: run the same command again"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from san.archives import walk
-from san.archives.record_to_stream import STREAM, survey
+from san.archives.records import STREAM, survey
 from san.wfdb_records.record import header_path
 
 ZARR = ("zarr.json", ".zarray", ".zgroup")  # what the folder of a zarr array or group holds

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from san import signals
-from san.archives.record_to_stream import without_signal
+from san.archives.failures import without_signal
 from san.dataset_readers.channels import Column, channels_asked, channels_of
 from san.dataset_readers.labels import labels_of
 from san.dataset_readers.listing import names_of, recordings_in
