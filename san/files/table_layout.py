@@ -3,7 +3,6 @@
 All of it is found in the first lines, and all of it can be said (`TableOptions`).
 """
 
-import codecs
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -13,6 +12,14 @@ from typing import Any
 
 from san import times
 from san.files import table_moments
+from san.files.table_fields import (
+    NUMBER,
+    THOUSANDS,
+    is_number,
+    no_number,
+    raw_fields,
+    split,
+)
 
 MISSING = ("", "na", "n/a", "nan", "-nan", "null", "none", "-", "--", "?", "#n/a")
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " ", "\\t": "\t"}
@@ -27,9 +34,6 @@ UNITS = frozenset(
 ) | {"hh:mm:ss.mmm dd/mm/yyyy"}
 LONGEST_MISSING = 60  # characters: a stream repeats the text for each missing value
 LOOKED_AT = 200  # lines from which the layout is found
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}([., '’\u00a0\u202f]\d{3})+([.,]\d*)?")
-_LIKE_A_TIME = re.compile(r"\d[:/.-]\d+[:/.-]\d|\d:\d\d")
 _COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
 
@@ -111,28 +115,6 @@ class Layout:
         return text in self.missing or text.lower() in self.missing
 
 
-def text_of(path: Path) -> tuple[str, str, bool]:
-    """The text of a file, its encoding, and whether a byte order mark begins it."""
-    content = path.read_bytes()
-    marks = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le"}
-    marks[codecs.BOM_UTF16_BE] = "utf-16-be"
-    found = next((mark for mark in marks if content.startswith(mark)), b"")
-    encoding = marks.get(found, "utf-8")
-    try:
-        text = content[len(found) :].decode(encoding)
-    except UnicodeDecodeError:
-        if found:
-            raise ValueError(
-                f"{path} is not a table of numbers: it is not {encoding} text"
-            ) from None
-        encoding, text = "latin-1", content.decode("latin-1")
-    if "\0" in text:
-        raise ValueError(f"{path} is not a table of numbers: it holds bytes that are no text")
-    if not text.strip():
-        raise ValueError(f"{path} is empty: a table needs a row of numbers")
-    return text, encoding, bool(found)
-
-
 def find_layout(path: Path, lines: Sequence[str], said: TableOptions) -> Layout:
     """Find the layout of a table in its first lines.
 
@@ -172,66 +154,6 @@ def find_layout(path: Path, lines: Sequence[str], said: TableOptions) -> Layout:
     return _with_names(path, layout, skipped, said, ends == {""})
 
 
-def split(line: str, delimiter: str) -> list[str]:
-    """The fields of a line, without blanks and quotes around them."""
-    return [unquoted(each) for each in raw_fields(line, delimiter)]
-
-
-def raw_fields(line: str, delimiter: str) -> list[str]:
-    """The fields of a line as they are; a delimiter in double quotes separates nothing.
-
-    Examples
-    --------
-    >>> raw_fields('"0,5","0,7",3', ",")
-    ['"0,5"', '"0,7"', '3']
-    >>> raw_fields("  0.5   10", "")
-    ['  0.5', '   10']
-    """
-    if not delimiter:
-        return re.findall(" *[^ ]+(?: +$)?", line)
-    if '"' not in line or line.count('"') % 2:
-        return line.split(delimiter)
-    parts = line.split('"')
-    kept = [p if n % 2 == 0 else p.replace(delimiter, "\0") for n, p in enumerate(parts)]
-    return [field.replace("\0", delimiter) for field in '"'.join(kept).split(delimiter)]
-
-
-def unquoted(text: str) -> str:
-    """A field without blanks and one pair of quotes around it."""
-    text = text.strip()
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
-        text = text[1:-1].strip()
-    return text
-
-
-def is_number(text: str, decimal: str) -> bool:
-    """Whether a text is a number."""
-    if decimal == ",":
-        text = "x" if "." in text else text.replace(",", ".")
-    return _NUMBER.fullmatch(text) is not None
-
-
-def no_number(text: str, form: str = "r") -> str:
-    """What is wrong with a text that cannot be read as a number, or not as its column is written.
-
-    Examples
-    --------
-    >>> no_number("1,234.5")
-    "'1,234.5' is no number: write numbers without a separator of thousands"
-    """
-    shown = repr(text[:40])
-    if form.startswith(("clock", "date")):
-        return f"{shown} is not written as the first time of the column is"
-    if _THOUSANDS.fullmatch(text):
-        return f"{shown} is no number: write numbers without a separator of thousands"
-    if _LIKE_A_TIME.search(text):
-        return (
-            f"{shown} is no number, and no time that SAN reads, such as 2020-01-31 10:00:00.000, "
-            f"31.01.2020 10:00 or 10:00:00.5"
-        )
-    return f"{shown} is no number"
-
-
 def _separators(
     sample: Sequence[str], said: TableOptions, missing: frozenset[str]
 ) -> tuple[str, str]:
@@ -254,7 +176,7 @@ def _separators(
     for some in (later, sample):
         fields = [text for line in some for text in split(line, delimiter)]
         commas = any(_COMMA_NUMBER.fullmatch(text) for text in fields)
-        points = any("." in text and _NUMBER.fullmatch(text) for text in fields)
+        points = any("." in text and NUMBER.fullmatch(text) for text in fields)
         if commas or points:
             break
     return delimiter, "," if commas and not points else "."
@@ -265,7 +187,7 @@ def _are_blanks(lines: Sequence[str]) -> bool:
     rows = [[text for text in line.split(" ") if text] for line in lines]
     if len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
         return False
-    if all(_THOUSANDS.fullmatch(line.strip()) for line in lines):
+    if all(THOUSANDS.fullmatch(line.strip()) for line in lines):
         return False
     return any(
         all(is_number(text, decimal) for row in rows for text in row) for decimal in (".", ",")
@@ -280,7 +202,7 @@ def _is_one_column(sample: Sequence[str], missing: frozenset[str]) -> bool:
     """
     lines = [line for line in sample if line.strip().lower() not in missing]
     rows = [line.strip().split(",") for line in lines]
-    names = [r for r in rows[:3] if not all(_NUMBER.fullmatch(t.strip()) for t in r)]
+    names = [r for r in rows[:3] if not all(NUMBER.fullmatch(t.strip()) for t in r)]
     numbers = [r for r in rows if all(re.fullmatch(r"[+-]?\d+", t.strip()) for t in r)]
     pairs = [r for r in numbers if len(r) == 2]
     if len(numbers) < len(rows) - len(names) or len(pairs) * 2 < len(numbers) or not pairs:
