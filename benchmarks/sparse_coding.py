@@ -83,6 +83,7 @@ def of_san(windows, row, variant):
     model = san.fit(settings, *given).model
     row["learn_cpu_seconds"] = time.process_time() - begin
     x = torch.from_numpy(windows["test"][:, None])
+    model.encode(x)
     runs, begin = 0, time.process_time()
     while time.process_time() - begin < LONG_ENOUGH:
         model.encode(x)
@@ -204,6 +205,15 @@ def read(path):
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
+def counted(rows):
+    """How many models of each method were trained on each record."""
+    models = {identity(row) for row in rows}
+    return {
+        method: {record: sum(m[:2] == (record, method) for m in models) for record in RECORDS}
+        for method in (*METHODS, *PEERS)
+    }
+
+
 def chosen(rows):
     """For each record, method and way of amplitudes the row with the lowest validation φ."""
     best = {}
@@ -279,7 +289,7 @@ def main() -> None:
         measure(arguments.rows, arguments.peer_python)
         return
     rows = read(arguments.rows)
-    content = {"provenance": provenance("cpu"), "sizes": SIZES}
+    content = {"provenance": provenance("cpu"), "sizes": SIZES, "models": counted(rows)}
     content["chosen"], content["curves"] = chosen(rows), curves(rows)
     arguments.output.write_text(json.dumps(content) + "\n")
     draw(content, arguments.output.with_suffix(".png"))

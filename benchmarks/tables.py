@@ -305,6 +305,45 @@ def recordings_beyond(name: str) -> str:
     return "\n".join(lines)
 
 
+def sparse_coding(name: str) -> str:
+    """A row for each record and method of benchmarks/sparse_coding.py."""
+    content = measured(name)
+    if content is None:
+        return "Not measured."
+    versions = next(row["versions"] for row in content["chosen"] if "versions" in row)
+    models = {method: min(each.values()) for method, each in content["models"].items()}
+    lines = [
+        described(content["provenance"]),
+        "",
+        f"alphacsc {versions['alphacsc']}, SPORCO {versions['sporco']}, with numpy "
+        f"{versions['numpy']}. Kernel sizes {', '.join(map(str, content['sizes']))}. "
+        "Trained models of each record, at least: "
+        + ", ".join(f"{name} {n}" for name, n in models.items()).replace("sporco", "SPORCO")
+        + ".",
+        "",
+        "| record | method | amplitudes | kernels × size | φ | CR⁻¹ | loss | events | learn, CPU s "
+        "| encode a window, CPU ms |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in content["chosen"]:
+        test = row["test"]
+        kernels = row.get("kernels", 2 if row["method"] == "SAN, best variant" else 1)
+        cells = [
+            row["record"],
+            row["method"].replace("sporco", "SPORCO"),
+            "refitted" if row["refit"] else "as coded",
+            f"{kernels} × {row['size']}",
+            f"**{test['phi']:.3f}**",
+            f"{test['ratio']:.3f}",
+            f"{test['loss']:.3f}",
+            f"{test['events']:.0f}",
+            number(row["learn_cpu_seconds"]),
+            number(1e3 * row["encode_cpu_seconds"]),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def windows(name: str) -> str:
     """A row for each chunk length of benchmarks/windows.py."""
     content = measured(name)
@@ -418,6 +457,7 @@ def main() -> None:
         "archive": archive("archive.json"),
         "recordings": recordings("recordings.json"),
         "recordings-beyond": recordings_beyond("recordings-beyond.json"),
+        "sparse-coding": sparse_coding("sparse_coding.json"),
         "windows": windows("windows.json"),
         "beats": beats("beats.json"),
         "heartbeat-targets": heartbeat_targets("heartbeat_targets.json"),

@@ -154,7 +154,7 @@ def test_options_that_do_not_fit_are_refused(activation, options, message):
 
 
 def test_kernels_that_compete_need_one_distance():
-    with pytest.raises(ValueError, match="need one min_distance"):
+    with pytest.raises(ValueError, match="got 2 and 6: give all kernels one size"):
         SAN(1, [5, 9], "extrema", [2, 6], compete=True)
 
 

@@ -332,8 +332,12 @@ class SAN(nn.Module):
             raise ValueError(
                 f"amplitudes are refitted of sparse activations, got {self.activation}"
             )
-        if self.compete and len(set(self.sparsity or ())) > 1:
-            raise ValueError(f"kernels that compete need one min_distance, got {self.sparsity}")
+        if self.compete and len(distances := sorted(set(self.sparsity or ()))) > 1:
+            said = " and ".join("×".join(map(str, distance)) for distance in distances)
+            raise ValueError(
+                f"kernels that compete need one min_distance, got {said}: "
+                "give all kernels one size, or leave out compete"
+            )
 
     def _check_sparsity(
         self, sparsity: Sequence[Size | None] | None
