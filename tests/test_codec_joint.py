@@ -19,7 +19,7 @@ from san.codec.entropy.loops import integer_loop
 from san.codec.entropy.varints import write_varint
 from san.codec.errors import CodecError, CorruptStream
 from san.codec.file_format.stream import StreamReader
-from san.codec.modes import least_squares, odds
+from san.codec.modes import least_squares, odds, payload
 from san.codec.modes.joint import decode, encode
 from san.codec.modes.mode_numbers import JOINT, PREDICTIVE
 from san.codec.modes.payload import encode_predictive
@@ -244,6 +244,18 @@ def test_the_smaller_mode_is_written():
     assert encode_predictive(x, (0,) * 6)[0] == PREDICTIVE
     assert encode_predictive(np.full((9, 2), 5), (0, 0), newer_modes=True)[0] == PREDICTIVE
     assert encode_predictive(leads(9, 300), (0,) * 300, newer_modes=True)[0] == PREDICTIVE
+
+
+@pytest.mark.parametrize(
+    ("n", "columns", "tried"),
+    [(512, 8, False), (500, 8, True), (700, 7, True)],
+    ids=["many columns", "few values", "few columns"],
+)
+def test_the_first_mode_is_not_tried_for_many_columns(n, columns, tried, monkeypatch):
+    calls = []
+    monkeypatch.setattr(payload, "_encode_predictive", lambda *_: calls.append(1) or bytes(9999))
+    encode_predictive(leads(n, columns), (0,) * columns, newer_modes=True)
+    assert len(calls) == tried
 
 
 def test_the_second_predictive_mode_is_used_only_where_that_is_smaller():
