@@ -1,5 +1,6 @@
 """What is said while something compiles, what `san warm` compiles, and where code is kept."""
 
+import gc
 import json
 import logging
 import os
@@ -14,6 +15,8 @@ from san import compilation, warming
 from san.cli import app, main
 
 numba = pytest.importorskip("numba")
+event = pytest.importorskip("numba.core.event")
+pytest.importorskip("san.numba_loops")  # it listens to what numba compiles
 
 ONE_LOOP = """
 import logging
@@ -67,6 +70,28 @@ def test_compilation_of_others_is_not_told(caplog):
     before = compilation.compilations().count
     assert numba.njit(lambda v: v + 1)(1) == 2
     assert compilation.compilations().count == before and not caplog.records
+
+
+@pytest.mark.parametrize("enabled", [True, False], ids=["on", "off"])
+def test_garbage_is_looked_for_after_a_compilation_as_before(enabled):
+    during = []
+
+    class Looks(event.Listener):
+        def on_start(self, event):
+            during.append(gc.isenabled())
+
+        def on_end(self, event):
+            pass
+
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with event.install_listener("numba:compile", Looks()):
+            assert numba.njit(lambda v: v + 2)(1) == 3
+            with pytest.raises(numba.TypingError):
+                numba.njit(lambda v: v.unknown)(1)
+        assert during == [False, False] and gc.isenabled() == enabled
+    finally:
+        gc.enable()
 
 
 WARMED = """

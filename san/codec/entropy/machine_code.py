@@ -19,7 +19,8 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from san import compilation
-from san.codec.entropy import extension, llvm_text
+from san.codec.entropy import extension
+from san.codec.entropy.entries import ENTRIES
 
 _HERE = Path(__file__).parent
 #: Besides the loops, what they become depends on these files.
@@ -56,7 +57,7 @@ class Loop:
 
 def load() -> dict[str, Callable[..., Any]]:
     """All loops by their names; none of them is compiled yet."""
-    return {name: Loop(name) for name in llvm_text.ENTRIES}
+    return {name: Loop(name) for name in ENTRIES}
 
 
 @functools.cache
@@ -119,6 +120,8 @@ def _read(name: str) -> tuple[dict[str, Any], bytes] | None:
 
 def _compile(name: str) -> tuple[dict[str, Any], bytes]:
     """Compile a loop, and keep its code where a folder can be written."""
+    from san.codec.entropy import llvm_text  # most processes compile nothing
+
     folder = next(filter(_can_be_written, folders()), None)
     compilation.compilations().began(name, folder)
     text, described = llvm_text.written(name)

@@ -1,5 +1,7 @@
 """Which dtype stands for one that streams do not have: values stay equal, or are refused."""
 
+import sys
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -22,6 +24,12 @@ _WAYS = {
     "V": "give each field as a channel: np.stack([x[name] for name in x.dtype.names], axis=-1)",
     "M": "x.astype(np.int64) converts it",
 }
+
+
+def is_masked(x: object) -> bool:
+    """Whether x is a masked array. Where nobody has loaded numpy.ma there are none."""
+    masks = sys.modules.get("numpy.ma")
+    return masks is not None and isinstance(x, masks.MaskedArray)
 
 
 def narrowed(x: ArrayLike) -> np.ndarray:
@@ -56,7 +64,7 @@ def narrowed(x: ArrayLike) -> np.ndarray:
     ValueError: x has the value 3000000000, which does not fit int32: x.astype(np.float64) \
 converts it, exactly for integers up to 2**53
     """
-    if isinstance(x, np.ma.MaskedArray):
+    if is_masked(x):
         return x
     array = np.asarray(x)
     native = array.dtype.newbyteorder("=")
