@@ -1,6 +1,7 @@
 """Which dtype stands for one that streams do not have: values stay equal, or are refused."""
 
 import sys
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,7 +27,7 @@ _WAYS = {
 }
 
 
-def is_masked(x: object) -> bool:
+def is_masked(x: object) -> TypeGuard["np.ma.MaskedArray"]:
     """Whether x is a masked array. Where nobody has loaded numpy.ma there are none."""
     masks = sys.modules.get("numpy.ma")
     return masks is not None and isinstance(x, masks.MaskedArray)
