@@ -365,6 +365,43 @@ def windows(name: str) -> str:
     return "\n".join(lines)
 
 
+def random_access(name: str) -> str:
+    """A row for each target and chunk length of benchmarks/random_access.py."""
+    content = measured(name)
+    if content is None:
+        return "Not measured."
+    lines = [
+        described(content["provenance"]),
+        "",
+        "| target | chunk | bytes | ms, near each other | ms, anywhere | ms, without a cache |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in content["rows"]:
+        chunk = f"{row['chunk_seconds']} s" if row["chunk_seconds"] else "default"
+        times = " | ".join(number(row[key]) for key in ("near", "anywhere", "alone"))
+        lines.append(f"| {row['target']} | {chunk} | {row['bytes']:,} | {times} |")
+    return "\n".join(lines)
+
+
+def live(name: str) -> str:
+    """A row for each record, chunk length and way to learn of benchmarks/live.py."""
+    content = measured(name)
+    if content is None:
+        return "Not measured."
+    lines = [
+        described(content["provenance"]),
+        "",
+        "| record | chunk | kernels from | bytes | s, first chunk | s, longest of the others |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['record']} | {row['chunk_seconds']} s | {row['way']} | {row['bytes']:,} "
+        f"| {number(row['first'])} | {number(row['longest'])} |"
+        for row in content["rows"]
+    ]
+    return "\n".join(lines)
+
+
 def heartbeat_targets(name: str) -> str:
     """A row for each target and database of benchmarks/heartbeat_targets.py."""
     content = measured(name)
@@ -455,6 +492,8 @@ def main() -> None:
         "encoder-shares": encoder_shares("encoder-shares.json"),
         "encoder-cuda": encoder_times("encoder-cuda.json"),
         "archive": archive("archive.json"),
+        "random-access": random_access("random-access.json"),
+        "live": live("live.json"),
         "recordings": recordings("recordings.json"),
         "recordings-beyond": recordings_beyond("recordings-beyond.json"),
         "sparse-coding": sparse_coding("sparse_coding.json"),
