@@ -620,7 +620,8 @@ def test_progress_is_shown_on_a_terminal(originals, tmp_path, command, monkeypat
 
 def test_workers_load_no_torch(originals, tmp_path):
     code = (
-        "import sys; from pathlib import Path; from san.archive_record import *; "
+        "import sys; from pathlib import Path; "
+        "from san.archive_record import find_records, store_record; "
         "from san.archive import Options; folder, out = map(Path, sys.argv[1:]); "
         "row = store_record(folder, out, Options(prdn=8), find_records(folder)[0]); "
         "assert row['bytes']; print('torch' in sys.modules)"

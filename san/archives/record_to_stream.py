@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from san import storage
+from san import deprecated, storage
 from san.archives.failures import failure_of, without_signal
 from san.archives.options import Options, is_of_package
 from san.archives.records import Record
@@ -26,6 +26,13 @@ NO_ROOM = (
     errno.EFBIG,
     errno.EROFS,
 )  # other records would meet them too
+
+
+deprecated.names(
+    __name__,
+    {name: f"archives.records.{name}" for name in ("ENDINGS", "STREAM", "find_records", "survey")}
+    | {"EXPECTED": "archives.failures.EXPECTED"},
+)
 
 
 @dataclass(frozen=True)
