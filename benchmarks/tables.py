@@ -500,6 +500,7 @@ def main() -> None:
         "windows": windows("windows.json"),
         "beats": beats("beats.json"),
         "heartbeat-targets": heartbeat_targets("heartbeat_targets.json"),
+        "heartbeat-targets-all": heartbeat_targets("heartbeat_targets_all.json"),
         "cold-start": cold_start("cold-start.json"),
         "physionet": paper("physionet"),
         "classified": paper("classified"),
