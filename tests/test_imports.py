@@ -88,7 +88,7 @@ ORDER = {
         compilation packages deprecated""",
     "codec": """warming ndarray bank padding incremental encoder recovery comparison block
         decoder options info dictionaries trained dictionary_files search modes file_format numbers
-        entropy errors target effort""",
+        entropy errors target effort threads""",
     "codec.search": """coding across coefficients quick convergence trials excerpts steps learning
         finding on_device pursuit""",
     "codec.modes": """payload components across transform joint predictive odds joint_experts

@@ -22,6 +22,7 @@ from san.codec.numbers.steps import within_dtype
 from san.codec.options import Progress, Request, silent
 from san.codec.search.coding import Coded, encode_signal
 from san.codec.target import LOSSLESS, Target
+from san.codec.threads import in_order
 
 SHORTEST = 8  # samples of a chunk that has wavelet coefficients
 TRIES = 4  # to meet a PRDN, which rounded floats and gaps make larger than the search knows
@@ -179,6 +180,7 @@ def _encode(
         newer_modes=request.newer_modes,
         fast=request.fast,
         device=request.device,
+        threads=request.threads,
         progress=lambda share: progress(0.9 * share),
     )
 
@@ -190,15 +192,25 @@ def _checked(samples: Samples, request: Request, coded: Coded) -> Block:
     """
     block = Block([], coded.dictionary, Accuracy(samples.x.shape[1]))
     representation, step = samples.representation, request.chunk_samples
-    for number, payload in enumerate(coded.payloads):
+
+    def come_back(number: int) -> tuple[bytes, np.ndarray, bool]:
+        """A chunk's bytes in the stream, its samples as they come back, and whether these hold."""
         begin, end = number * step, min((number + 1) * step, len(samples.x))
         x, gaps = samples.x[begin:end], crop_gaps(samples.gaps, begin, end)
-        written = _with_gaps(payload, gaps, representation)
+        written = _with_gaps(coded.payloads[number], gaps, representation)
         if coded.decoded is None:
             y = _decoded(written, x, representation, coded.dictionary)
         else:
             y = restore(coded.decoded[number], representation, gaps).reshape(x.shape)
-        if not _holds(x, y, request.target):
+        return written, y, _holds(x, y, request.target)
+
+    found = in_order(come_back, range(len(coded.payloads)), request.threads)
+    for number, (payload, (written, y, holds)) in enumerate(
+        zip(coded.payloads, found, strict=True)
+    ):
+        begin, end = number * step, min((number + 1) * step, len(samples.x))
+        x = samples.x[begin:end]
+        if not holds:
             exact = encode_signal(
                 samples.k[begin:end],
                 LOSSLESS,
@@ -209,6 +221,7 @@ def _checked(samples: Samples, request: Request, coded: Coded) -> Block:
                 fast=request.fast,
             )
             payload = exact.payloads[0]
+            gaps = crop_gaps(samples.gaps, begin, end)
             written = _with_gaps(payload, gaps, representation)
             y = _decoded(written, x, representation, None)
             if not _holds(x, y, request.target):

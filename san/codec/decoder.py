@@ -22,6 +22,7 @@ from san.codec.modes.dictionary import Dictionary, middle_of, read, sizes_of
 from san.codec.numbers.grids import BITS
 from san.codec.numbers.integers import Representation, restore, unpack_gaps
 from san.codec.options import silent
+from san.codec.threads import checked_threads, in_order
 from san.recent import Recent
 
 CACHE_MEGABYTES = 64  # two of the largest chunks that `compress` makes unless told otherwise
@@ -34,6 +35,7 @@ def decompress(
     *,
     dictionary: DictionariesLike | None = None,
     limits: Limits | None = None,
+    threads: int = 1,
 ) -> np.ndarray:
     """Decode a stream, or some samples of it.
 
@@ -48,6 +50,8 @@ def decompress(
         Needed if the stream only names one. It may be whatever `compress` takes.
     limits : Limits, optional
         Streams that declare more are refused.
+    threads : int
+        How many chunks are decoded at the same time, where the whole stream is read.
 
     Returns
     -------
@@ -69,7 +73,9 @@ def decompress(
     >>> san.decompress(blob, -3)
     array([997, 998, 999], dtype=int16)
     """
-    decoder = Decoder(blob, dictionary=dictionary, limits=limits, cache_megabytes=0)
+    decoder = Decoder(
+        blob, dictionary=dictionary, limits=limits, cache_megabytes=0, threads=threads
+    )
     return decoder.read(start, stop)
 
 
@@ -132,6 +138,9 @@ class Decoder:
         How many megabytes of decoded chunks `read` keeps; 0 keeps none. A chunk that is larger is
         not kept. By default 64, which is two of the largest chunks that `compress` makes unless
         `chunk_seconds` is given.
+    threads : int
+        How many chunks are decoded at the same time, where chunk after chunk or the whole stream is
+        read. Each takes the memory of a chunk.
 
     Attributes
     ----------
@@ -159,7 +168,9 @@ class Decoder:
         dictionary: DictionariesLike | None = None,
         limits: Limits | None = None,
         cache_megabytes: float = CACHE_MEGABYTES,
+        threads: int = 1,
     ) -> None:
+        self._threads = checked_threads(threads)
         self._recent = Recent(cache_megabytes)
         self._reader = StreamReader(source, limits)
         self._dictionary = dictionary_of(self._reader, dictionary, _file_of(source))
@@ -195,14 +206,18 @@ class Decoder:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """The chunks, arrays (samples,) or (samples, channels) of the stream's dtype."""
+        return in_order(lambda chunk: self._decode(*chunk), self._payloads(), self._threads)
+
+    def _payloads(self) -> Iterator[tuple[bytes, int]]:
+        """The bytes of each chunk, and how many samples it has."""
         full, held = self.header.chunk_samples, None
         for payload in self._reader.chunks():
             if held is not None:
-                yield self._decode(held, full)
+                yield held, full
             held = payload  # the last one may be shorter, which the footer tells
         if held is not None:
             count = self._reader.chunk_count or 0
-            yield self._decode(held, self._reader.samples_of(count - 1))
+            yield held, self._reader.samples_of(count - 1)
 
     def read(
         self,

@@ -36,6 +36,7 @@ from san.codec.options import (
 from san.codec.search.coding import may_be_smaller
 from san.codec.search.finding import CPU, checked_device
 from san.codec.target import LOSSLESS, Target
+from san.codec.threads import checked_threads
 from san.codec.trained import is_trained
 
 TRIED_VALUES = 1 << 15  # of a long signal, that decide whether its rules save bytes
@@ -71,6 +72,7 @@ def compress(
     limits: Limits | None = None,
     effort: Effort = "normal",
     device: str = CPU,
+    threads: int = 1,
     progress: Callable[[float], None] | None = None,
 ) -> bytes:
     """Encode a signal within an error, without loss, or to a size.
@@ -120,6 +122,9 @@ def compress(
         Where kernels and events are looked for: "cpu", or "cuda" for an NVIDIA GPU, which needs
         torch ("cuda:1" is the second one). Sums are rounded in another order there, so the bytes
         may differ a little. Every decoder reads them, and decodes on the CPU.
+    threads : int
+        How many chunks the predictive modes code, and how many are checked, at the same time. The
+        bytes do not depend on it. A signal of one chunk needs a smaller `chunk_seconds` for that.
     progress : callable, optional
         Called with the share that is done, 0 ... 1.
 
@@ -188,6 +193,7 @@ def compress(
         limits=limits,
         effort=effort,
         device=device,
+        threads=threads,
         progress=progress,
     )
 
@@ -254,17 +260,20 @@ def _encode_with(
     limits: Limits | None = None,
     effort: Effort = "normal",
     device: str = CPU,
+    threads: int = 1,
     progress: Callable[[float], None] | None = None,
 ) -> bytes:
     """Encode an array with this dictionary, or with one that is learned on it where it is None."""
     limits, effort = limits or Limits(), checked_effort(effort)
-    device = checked_device(device)
+    device, threads = checked_device(device), checked_threads(threads)
     found = represent(x, target)
     array = np.asarray(x).astype(found.representation.dtype, copy=False)
     representation, n = found.representation, len(array)
     chunk = samples_of_chunks(chunk_seconds, fs, representation.channels)
     chunk = min(chunk, max(SHORTEST_CHUNK, n))
-    request = Request(target, checked_fs(fs), chunk, events, effort=effort, device=device)
+    request = Request(
+        target, checked_fs(fs), chunk, events, effort=effort, device=device, threads=threads
+    )
     given = fitting_dictionary(dictionary, representation, embed_dictionary, events)
     samples = _samples(array, found)
     texts = texts_of(units), texts_of(names)

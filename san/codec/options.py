@@ -35,6 +35,7 @@ class Request:
     newer_modes: bool = True  # those of version 4 of the format may be used
     effort: Effort = "normal"
     device: str = CPU  # where kernels and events are looked for
+    threads: int = 1  # chunks that are coded, or decoded, at the same time
 
     @property
     def fast(self) -> bool:

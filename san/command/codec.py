@@ -65,6 +65,8 @@ EXACT = """With --lossless, refuse a recording whose files would not come back w
 such as FLAC files of another encoder."""
 NEEDED = """The dictionary, if the stream stores only its SHA-256: its file, a run folder, or a
 model.safetensors."""
+THREADS = """How many chunks are coded or decoded at the same time; the result is the same. A short
+recording is one chunk."""
 START = """Where the decoded part begins, in seconds. Default: 0. A negative time counts from the
 end."""
 STOP = """Where the decoded part ends, in seconds. Default: the end. A negative time counts from the
@@ -105,6 +107,7 @@ def compress(
     effort: Annotated[Effort, _option(CODING, EFFORT, "LEVEL")] = "normal",
     device: Annotated[str, _option(CODING, DEVICE, "DEVICE")] = "cpu",
     chunk_seconds: Annotated[float | None, _option(CODING, CHUNK, "SECONDS")] = None,
+    threads: Annotated[int, _option(CODING, THREADS, "NUMBER")] = 1,
     fs: Annotated[float | None, _option(CODING, FS, "HZ")] = None,
     delimiter: tables.Delimiter = None,
     decimal: tables.Decimal = None,
@@ -158,6 +161,7 @@ def compress(
             events=not no_events,
             effort=effort,
             device=device,
+            threads=threads,
             chunk_seconds=chunk_seconds,
             embed_dictionary=not name_only,
             progress=report,
@@ -189,6 +193,7 @@ def decompress(
     dictionary: Annotated[
         Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
     ] = None,
+    threads: Annotated[int, typer.Option(help=THREADS, metavar="NUMBER", show_default=False)] = 1,
     force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
     as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
 ) -> None:
@@ -205,7 +210,7 @@ def decompress(
     from san.files import arrays, streams
 
     with opened(source) as file:
-        decoder = Decoder(file, dictionary=dictionary)
+        decoder = Decoder(file, dictionary=dictionary, threads=threads)
         info = decoder.info
         first = parts.sample_of("--start", start, start_sample, info)
         last = parts.sample_of("--stop", stop, stop_sample, info)

@@ -34,6 +34,7 @@ from san.codec.search.learning import excerpts_of
 from san.codec.search.quick import bounds_under, meet_error_quickly
 from san.codec.search.trials import Encoded, Signal, score_of, size_of
 from san.codec.target import Target
+from san.codec.threads import in_order
 
 # A result is compared with the lossless one where that may be smaller: where so many values of the
 # signal, coded alone without loss, take less than so many times its bits a value. They are coded
@@ -82,6 +83,7 @@ def encode_signal(
     fast: bool = False,
     device: str = CPU,
     uses: float = 1.0,
+    threads: int = 1,
     progress: Progress | None = None,
 ) -> Coded:
     """Encode integers (n, columns), below 2**31 in magnitude, in chunks.
@@ -109,6 +111,8 @@ def encode_signal(
         Where kernels and events are looked for: "cpu", or a device of torch.
     uses : float
         How many signals like this one will share the bytes of a dictionary that is learned here.
+    threads : int
+        How many chunks are coded at the same time.
     progress : callable, optional
         Called with the share that is done, 0 ... 1.
     """
@@ -117,8 +121,8 @@ def encode_signal(
 
     def predict(bounds: tuple[int, ...]) -> Coded:
         if fast and newer_modes:
-            return _predict_fast(k, bounds, chunk_samples, progress)
-        return _predict(k, bounds, chunk_samples, newer_modes, progress)
+            return _predict_fast(k, bounds, chunk_samples, threads, progress)
+        return _predict(k, bounds, chunk_samples, newer_modes, threads, progress)
 
     if target.exact or k.size == 0:
         return predict(exact)
@@ -298,28 +302,28 @@ def _predict(
     bounds: tuple[int, ...],
     chunk_samples: int,
     newer_modes: bool,
+    threads: int,
     progress: Progress,
 ) -> Coded:
     """Every chunk in a predictive mode."""
+    pieces = [k[start : start + chunk_samples] for start in range(0, len(k), chunk_samples)]
     payloads = []
-    for start in range(0, len(k), chunk_samples):
-        piece = k[start : start + chunk_samples]
-        payloads.append(encode_predictive(piece, bounds, newer_modes))
-        progress((start + len(piece)) / len(k))
+    for payload in in_order(lambda p: encode_predictive(p, bounds, newer_modes), pieces, threads):
+        payloads.append(payload)
+        progress(min(1.0, len(payloads) * chunk_samples / len(k)))
     return Coded(payloads, None, {"predicted": sum(map(len, payloads))})
 
 
 def _predict_fast(
-    k: np.ndarray, bounds: tuple[int, ...], chunk_samples: int, progress: Progress
+    k: np.ndarray, bounds: tuple[int, ...], chunk_samples: int, threads: int, progress: Progress
 ) -> Coded:
     """Every chunk in the fast mode."""
+    pieces = [k[start : start + chunk_samples] for start in range(0, len(k), chunk_samples)]
     payloads, decoded = [], []
-    for start in range(0, len(k), chunk_samples):
-        piece = k[start : start + chunk_samples]
-        payload, y = encode_fast(piece, bounds)
+    for payload, y in in_order(lambda piece: encode_fast(piece, bounds), pieces, threads):
         payloads.append(payload)
         decoded.append(y)
-        progress((start + len(piece)) / len(k))
+        progress(min(1.0, len(payloads) * chunk_samples / len(k)))
     return Coded(payloads, None, {"predicted": sum(map(len, payloads))}, decoded=decoded)
 
 
