@@ -274,7 +274,7 @@ class Viewer {
       if (byId(id).open) byId(id).replaceChildren(byId(id).querySelector('summary'), table(caption, head, rows, MOST_ROWS));
     };
     if (view.events && byId('events-table').open) {
-      const head = ['kernel', 'position', ...rate, `amplitude${unit}`, ...(view.fs ? ['since the event before, s'] : []),
+      const head = ['kernel', 'position', ...rate, `amplitude${unit}`, ...(view.fs ? ['interval, s'] : []),
         ...(view.error ? [`error there${unit}`] : []), ...(this.beats ? ['beat', 'beats a minute'] : [])];
       fill('events-table', `Events, at most ${MOST_ROWS}`, head, this.eventRows(timed));
     }
