@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from san.codec.incremental import Encoder
     from san.codec.info import inspect
     from san.codec.modes.dictionary import Dictionary
-    from san.codec.recovery import Recovery, recover
+    from san.codec.recovery import recover
     from san.files.reading import read
     from san.metrics import (
         inverse_compression_ratio,
@@ -65,7 +65,7 @@ _HOMES = {
     "codec.info": ["inspect"],
     "codec.dictionaries": ["learn_dictionary"],
     "codec.incremental": ["Encoder"],
-    "codec.recovery": ["Recovery", "recover"],
+    "codec.recovery": ["recover"],
     "files.reading": ["read"],
     "networks.convolution": ["reconstruction", "similarity"],
     "metrics": [
@@ -105,7 +105,6 @@ __all__ = [
     "Events",
     "Limits",
     "Output",
-    "Recovery",
     "SAN1d",
     "SAN2d",
     "Settings",

@@ -134,7 +134,7 @@ def recover(
     >>> saved = io.BytesIO()
     >>> print(recover(blob[:-40], saved))
     saved: 2 whole chunks, 2000 samples (20 s)
-    lost: 4 bytes after the last whole chunk; a chunk has 1000 samples (10 s)
+    lost: 18 bytes after the last whole chunk; a chunk has 1000 samples (10 s)
     the stream has no end: nobody knows how many samples its writer was given
     >>> san.decompress(saved.getvalue(), -1)
     array([1999], dtype=int16)
