@@ -11,8 +11,8 @@ import san
 from san.archive import Options, archive, verify
 from san.codec.bank import kinds_of, mean_beat
 
-FS, LENGTH = 360, 1800
-COUNT = 5  # records of each kind
+FS, LENGTH = 360, 1500
+COUNT = 8  # records of each kind
 
 
 def pulse(kind):
@@ -266,7 +266,7 @@ def test_chunks_of_an_array_use_the_dictionary_that_suits_them(bank):
     codec = numcodecs.get_codec({"id": "san", "prdn": 8, "fs": FS, "dictionary": bank})
     again = numcodecs.get_codec(json.loads(json.dumps(codec.get_config())))
     for kind, each in enumerate(bank):
-        x = record(kind, 7)
+        x = record(kind, COUNT)
         chunk = again.encode(x)
         assert san.inspect(chunk).dictionary_sha256 == each.sha256[:8]
         assert chunk == codec.encode(x) and san.prdn(x, codec.decode(chunk)) <= 8
