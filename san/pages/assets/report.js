@@ -130,7 +130,7 @@ function showRecords() {
   const xs = bits.map((v) => Math.log10(Math.max(v, 1e-6))), ys = lossy ? prdn : names.map((_, i) => names.length - i);
   const low = Math.min(...xs) - 0.1, high = Math.max(...xs) + 0.1, [bottom, top] = rangeOf([ys, [0]]);
   const said = (i) => `${names[i]}: ${short(bits[i])} bits per sample, PRDN ${short(prdn[i])} %, coded in ${short(seconds[i])} s`;
-  const rest = 'A dot is a record. Point at one to read it; the tables below list the worst first.';
+  const rest = 'A dot is a record. Point at one to read it; the tables list the worst first.';
   let near = -1;
   const paint = () => {
     recordsFrame = draw(byId('records-plot'), { x: [low, high], y: [Math.min(0, bottom), top], xTicks: powers(low, high), xLabel: 'bits per sample, logarithmic',
