@@ -122,7 +122,7 @@ ORDER = {
     "pages": """explore beats report_page archive runs_compared run run_signals stream stream_curve
         stream_beats span page""",
     "command": """archive warm recover beats events written pages codec fidelity console progress
-        parts tables""",
+        parts tables options""",
 }
 FACES = {"", "networks"}  # their __init__ gives public names, and loads each when it is used
 # What must not be known, although it is below.

@@ -14,9 +14,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from san.codec.effort import Effort
 from san.codec.target import Target
 from san.command import codec, parts, progress, tables
+from san.command.options import (
+    CODING,
+    BitsPerSample,
+    ChunkSeconds,
+    EffortLevel,
+    GivenFs,
+    Lossless,
+    MaxError,
+    NoAnnotations,
+    NoEvents,
+    Physical,
+    Prdn,
+    option,
+)
 
 DIR = "Folder of records: WFDB, .edf, .bdf, .npy and .csv files, in any folders below it."
 OUT = "Folder of the streams and of manifest.jsonl. Streams of an earlier run are kept."
@@ -56,12 +69,6 @@ class Commands(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-def _option(panel: str, help: str, metavar: str | None = None, *names: str) -> Any:
-    return typer.Option(
-        *names, help=help, rich_help_panel=panel, metavar=metavar, show_default=False
-    )
-
-
 def add_to(app: typer.Typer) -> None:
     """Add the commands to an application, whose class is `Commands`."""
     app.command("archive")(archive)
@@ -71,17 +78,17 @@ def add_to(app: typer.Typer) -> None:
 def archive(
     source: Annotated[Path, typer.Argument(metavar="DIR", help=DIR)],
     out: Annotated[Path, typer.Argument(metavar="OUT", help=OUT)],
-    prdn: Annotated[float | None, _option(codec.TARGET, codec.PRDN, "PERCENT")] = None,
-    max_error: Annotated[float | None, _option(codec.TARGET, codec.MAX_ERROR, "ERROR")] = None,
-    lossless: Annotated[bool, _option(codec.TARGET, codec.LOSSLESS, None, "--lossless")] = False,
-    bits_per_sample: Annotated[float | None, _option(codec.TARGET, codec.BITS, "BITS")] = None,
-    dictionary: Annotated[Path | None, _option(codec.CODING, DICTIONARY, "PATH")] = None,
-    name_only: Annotated[bool, _option(codec.CODING, NAME_ONLY, None, "--name-only")] = False,
-    dictionaries: Annotated[str | None, _option(codec.CODING, DICTIONARIES, "learn|FOLDER")] = None,
-    no_events: Annotated[bool, _option(codec.CODING, codec.NO_EVENTS, None, "--no-events")] = False,
-    effort: Annotated[Effort, _option(codec.CODING, codec.EFFORT, "LEVEL")] = "normal",
-    chunk_seconds: Annotated[float | None, _option(codec.CODING, codec.CHUNK, "SECONDS")] = None,
-    fs: Annotated[float | None, _option(codec.CODING, codec.FS, "HZ")] = None,
+    prdn: Prdn = None,
+    max_error: MaxError = None,
+    lossless: Lossless = False,
+    bits_per_sample: BitsPerSample = None,
+    dictionary: Annotated[Path | None, option(CODING, DICTIONARY, "PATH")] = None,
+    name_only: Annotated[bool, option(CODING, NAME_ONLY, None, "--name-only")] = False,
+    dictionaries: Annotated[str | None, option(CODING, DICTIONARIES, "learn|FOLDER")] = None,
+    no_events: NoEvents = False,
+    effort: EffortLevel = "normal",
+    chunk_seconds: ChunkSeconds = None,
+    fs: GivenFs = None,
     delimiter: tables.Delimiter = None,
     decimal: tables.Decimal = None,
     skip_rows: tables.SkipRows = None,
@@ -89,18 +96,16 @@ def archive(
     missing: tables.Missing = None,
     time_column: tables.TimeColumn = None,
     time_unit: tables.TimeUnit = None,
-    physical: Annotated[bool, _option(codec.CODING, codec.PHYSICAL, None, "--physical")] = False,
-    no_annotations: Annotated[
-        bool, _option(codec.CODING, codec.NO_ANNOTATIONS, None, "--no-annotations")
-    ] = False,
-    exact: Annotated[bool, _option(codec.CODING, EXACT, None, "--exact")] = False,
-    jobs: Annotated[int | None, _option(WORK, JOBS, "N")] = None,
-    scheduler: Annotated[str | None, _option(WORK, SCHEDULER, "ADDRESS")] = None,
-    force: Annotated[bool, _option(WORK, FORCE, None, "--force")] = False,
-    include: Annotated[list[str] | None, _option(WORK, INCLUDE, "PATTERN")] = None,
-    exclude: Annotated[list[str] | None, _option(WORK, EXCLUDE, "PATTERN")] = None,
-    beside: Annotated[bool, _option(WORK, BESIDE, None, "--beside")] = False,
-    as_json: Annotated[bool, _option(WORK, SUMMARY, None, "--json")] = False,
+    physical: Physical = False,
+    no_annotations: NoAnnotations = False,
+    exact: Annotated[bool, option(CODING, EXACT, None, "--exact")] = False,
+    jobs: Annotated[int | None, option(WORK, JOBS, "N")] = None,
+    scheduler: Annotated[str | None, option(WORK, SCHEDULER, "ADDRESS")] = None,
+    force: Annotated[bool, option(WORK, FORCE, None, "--force")] = False,
+    include: Annotated[list[str] | None, option(WORK, INCLUDE, "PATTERN")] = None,
+    exclude: Annotated[list[str] | None, option(WORK, EXCLUDE, "PATTERN")] = None,
+    beside: Annotated[bool, option(WORK, BESIDE, None, "--beside")] = False,
+    as_json: Annotated[bool, option(WORK, SUMMARY, None, "--json")] = False,
 ) -> None:
     """Compress every record below a folder; run it again to continue where a run ended.
 
@@ -172,10 +177,10 @@ def archive(
 
 def verify(
     out: Annotated[Path, typer.Argument(metavar="OUT", help=ARCHIVE)],
-    data: Annotated[Path | None, _option(WORK, DATA, "DIR")] = None,
-    jobs: Annotated[int | None, _option(WORK, JOBS, "N")] = None,
-    scheduler: Annotated[str | None, _option(WORK, SCHEDULER, "ADDRESS")] = None,
-    as_json: Annotated[bool, _option(WORK, SUMMARY, None, "--json")] = False,
+    data: Annotated[Path | None, option(WORK, DATA, "DIR")] = None,
+    jobs: Annotated[int | None, option(WORK, JOBS, "N")] = None,
+    scheduler: Annotated[str | None, option(WORK, SCHEDULER, "ADDRESS")] = None,
+    as_json: Annotated[bool, option(WORK, SUMMARY, None, "--json")] = False,
 ) -> None:
     """Check every stream of an archive: its SHA-256, that it decodes, and its errors.
 

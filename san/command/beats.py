@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from san.command import parts, written
-from san.command.codec import FORCE, JSON, NEEDED, check_free
+from san.command.codec import check_free
+from san.command.options import (
+    Force,
+    Json,
+    NeededDictionary,
+    UnstatedFs,
+)
 
 if TYPE_CHECKING:
     from san.beats import Agreement, Beats
@@ -20,7 +26,6 @@ OUT = """Files to write: .csv, .json or .parquet for a table with one row for ea
 page that opens offline; any other ending is that of a WFDB annotation file, such as 100.qrs."""
 CHANNEL = """Number of a lead, from 0. Can be given several times. Default: the channels that have
 the name of a lead, otherwise those in volts."""
-FS = "Sampling rate, where the file does not say."
 MOST = "How many of the most unusual beats to list."
 REFERENCE = "The beats that are right: an annotation file, .csv, .json, or a folder of them."
 TEST = "The beats to judge: an annotation file, .csv, .json, or a folder of them."
@@ -46,13 +51,11 @@ def beats(
         list[Path] | None, typer.Argument(metavar="[OUT]...", help=OUT, show_default=False)
     ] = None,
     channel: Annotated[list[int] | None, typer.Option(help=CHANNEL, show_default=False)] = None,
-    fs: Annotated[float | None, typer.Option(help=FS, metavar="HZ", show_default=False)] = None,
+    fs: UnstatedFs = None,
     unusual: Annotated[int, typer.Option(help=MOST, metavar="N")] = 5,
-    dictionary: Annotated[
-        Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+    dictionary: NeededDictionary = None,
+    force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """Find the heartbeats of an electrocardiogram, and rank those that are unlike the others.
 
@@ -91,7 +94,7 @@ def compare(
     fs: Annotated[float | None, typer.Option(help=RATE, metavar="HZ", show_default=False)] = None,
     reference_ending: Annotated[str, typer.Option(help=REFERENCE_ENDING, metavar="END")] = "atr",
     test_ending: Annotated[str, typer.Option(help=TEST_ENDING, metavar="END")] = "csv",
-    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+    as_json: Json = False,
 ) -> None:
     """Compare two lists of heartbeats beat by beat, as the tools for EC57 do.
 

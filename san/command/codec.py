@@ -16,10 +16,26 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO
 
 import typer
 
-from san.codec.effort import Effort
 from san.codec.errors import CodecError
 from san.codec.target import Target
 from san.command import fidelity, parts, progress, tables
+from san.command.options import (
+    CODING,
+    BitsPerSample,
+    ChunkSeconds,
+    EffortLevel,
+    Force,
+    GivenFs,
+    Json,
+    Lossless,
+    MaxError,
+    NeededDictionary,
+    NoAnnotations,
+    NoEvents,
+    Physical,
+    Prdn,
+    option,
+)
 
 if TYPE_CHECKING:
     from san.codec.comparison import Comparison
@@ -35,36 +51,18 @@ STREAM = "File that `san compress` wrote; - is standard input."
 ORIGINAL = """The recording that was compressed: a WFDB record (mitdb/100), .edf, .bdf, .npy or
 .csv; - is standard input."""
 OF_ORIGINAL = "The stream that `san compress` made of it; - is standard input."
-TARGET = "Target: one, or --prdn with --max-error"
-CODING = "Coding"
-PRDN = "Largest error of a channel, in per cent of its standard deviation."
-MAX_ERROR = """Largest error of any sample, in the units of what is coded: counts of the converter
-for a WFDB record or EDF (physical units with --physical), otherwise the numbers of the file."""
 BEATS = """Also compare the heartbeats of an electrocardiogram: R amplitude and time, QRS and ST,
 beats that are found before and after, and RR intervals."""
 ALSO_PRDN = "Check this PRDN too, whatever the stream promises."
 ALSO_MAX_ERROR = "Check this largest error of any sample too, in the units of what is coded."
-LOSSLESS = "Every bit comes back."
-BITS = "Largest size, in bits for each sample of each channel."
 DICTIONARY = """Kernels to use: a saved dictionary, a run folder, a model.safetensors, or ecg, which
 comes with the package and is used where it saves bytes. By default they are learned from
 the signal."""
 NAME_ONLY = "Store only the SHA-256 of that dictionary; decompress then needs the dictionary too."
-NO_EVENTS = "Use no kernels."
-EFFORT = """How much time to spend on few bytes: fast, normal or best. Every reader reads streams of
-all levels."""
 DEVICE = """Where kernels and events are looked for: cpu, cuda or cuda:1. Every reader reads all of
 these streams. Default: cpu."""
-CHUNK = """Length of a chunk, the smallest part that can be decoded alone. Default: 2**20 samples,
-fewer with more than four channels."""
-FS = "Sampling rate, if the file does not state it. It wins over the times of a table."
-PHYSICAL = "Code a WFDB record or EDF in physical units, as floats, without its header."
-NO_ANNOTATIONS = "Do not store the annotation files of a WFDB record."
-FORCE = "Replace OUT if it is there."
 EXACT = """With --lossless, refuse a recording whose files would not come back with the same bytes,
 such as FLAC files of another encoder."""
-NEEDED = """The dictionary, if the stream stores only its SHA-256: its file, a run folder, or a
-model.safetensors."""
 THREADS = """How many chunks are coded or decoded at the same time; the result is the same. A short
 recording is one chunk."""
 START = """Where the decoded part begins, in seconds. Default: 0. A negative time counts from the
@@ -73,17 +71,10 @@ STOP = """Where the decoded part ends, in seconds. Default: the end. A negative 
 end."""
 START_SAMPLE = "Where the decoded part begins, in samples. A negative number counts from the end."
 STOP_SAMPLE = "Where the decoded part ends, in samples. A negative number counts from the end."
-JSON = "Print JSON."
 
 STANDARD = Path("-")  # standard input or output
 _NO_FILES = ("/dev/", "/proc/")  # a name there may lead to a file that another process writes
 ENDINGS = (".npy", ".csv", ".edf", ".bdf", ".hea", "")  # of what can be written
-
-
-def _option(panel: str, help: str, metavar: str | None = None, *names: str) -> Any:
-    return typer.Option(
-        *names, help=help, rich_help_panel=panel, metavar=metavar, show_default=False
-    )
 
 
 def add_to(app: typer.Typer) -> None:
@@ -97,18 +88,18 @@ def compress(
     out: Annotated[
         Path, typer.Argument(metavar="OUT", help="File to write: NAME.san; - is standard output.")
     ],
-    prdn: Annotated[float | None, _option(TARGET, PRDN, "PERCENT")] = None,
-    max_error: Annotated[float | None, _option(TARGET, MAX_ERROR, "ERROR")] = None,
-    lossless: Annotated[bool, _option(TARGET, LOSSLESS, None, "--lossless")] = False,
-    bits_per_sample: Annotated[float | None, _option(TARGET, BITS, "BITS")] = None,
-    dictionary: Annotated[Path | None, _option(CODING, DICTIONARY, "PATH")] = None,
-    name_only: Annotated[bool, _option(CODING, NAME_ONLY, None, "--name-only")] = False,
-    no_events: Annotated[bool, _option(CODING, NO_EVENTS, None, "--no-events")] = False,
-    effort: Annotated[Effort, _option(CODING, EFFORT, "LEVEL")] = "normal",
-    device: Annotated[str, _option(CODING, DEVICE, "DEVICE")] = "cpu",
-    chunk_seconds: Annotated[float | None, _option(CODING, CHUNK, "SECONDS")] = None,
-    threads: Annotated[int, _option(CODING, THREADS, "NUMBER")] = 1,
-    fs: Annotated[float | None, _option(CODING, FS, "HZ")] = None,
+    prdn: Prdn = None,
+    max_error: MaxError = None,
+    lossless: Lossless = False,
+    bits_per_sample: BitsPerSample = None,
+    dictionary: Annotated[Path | None, option(CODING, DICTIONARY, "PATH")] = None,
+    name_only: Annotated[bool, option(CODING, NAME_ONLY, None, "--name-only")] = False,
+    no_events: NoEvents = False,
+    effort: EffortLevel = "normal",
+    device: Annotated[str, option(CODING, DEVICE, "DEVICE")] = "cpu",
+    chunk_seconds: ChunkSeconds = None,
+    threads: Annotated[int, option(CODING, THREADS, "NUMBER")] = 1,
+    fs: GivenFs = None,
     delimiter: tables.Delimiter = None,
     decimal: tables.Decimal = None,
     skip_rows: tables.SkipRows = None,
@@ -116,13 +107,11 @@ def compress(
     missing: tables.Missing = None,
     time_column: tables.TimeColumn = None,
     time_unit: tables.TimeUnit = None,
-    physical: Annotated[bool, _option(CODING, PHYSICAL, None, "--physical")] = False,
-    no_annotations: Annotated[
-        bool, _option(CODING, NO_ANNOTATIONS, None, "--no-annotations")
-    ] = False,
+    physical: Physical = False,
+    no_annotations: NoAnnotations = False,
     exact: Annotated[bool, typer.Option("--exact", help=EXACT, show_default=False)] = False,
-    force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+    force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """Encode a recording within an error, without loss, or to a size."""
     refuse_same(out, source, "the recording that is read")
@@ -190,12 +179,10 @@ def decompress(
     stop: Annotated[float | None, typer.Option(help=STOP, show_default=False)] = None,
     start_sample: Annotated[int | None, typer.Option(help=START_SAMPLE, show_default=False)] = None,
     stop_sample: Annotated[int | None, typer.Option(help=STOP_SAMPLE, show_default=False)] = None,
-    dictionary: Annotated[
-        Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
-    ] = None,
+    dictionary: NeededDictionary = None,
     threads: Annotated[int, typer.Option(help=THREADS, metavar="NUMBER", show_default=False)] = 1,
-    force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+    force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """Decode a stream, or some of its samples."""
     parts.say_unit(start=start, stop=stop)
@@ -251,7 +238,7 @@ def decompress(
 
 def inspect(
     source: Annotated[Path, typer.Argument(metavar="IN", help=STREAM)],
-    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+    as_json: Json = False,
 ) -> None:
     """Show what a stream states of itself. Its chunks are not read."""
     from san.codec.info import inspect as described
@@ -291,11 +278,9 @@ def verify(
     max_error: Annotated[
         float | None, typer.Option(help=ALSO_MAX_ERROR, metavar="ERROR", show_default=False)
     ] = None,
-    dictionary: Annotated[
-        Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
-    ] = None,
+    dictionary: NeededDictionary = None,
     beats: Annotated[bool, typer.Option("--beats", help=BEATS, show_default=False)] = False,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+    as_json: Json = False,
 ) -> None:
     """Decode a stream and compare it with the original.
 

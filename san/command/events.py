@@ -6,7 +6,12 @@ from typing import Annotated
 import typer
 
 from san.command import parts, written
-from san.command.codec import FORCE, JSON, NEEDED
+from san.command.options import (
+    Force,
+    Json,
+    NeededDictionary,
+    UnstatedFs,
+)
 
 SOURCE = """A WFDB record, .edf, .bdf, .npy, .csv or a stream. Without --model a recording is
 compressed in memory at a PRDN of 8 %, and its events are those of that stream."""
@@ -15,7 +20,6 @@ ending is that of a WFDB annotation file, such as 100.events."""
 MODEL = "Run folder of `san train`, or its model.safetensors, which describes the recording."
 CHANNEL = """Number of a channel that the model describes, from 0. Can be given several times.
 Default: the first ones."""
-FS = "Sampling rate, where the file does not say."
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,12 +36,10 @@ def events(
         Path | None, typer.Option(help=MODEL, metavar="RUN", show_default=False)
     ] = None,
     channel: Annotated[list[int] | None, typer.Option(help=CHANNEL, show_default=False)] = None,
-    fs: Annotated[float | None, typer.Option(help=FS, metavar="HZ", show_default=False)] = None,
-    dictionary: Annotated[
-        Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+    fs: UnstatedFs = None,
+    dictionary: NeededDictionary = None,
+    force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """List the events of a stream, or those that a model finds in a recording.
 

@@ -7,7 +7,12 @@ from typing import Annotated
 import typer
 
 from san.command import parts, progress, tables
-from san.command.codec import JSON, NEEDED, check_free, naming
+from san.command.codec import check_free, naming
+from san.command.options import (
+    Json,
+    NeededDictionary,
+    UnstatedFs,
+)
 
 SIGNAL = """A WFDB record, .edf, .bdf, .npy, .csv or a stream. Default: the bundled recording."""
 OUTPUT = "File to write: NAME.html."
@@ -17,7 +22,6 @@ START = "Where the excerpt begins, in seconds. Default: 0; for the bundled recor
 START_SAMPLE = "Where the excerpt begins, in samples."
 SECONDS = "Length of the excerpt, in seconds. Default: as --samples says."
 SAMPLES = "Length of the excerpt, in samples. Default: 3000."
-FS = "Sampling rate, where the file does not say."
 MODEL = "Run folder of `san train`, or its model: kernels and activation to begin with."
 KERNEL_SIZE = "Samples of a kernel that begins as a segment of the signal. Default: 150."
 KERNELS = "How many of them, up to 6. Default: 2."
@@ -55,7 +59,7 @@ def explore(
     start_sample: Annotated[int | None, typer.Option(help=START_SAMPLE, show_default=False)] = None,
     seconds: Annotated[float | None, typer.Option(help=SECONDS, show_default=False)] = None,
     samples: Annotated[int | None, typer.Option(help=SAMPLES, show_default=False)] = None,
-    fs: Annotated[float | None, typer.Option(help=FS, metavar="HZ", show_default=False)] = None,
+    fs: UnstatedFs = None,
     delimiter: tables.Delimiter = None,
     decimal: tables.Decimal = None,
     skip_rows: tables.SkipRows = None,
@@ -73,7 +77,7 @@ def explore(
         int | None, typer.Option(help=KERNELS, metavar="Q", show_default=False)
     ] = None,
     force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+    as_json: Json = False,
 ) -> None:
     """Make a page on which activation, kernels and signal can be changed.
 
@@ -114,14 +118,12 @@ def report(
     no_curve: Annotated[
         bool, typer.Option("--no-curve", help=NO_CURVE, show_default=False)
     ] = False,
-    dictionary: Annotated[
-        Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
-    ] = None,
+    dictionary: NeededDictionary = None,
     data_dir: Annotated[
         str | None, typer.Option(help=DATA_DIR, metavar="FOLDER", show_default=False)
     ] = None,
     force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+    as_json: Json = False,
 ) -> None:
     """Make a page of a stream, of an archive, of a run folder, or of several run folders.
 

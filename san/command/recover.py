@@ -9,14 +9,16 @@ from typing import Annotated
 import typer
 
 from san.command.codec import (
-    FORCE,
-    JSON,
-    NEEDED,
     STANDARD,
     check_free,
     opened,
     refuse_same,
     said_to,
+)
+from san.command.options import (
+    Force,
+    Json,
+    NeededDictionary,
 )
 from san.command.parts import say
 
@@ -32,11 +34,9 @@ def add_to(app: typer.Typer) -> None:
 def recover(
     source: Annotated[Path, typer.Argument(metavar="CUT", help=CUT)],
     out: Annotated[Path, typer.Argument(metavar="OUT", help=SAVED)],
-    dictionary: Annotated[
-        Path | None, typer.Option(help=NEEDED, metavar="PATH", show_default=False)
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help=FORCE, show_default=False)] = False,
-    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+    dictionary: NeededDictionary = None,
+    force: Force = False,
+    as_json: Json = False,
 ) -> None:
     """Save all whole chunks of a stream that was cut, or is damaged, and say what is lost.
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from san.command.options import option
 
 if TYPE_CHECKING:
     from san.files.table_layout import TableOptions
@@ -12,9 +12,7 @@ PANEL = "Tables (.csv): by default all of it is found out"
 
 
 def _option(help: str, metavar: str | None = None, *names: str) -> Any:
-    return typer.Option(
-        *names, help=help, rich_help_panel=PANEL, metavar=metavar, show_default=False
-    )
+    return option(PANEL, help, metavar, *names)
 
 
 Delimiter = Annotated[

@@ -2,11 +2,12 @@
 
 import json
 import time
-from typing import Annotated
 
 import typer
 
-from san.command.codec import JSON
+from san.command.options import (
+    Json,
+)
 from san.command.parts import say
 
 
@@ -16,7 +17,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def warm(
-    as_json: Annotated[bool, typer.Option("--json", help=JSON, show_default=False)] = False,
+    as_json: Json = False,
 ) -> None:
     """Compile everything now, which the first calls of all other commands would do.
 
