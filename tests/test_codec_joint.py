@@ -258,6 +258,24 @@ def test_the_first_mode_is_not_tried_for_many_columns(n, columns, tried, monkeyp
     assert len(calls) == tried
 
 
+@pytest.mark.parametrize(
+    ("n", "columns", "effort", "tried"),
+    [
+        (16_385, 1, "normal", False),
+        (16_385, 1, "best", True),
+        (16_384, 2, "normal", True),
+        (16_385, 3, "normal", True),
+    ],
+    ids=["long lead", "most effort", "short", "several leads"],
+)
+def test_mode_3_of_long_leads_is_for_the_most_effort(n, columns, effort, tried, monkeypatch):
+    calls = []
+    monkeypatch.setattr(payload.joint, "encode", lambda *_: calls.append(1) or bytes(10**6))
+    x = leads(n, columns).astype(np.int16)
+    assert np.array_equal(san.decompress(san.compress(x, lossless=True, effort=effort)), x)
+    assert bool(calls) == tried
+
+
 def test_the_second_predictive_mode_is_used_only_where_that_is_smaller():
     x = leads(2000, 6).astype(np.int16)
     streams = [san.compress(y, lossless=True) for y in (x, x[:3, :1], np.zeros_like(x))]

@@ -178,7 +178,7 @@ def _encode(
         dictionary=dictionary,
         events=events,
         newer_modes=request.newer_modes,
-        fast=request.fast,
+        effort=request.effort,
         device=request.device,
         threads=request.threads,
         progress=lambda share: progress(0.9 * share),
@@ -218,7 +218,7 @@ def _checked(samples: Samples, request: Request, coded: Coded) -> Block:
                 chunk_samples=step,
                 events=False,
                 newer_modes=request.newer_modes,
-                fast=request.fast,
+                effort=request.effort,
             )
             payload = exact.payloads[0]
             gaps = crop_gaps(samples.gaps, begin, end)

@@ -313,7 +313,7 @@ embed_dictionary, units, names, attachments, effort, device
             fs=request.fs,
             chunk_samples=request.chunk_samples,
             bounds=bounds,
-            fast=request.fast,
+            effort=request.effort,
             device=request.device,
             uses=min(MOST_USES, max(1.0, LEARNING / len(samples.k))),
         ).dictionary

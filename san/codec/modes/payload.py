@@ -36,6 +36,10 @@ WORTH = 16  # bytes that a newer mode must save: releases before 0.5 do not read
 # the time, and never had the fewest bytes: 9 recordings of 12 to 64 columns, at up to four bounds.
 # Of three columns it had 2.5 % less than the others once.
 MANY_COLUMNS, MANY_VALUES = 8, 1 << 12
+# Mode 3 takes three times as long as mode 1 to write and to read. In so few columns it saves 0.4 %
+# (exactly) and 1.3 % (within 5) of one lead of MIT-BIH, and nothing of two. So it is tried on long
+# chunks only where bytes count most. Of ten seconds of a lead it saves 2 %.
+FEW_COLUMNS, MOST_SAMPLES = 2, 1 << 14
 
 SMALL = 64  # samples and columns of a chunk for which taking memory costs more than decoding
 _KEPT = threading.local()
@@ -110,19 +114,25 @@ def payload_events(
     return no_events(columns), np.zeros((0, columns))
 
 
-def encode_predictive(k: np.ndarray, bounds: tuple[int, ...], newer_modes: bool = False) -> bytes:
-    """A chunk in the predictive mode that takes fewer bytes; the first one, without newer modes."""
-    columns = k.shape[1]
+def encode_predictive(
+    k: np.ndarray, bounds: tuple[int, ...], newer_modes: bool = False, best: bool = True
+) -> bytes:
+    """A chunk in the predictive mode that takes fewer bytes; the first one, without newer modes.
+
+    If it need not be the `best`, mode 3 is not tried where it takes long for little.
+    """
+    samples, columns = k.shape
     if not newer_modes or columns == 0:
         return _encode_predictive(k, bounds)
     others = [encode_fast(k, bounds, fast_coding.MOST_ORDER)[0]]
-    if columns <= joint.MOST_COLUMNS:
+    slow = columns <= FEW_COLUMNS and samples > MOST_SAMPLES
+    if columns <= joint.MOST_COLUMNS and (best or not slow):
         others.append(bytes([JOINT]) + joint.encode(k, bounds))
     other = min(reversed(others), key=len)
     if k.size >= MANY_VALUES and MANY_COLUMNS <= columns <= joint.MOST_COLUMNS:
         return other
-    best = _encode_predictive(k, bounds)
-    return other if len(other) + WORTH < len(best) else best
+    first = _encode_predictive(k, bounds)
+    return other if len(other) + WORTH < len(first) else first
 
 
 def encode_fast(

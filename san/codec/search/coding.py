@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from san.codec.effort import Effort
 from san.codec.errors import CorruptStream
 from san.codec.modes.dictionary import Dictionary
 from san.codec.modes.mode_numbers import ACROSS, SHARED, TRANSFORM
@@ -80,7 +81,7 @@ def encode_signal(
     dictionary: Dictionary | None = None,
     events: bool = True,
     newer_modes: bool = True,
-    fast: bool = False,
+    effort: Effort = "normal",
     device: str = CPU,
     uses: float = 1.0,
     threads: int = 1,
@@ -105,8 +106,8 @@ def encode_signal(
         False to use no kernels.
     newer_modes : bool
         False to use only the modes that streams before version 4 have.
-    fast : bool
-        True to spend little time: one predictive mode, no search for kernels.
+    effort : "fast", "normal" or "best"
+        "fast" has one predictive mode and no search for kernels; "best" tries every mode.
     device : str
         Where kernels and events are looked for: "cpu", or a device of torch.
     uses : float
@@ -118,11 +119,12 @@ def encode_signal(
     """
     progress = progress or (lambda share: None)
     exact = (0,) * k.shape[1]
+    fast = effort == "fast"
 
     def predict(bounds: tuple[int, ...]) -> Coded:
         if fast and newer_modes:
             return _predict_fast(k, bounds, chunk_samples, threads, progress)
-        return _predict(k, bounds, chunk_samples, newer_modes, threads, progress)
+        return _predict(k, bounds, chunk_samples, newer_modes, effort == "best", threads, progress)
 
     if target.exact or k.size == 0:
         return predict(exact)
@@ -302,13 +304,18 @@ def _predict(
     bounds: tuple[int, ...],
     chunk_samples: int,
     newer_modes: bool,
+    best: bool,
     threads: int,
     progress: Progress,
 ) -> Coded:
     """Every chunk in a predictive mode."""
     pieces = [k[start : start + chunk_samples] for start in range(0, len(k), chunk_samples)]
     payloads = []
-    for payload in in_order(lambda p: encode_predictive(p, bounds, newer_modes), pieces, threads):
+
+    def code(piece: np.ndarray) -> bytes:
+        return encode_predictive(piece, bounds, newer_modes, best)
+
+    for payload in in_order(code, pieces, threads):
         payloads.append(payload)
         progress(min(1.0, len(payloads) * chunk_samples / len(k)))
     return Coded(payloads, None, {"predicted": sum(map(len, payloads))})
