@@ -61,7 +61,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         np.save(folder / "x.npy", arrays.read(BUNDLED).x[: 360 * SECONDS])
-        ways = ["numba"] if extension.built() is None else ["numba", "extension"]
+        ways = ["llvm"] if extension.built() is None else ["llvm", "extension"]
         for way, (what, command) in itertools.product(ways, COMMANDS.items()):
             cold, warm = [], []
             for repeat in range(given.repeats):

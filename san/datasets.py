@@ -20,14 +20,13 @@ import numpy as np
 from san import signals
 from san.dataset_readers import epilepsy, fetch, images, physionet
 from san.dataset_readers.fetch import MissingData
-from san.dataset_readers.physionet import BUNDLED, EXPORT
+from san.dataset_readers.physionet import BUNDLED
 from san.dataset_readers.recordings import RECORDINGS, from_files
 from san.dataset_readers.splits import Dataset, Splits
 from san.packages import need
 
 __all__ = [
     "BUNDLED",
-    "EXPORT",
     "NAMES",
     "PROTOCOLS",
     "RECORDINGS",

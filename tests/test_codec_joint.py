@@ -210,7 +210,7 @@ def fingerprints() -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("way", ["python", "extension", "numba"])
+@pytest.mark.parametrize("way", ["python", "extension", "llvm"])
 def test_the_bytes_are_the_same_in_every_way_of_running(way):
     if way == "extension" and extension.built() is None:
         pytest.skip("the extension was not built")

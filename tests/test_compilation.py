@@ -33,7 +33,7 @@ def run(code, **variables):
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        env=os.environ | {"SAN_LOOPS": "numba"} | variables,
+        env=os.environ | {"SAN_LOOPS": "llvm"} | variables,
     )
     assert ended.returncode == 0, ended.stderr
     return ended.stderr

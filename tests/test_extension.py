@@ -67,7 +67,7 @@ def test_what_the_script_does_not_know_ends_in_words(tmp_path, monkeypatch, body
 def test_a_way_that_there_is_not_is_refused():
     ended = run("import san; san.compress([1, 2], lossless=True)", SAN_LOOPS="rust")
     assert ended.stderr.endswith(
-        "ValueError: SAN_LOOPS must be one of extension, numba, python, got 'rust'\n"
+        "ValueError: SAN_LOOPS must be one of extension, llvm, python, got 'rust'\n"
     )
 
 

@@ -23,6 +23,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from san import datasets, storage
+from san.dataset_readers.physionet import EXPORT
 from san.paper import figures, tables
 
 TITLES = {
@@ -100,7 +101,7 @@ def _tables(results: Sequence[tables.Result], skipped: Sequence[str]) -> tuple[s
     beyond = [r for r in beyond if r["experiment"] == "physionet"]
     if len({r["variant"] for r in beyond}) > 1:
         markdown.append(f"## Beyond the paper, Extrema\n\n{tables.variant_tables(beyond)}")
-    exports = {r["record"] for r in results if r["data"].endswith(datasets.EXPORT)}
+    exports = {r["record"] for r in results if r["data"].endswith(EXPORT)}
     if exports:
         told = [f"{name}: {datasets.told_of_export(name)}" for name in sorted(exports)]
         markdown.append(f"An export stands for a record that was not here. {'; '.join(told)}.\n")

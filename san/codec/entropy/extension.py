@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 #: How loops run: the first of these that is there, or the one that $SAN_LOOPS names.
-WAYS = ("extension", "numba", "python")
+WAYS = ("extension", "llvm", "python")
 
 _CODEC = Path(__file__).parents[1]
 #: The folder that the package `san` is in.
