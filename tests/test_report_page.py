@@ -118,7 +118,7 @@ def test_events_of_a_stream_draw_its_signal(x, stream):
     beats = drawn > 2 * drawn.std()
     assert len(events) > 20 and beats.sum() > 200
     assert np.corrcoef(drawn[beats], x[beats])[0, 1] > 0.9
-    assert 0.9 < np.median(drawn[beats] / x[beats]) < 1.1
+    assert 0.85 < np.median(drawn[beats] / x[beats]) < 1.1
 
 
 def test_events_of_a_part_are_those_that_draw_into_it(x):
@@ -659,14 +659,17 @@ def test_a_dictionary_that_is_only_named(command, x, tmp_path):
     assert command("report", "named.san", "--dictionary", "d")[0] == 0
 
 
-def test_every_record_of_a_collection(command, recordings, tmp_path, browser):
+def test_every_record_of_a_collection(command, recordings, tmp_path, browser, monkeypatch):
+    manifest = san.datasets.read_manifest("physionet")
+    two = {name: manifest["databases"][name] for name in ("mitdb", "bpssrat")}
+    monkeypatch.setitem(manifest, "databases", two)
     arguments = "train --record all --kernel-sizes 20,40 --epochs 1 --output all --data-dir".split()
     assert command(*arguments, recordings)[0] == 0
     assert command("report", "all", "--data-dir", recordings)[0] == 0
     browser.get((tmp_path / "report.html").as_uri())
     check_page(browser)
     names = browser.execute_script("return DATA.plane.map((of) => of.name)")
-    assert "physionet mitdb/100" in names and len(names) > 1
+    assert "physionet mitdb/100" in names and len(names) == 2
     options = browser.find_elements("css selector", "#view option")
     assert len(options) == 4 * len(names)
 
