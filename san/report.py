@@ -28,7 +28,7 @@ KERNEL_COLOURS = ("#1a4fd6", "#c96a0a", "#0b4a2b", "#e0529c", "#2b95e6", "#42105
 KERNEL_DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (5, 1.5, 1, 1.5), (1.5, 1.5))
 #: Of events. They are filled for the first kernels, and hollow from the seventh kernel on.
 KERNEL_MARKERS = ("o", "s", "^", "D", "v", "P")
-WIDE = 3.0  # points, of a signal that a reconstruction is drawn over: both remain visible
+_WIDE = 3.0  # points, of a signal that a reconstruction is drawn over: both remain visible
 
 
 def new_axes(width: float = 7.0, height: float = 2.6) -> Axes:
@@ -160,7 +160,7 @@ def plot_reconstruction(
     if x.ndim == 2:
         _show_images(ax, [x_hat], r"reconstruction $\hat{x}$")
         return _figure(ax)
-    ax.plot(_time(len(x), fs), x, color=COLOURS["original"], linewidth=WIDE, label="signal $x$")
+    ax.plot(_time(len(x), fs), x, color=COLOURS["original"], linewidth=_WIDE, label="signal $x$")
     label, colour = r"reconstruction $\hat{x}$", COLOURS["reconstruction"]
     return plot_signal(x_hat, fs, scale, ax, label, colour)
 
