@@ -72,7 +72,7 @@ def _options() -> dict[str, Any]:
         name = llvm.get_host_cpu_name()
         features = features or llvm.get_host_cpu_features().flatten()
     reloc = "static" if llvm.get_process_triple().startswith("x86") else "default"
-    return {"cpu": name, "features": features, "opt": 3, "reloc": reloc, "codemodel": "jitdefault"}
+    return {"cpu": name, "features": features, "opt": 2, "reloc": reloc, "codemodel": "jitdefault"}
 
 
 def _machine() -> Any:
