@@ -180,11 +180,11 @@ def main() -> None:
     parser.add_argument("--plot", action="store_true")
     options = parser.parse_args()
     if options.data:
-        found = []
+        found, measured_with = [], provenance("cpu")  # before results change the tree
         for row in rows(options.data):
             found.append(row)
             print(row, flush=True)
-            whole = {"provenance": provenance("cpu"), "rows": found}
+            whole = {"provenance": measured_with, "rows": found}
             OUTPUT.write_text(json.dumps(whole, indent=1) + "\n")
     if options.plot:
         found = json.loads(OUTPUT.read_text())["rows"]
