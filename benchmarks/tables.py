@@ -178,7 +178,7 @@ def cold_start(name: str) -> str:
     ]
     for row in content["rows"]:
         times = [row[f"{state}_{key}"] for state in ("cold", "warm") for key in ("cpu", "wall")]
-        cells = [f"`{row['what']}`", {"llvm": "LLVM"}.get(row["way"], row["way"]), *(f"{t:.2f} s" for t in times)]
+        cells = [f"`{row['what']}`", row["way"], *(f"{t:.2f} s" for t in times)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
