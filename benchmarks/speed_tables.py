@@ -124,16 +124,17 @@ def archive(content: dict) -> str:
         described(content["provenance"]),
         "",
         f"{of['records']} records of {of['seconds']} s out of {of['recordings']} recordings, "
-        f"{of['bytes_before']} bytes before and {of['bytes_after']} after, at a PRDN of at most "
-        f"{of['prdn']:g} %; {of['cores']} cores.",
+        f"{of['bytes_before']:,} bytes before, at a PRDN of at most {of['prdn']:g} %; "
+        f"{of['cores']} cores.",
         "",
-        "| run | time | records a second | efficiency |",
-        "|---|---|---|---|",
+        "| run | time | records a second | bytes | efficiency |",
+        "|---|---|---|---|---|",
     ]
     for row in content["rows"]:
         efficiency = f"{100 * row['efficiency']:.0f} %" if "efficiency" in row else ""
+        size = f"{row['bytes']:,}" if "bytes" in row else ""
         cells = [row["what"], f"{row['seconds']:.1f} s", number(row["records_per_second"])]
-        lines.append("| " + " | ".join([*cells, efficiency]) + " |")
+        lines.append("| " + " | ".join([*cells, size, efficiency]) + " |")
     return "\n".join(lines)
 
 
