@@ -1,6 +1,6 @@
 """The extension of the codec: its C is written from the Python source, and built if possible.
 
-Without a C compiler the build says so and goes on; SAN then compiles the same loops with numba.
+Without a C compiler the build says so and goes on; SAN then compiles the same loops with LLVM.
 """
 
 import runpy
@@ -11,7 +11,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError
 
 HERE = Path(__file__).parent
-# Overflow wraps as in numba, and no product is fused with a sum.
+# Overflow wraps, and no product is fused with a sum.
 FLAGS = ["-O3", "-fwrapv", "-fno-strict-aliasing", "-fno-math-errno", "-ffp-contract=off", "-g0"]
 
 

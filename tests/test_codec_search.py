@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import san
-from san.codec.search import convergence
+from san.codec.search import across, convergence
 
 
 def leads(n: int, seed: int = 0, channels: int = 12) -> np.ndarray:
@@ -97,10 +97,28 @@ def test_a_channel_that_must_come_back_exactly_costs_the_others_nothing():
 
 @pytest.mark.parametrize("name", ["HR00007", "E00006", "E07513", "JS20000"])
 def test_bytes_of_real_leads_fall_as_the_target_rises(name, recordings):
-    """At a PRDN of 8 or 12, three of them had been coded without loss: ten times the bytes."""
-    raw = np.fromfile(recordings / "leads12" / f"{name}.mat", "<i2", offset=24)
-    x = raw.reshape(-1, 12)[:5000]
+    """At a PRDN of 8 or 12, three of them had been coded without loss: ten times the bytes.
+
+    From 7.9 to 8.1 the bytes fall by about 4 %; where the search ends is a matter of 2 %.
+    """
+    x = real_leads(name, recordings)
     found = sizes(x, [5, 7.9, 8, 8.1, 12], fs=500, events=False)
     assert found[0] > found[1] and found[3] > found[4]
-    assert max(found[1:4]) < 1.05 * min(found[1:4])
+    assert max(found[1:4]) < 1.06 * min(found[1:4])
     assert found[0] < len(san.compress(x, lossless=True))
+
+
+def real_leads(name, recordings):
+    """Ten seconds of twelve leads, int16 (5000, 12)."""
+    raw = np.fromfile(recordings / "leads12" / f"{name}.mat", "<i2", offset=24)
+    return raw.reshape(-1, 12)[:5000]
+
+
+@pytest.mark.parametrize("name", ["JS20004", "E07504"])
+def test_bits_of_less_worth_save_bytes_of_some_leads(name, recordings, monkeypatch):
+    x = real_leads(name, recordings)
+    options = {"fs": 500, "prdn": 12, "events": False}
+    blob = san.compress(x, **options)
+    monkeypatch.setattr(across, "ROUNDS_WORTH_LESS", 0)
+    assert len(blob) < 0.98 * len(san.compress(x, **options))
+    assert san.inspect(blob).prdn <= 12

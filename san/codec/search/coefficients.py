@@ -48,8 +48,11 @@ def bands_of(x: np.ndarray) -> Bands:
     return Bands(x, components.channels_bands(x), one, parents, sizes[0], sum(sizes[:2]))
 
 
-def quantize(own: np.ndarray, bands: Bands) -> np.ndarray:
-    """Coefficients (n, components) in steps as whole numbers, float64 of the same shape."""
+def quantize(own: np.ndarray, bands: Bands, worth: float) -> np.ndarray:
+    """Coefficients (n, components) in steps as whole numbers, float64 of the same shape.
+
+    worth: what a bit is worth in squared steps.
+    """
     size = np.abs(own)
     q = np.floor(size + (0.5 - ROUNDED_DOWN))
     q[: bands.first] = np.floor(size[: bands.first] + 0.5)
@@ -57,7 +60,7 @@ def quantize(own: np.ndarray, bands: Bands) -> np.ndarray:
     i, k = i[i >= bands.first], k[i >= bands.first]
     near = _near(np.minimum(size, 4.0), bands.parents, i, k)
     bits = np.maximum(0, BITS_ALONE - BITS_AN_OCTAVE * np.log2(near + QUIET))
-    q[i, k] = size[i, k] >= 0.5 + WORTH / 2 * bits
+    q[i, k] = size[i, k] >= 0.5 + worth / 2 * bits
     return np.copysign(q, own)
 
 
@@ -71,14 +74,14 @@ def _near(size: np.ndarray, parents: np.ndarray, i: np.ndarray, k: np.ndarray) -
     return np.where(k > 0, (beside + before / 2) / 1.5, beside)
 
 
-def worth_it(own: np.ndarray, q: np.ndarray, angle_bits: int) -> int:
+def worth_it(own: np.ndarray, q: np.ndarray, angle_bits: int, worth: float) -> int:
     """How many of the first components are coded: the others cost more than they are worth."""
     channels, count = q.shape[1], min(q.shape)
     while count > 0:
         some = q[:, count - 1] != 0
         value, size = np.abs(own[some, count - 1]), np.abs(q[some, count - 1])
         saved = float((size * (2 * value - size)).sum())
-        if saved > WORTH * (BITS_OF_A_VALUE * some.sum() + angle_bits * (channels - count)):
+        if saved > worth * (BITS_OF_A_VALUE * some.sum() + angle_bits * (channels - count)):
             break
         count -= 1
     return count
@@ -94,13 +97,15 @@ def centers_of(own: np.ndarray, q: np.ndarray, first: int) -> tuple[int, int]:
     return low, high
 
 
-def chosen(own: np.ndarray, bands: Bands, least: int = 0) -> tuple[np.ndarray, tuple[int, int]]:
+def chosen(
+    own: np.ndarray, bands: Bands, worth: float = WORTH, least: int = 0
+) -> tuple[np.ndarray, tuple[int, int]]:
     """The quantized coefficients of the components that are worth coding, and their centers.
 
     The first so many components are coded in any case.
     """
-    q = quantize(own, bands)
-    q = q[:, : max(least, worth_it(own, q, ANGLE_BITS))]
+    q = quantize(own, bands, worth)
+    q = q[:, : max(least, worth_it(own, q, ANGLE_BITS, worth))]
     return q, centers_of(own[:, : q.shape[1]], q, bands.first)
 
 
