@@ -1,4 +1,4 @@
-"""Tables of README.md about what is found in signals: heartbeats, events, models of patients."""
+"""Tables of README.md about signals: heartbeats, events, models of patients, bounds kept fast."""
 
 from table_cells import described, line, number
 
@@ -195,3 +195,27 @@ def _worst(rows: list[dict], measure: str, which: str) -> float:
 def _kind_and_value(target: str) -> tuple[int, float]:
     """A PRDN, then a bound, then both."""
     return ("," in target) * 2 + target.startswith("bound"), float(target.split()[-1])
+
+
+def fast_bounds(content: dict) -> str:
+    """A row for each set and bound of benchmarks/fast_bounds.py."""
+    lines = [
+        described(content["provenance"]),
+        "",
+        "| data set, channels (recordings) | target | bits a sample, SAN fast | rival "
+        "| recordings where the rival has fewer bytes |",
+        "|---|---|---|---|---|",
+    ]
+    for row in content["rows"]:
+        rival = "SZ3" if row["bound"] else "FLAC"
+        cells = [
+            f"{row['set']}, {row['channels']} ({row['recordings']})",
+            f"± {row['bound']}" if row["bound"] else "without loss",
+            f"**{row['SAN fast']:.3f}**"
+            if row["SAN fast"] < row[rival]
+            else f"{row['SAN fast']:.3f}",
+            f"{rival} {row[rival]:.3f}",
+            str(row["larger"]),
+        ]
+        lines.append(line(cells))
+    return "\n".join(lines)
