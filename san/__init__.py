@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from san.codec.dictionaries import learn_dictionary
     from san.codec.encoder import compress
     from san.codec.errors import CodecError
-    from san.codec.file_format.header import Limits
+    from san.codec.file_format.limits import Limits
     from san.codec.incremental import Encoder
     from san.codec.info import inspect
     from san.codec.modes.dictionary import Dictionary
@@ -61,7 +61,7 @@ _HOMES = {
     "codec.modes.dictionary": ["Dictionary"],
     "codec.encoder": ["compress"],
     "codec.errors": ["CodecError"],
-    "codec.file_format.header": ["Limits"],
+    "codec.file_format.limits": ["Limits"],
     "codec.info": ["inspect"],
     "codec.dictionaries": ["learn_dictionary"],
     "codec.incremental": ["Encoder"],

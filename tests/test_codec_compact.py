@@ -18,7 +18,8 @@ from san.codec.entropy.varints import Fields, write_varint
 from san.codec.errors import CorruptStream, LimitExceeded, TruncatedStream, WrongDictionary
 from san.codec.file_format.attachments import pack_attachments
 from san.codec.file_format.compact import read_number, write_number
-from san.codec.file_format.header import Footer, Header, Limits
+from san.codec.file_format.header import Footer, Header
+from san.codec.file_format.limits import Limits
 from san.codec.file_format.stream import StreamReader
 from san.codec.file_format.writing import compact_stream
 from san.codec.modes.dictionary import quantize

@@ -94,7 +94,7 @@ ORDER = {
     "codec.modes": """payload components across transform joint predictive odds joint_experts
         least_squares experts dictionary wavelet bands events ranges fast_coding fast_packing
         fast_fit fast_frames fast_room fast_laws mode_numbers""",
-    "codec.file_format": "writing whole_chunks stream compact attachments header source",
+    "codec.file_format": "writing whole_chunks stream compact attachments header limits source",
     "codec.numbers": """ruled integers narrowing representation steps gaps grids rule_search rules
         bits accuracy""",
     "codec.entropy": """mixing range_coder logistic loops machine_code llvm_text llvm_values
@@ -122,7 +122,7 @@ ORDER = {
     "pages": """explore beats report_page archive runs_compared run run_signals stream stream_curve
         stream_beats span page""",
     "command": """archive warm recover beats events written pages codec fidelity console progress
-        parts tables options""",
+        parts tables files options""",
 }
 FACES = {"", "networks"}  # their __init__ gives public names, and loads each when it is used
 # What must not be known, although it is below.

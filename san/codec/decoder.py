@@ -14,7 +14,8 @@ import numpy as np
 from san import deprecated
 from san.codec.dictionaries import DictionariesLike, find_named
 from san.codec.errors import CodecError, CorruptStream
-from san.codec.file_format.header import Header, Limits
+from san.codec.file_format.header import Header
+from san.codec.file_format.limits import Limits
 from san.codec.file_format.source import StreamLike
 from san.codec.file_format.stream import StreamReader
 from san.codec.info import Info, describe

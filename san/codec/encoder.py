@@ -15,7 +15,8 @@ from san.codec.block import Block, Samples, code_block, footer_of
 from san.codec.decoder import Decoder
 from san.codec.dictionaries import DictionaryLike, find_dictionary
 from san.codec.effort import Effort, checked_effort
-from san.codec.file_format.header import Limits, check_header, checked_fs
+from san.codec.file_format.header import check_header, checked_fs
+from san.codec.file_format.limits import Limits
 from san.codec.file_format.writing import StreamWriter, compact_stream
 from san.codec.modes.dictionary import Dictionary, no_kernels
 from san.codec.numbers.integers import Integers, represent

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from san.codec.errors import CorruptStream
-from san.codec.file_format.header import Footer, Limits
+from san.codec.file_format.header import Footer
+from san.codec.file_format.limits import Limits
 from san.codec.file_format.source import StreamLike
 from san.codec.file_format.stream import StreamReader
 from san.codec.modes.mode_numbers import PREDICTED_MODES

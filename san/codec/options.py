@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from san.codec.dictionaries import DictionaryLike, find_dictionary
 from san.codec.effort import Effort
 from san.codec.file_format.attachments import pack_attachments
-from san.codec.file_format.header import SHORT_NAME, Header, Limits, checked_fs
+from san.codec.file_format.header import SHORT_NAME, Header, checked_fs
+from san.codec.file_format.limits import Limits
 from san.codec.modes.dictionary import Dictionary
 from san.codec.numbers.integers import Representation
 from san.codec.search.finding import CPU

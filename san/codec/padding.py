@@ -12,7 +12,7 @@ import numpy as np
 
 from san.codec.entropy.varints import Fields, write_varint
 from san.codec.errors import CorruptStream
-from san.codec.file_format.header import Limits
+from san.codec.file_format.limits import Limits
 
 PADDED = 4  # bit of a chunk's first byte; that of a stream is 0x93
 _MOST_VALUES = Limits().chunk_values  # of the padding: a few bytes stand for all of them

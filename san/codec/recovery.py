@@ -18,7 +18,8 @@ from san.codec.decoder import decode_chunk, dictionary_of
 from san.codec.dictionaries import DictionariesLike
 from san.codec.errors import CodecError, CorruptStream, TruncatedStream
 from san.codec.file_format.attachments import pack_attachments
-from san.codec.file_format.header import Footer, Header, Limits
+from san.codec.file_format.header import Footer, Header
+from san.codec.file_format.limits import Limits
 from san.codec.file_format.source import PIECE, StreamLike
 from san.codec.file_format.stream import StreamReader
 from san.codec.file_format.whole_chunks import WholeChunk, WholeChunks

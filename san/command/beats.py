@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from san.command import parts, written
-from san.command.codec import check_free
+from san.command.files import check_free
 from san.command.options import (
     Force,
     Json,

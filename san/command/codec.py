@@ -5,20 +5,25 @@ wrong use, or a file that cannot be read or decoded.
 """
 
 import dataclasses
-import io
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from san.codec.errors import CodecError
 from san.codec.target import Target
 from san.command import fidelity, parts, progress, tables
+from san.command.files import (
+    STANDARD,
+    check_free,
+    opened,
+    refuse_same,
+    said_to,
+    write_stream,
+)
 from san.command.options import (
     CODING,
     BitsPerSample,
@@ -72,8 +77,6 @@ end."""
 START_SAMPLE = "Where the decoded part begins, in samples. A negative number counts from the end."
 STOP_SAMPLE = "Where the decoded part ends, in samples. A negative number counts from the end."
 
-STANDARD = Path("-")  # standard input or output
-_NO_FILES = ("/dev/", "/proc/")  # a name there may lead to a file that another process writes
 ENDINGS = (".npy", ".csv", ".edf", ".bdf", ".hea", "")  # of what can be written
 
 
@@ -158,7 +161,7 @@ def compress(
     found = streams.restored(source, Decoder(blob, dictionary=dictionary), array)
     if exact and found is not None:
         found.refuse_other_bytes(source)
-    _write_stream(out, blob)
+    write_stream(out, blob)
     info = described(blob)
     if as_json:
         print(json.dumps(_plain(info) | _restores(found), indent=2), file=said_to(out))
@@ -341,65 +344,10 @@ def spell_option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-@contextmanager
-def opened(source: Path) -> Iterator[BinaryIO]:
-    """The file of a stream; standard input is read whole, because a stream is read from its end."""
-    with naming(source):
-        if source == STANDARD:
-            yield io.BytesIO(sys.stdin.buffer.read())
-        else:
-            with open(source, "rb") as file:
-                yield file
-
-
-@contextmanager
-def naming(source: Path | None) -> Iterator[None]:
-    """Let the error that says why a stream cannot be decoded name its file."""
-    try:
-        yield
-    except CodecError as error:
-        name = "standard input" if source == STANDARD else source
-        raise CodecError(f"{name} cannot be decoded: {error}") from error
-
-
 def check_exact(exact: bool, target: Target) -> None:
     """Refuse --exact where samples may change."""
     if exact and not target.exact:
         raise ValueError(f"--exact needs --lossless: with {target} the samples change")
-
-
-def _write_stream(out: Path, blob: bytes) -> None:
-    from san import storage
-
-    if out == STANDARD:
-        storage.write_standard(blob)
-    else:
-        storage.write(out, blob)
-
-
-def refuse_same(out: Path, source: Path, what: str) -> None:
-    """Refuse to write over what is read, also with --force."""
-    if STANDARD not in (out, source) and out.exists() and source.exists() and out.samefile(source):
-        raise ValueError(f"{out} is {what}: give another name")
-
-
-def check_free(out: Path, force: bool) -> None:
-    """Refuse to replace a file without --force, and to write into a folder that does not exist."""
-    if out == STANDARD:
-        return
-    if out.is_dir():
-        raise ValueError(f"{out} is a folder: name a file")
-    if out.exists() and (not out.is_file() or str(out.absolute()).startswith(_NO_FILES)):
-        raise ValueError(f"{out} is a device and no file: - is standard output")
-    if out.exists() and not force:
-        raise FileExistsError(f"{out} is there: give --force to replace it")
-    if not out.parent.is_dir():
-        raise FileNotFoundError(f"the folder {out.parent} is not there")
-
-
-def said_to(out: Path) -> TextIO:
-    """Where the report goes: not to standard output if the file goes there."""
-    return sys.stderr if out == STANDARD else sys.stdout
 
 
 def _compared(info: "Info", comparison: "Comparison") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from san.command import parts, progress, tables
-from san.command.codec import check_free, naming
+from san.command.files import check_free, naming
 from san.command.options import (
     Json,
     NeededDictionary,

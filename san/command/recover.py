@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from san.command.codec import (
+from san.command.files import (
     STANDARD,
     check_free,
     opened,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Protocol
 
-from san.command.codec import check_free
+from san.command.files import check_free
 
 TABLES = (".csv", ".json", ".parquet")
 _OTHERS = (".san", ".hea", ".dat", ".html", ".edf", ".bdf", ".npy")  # of other files that SAN knows

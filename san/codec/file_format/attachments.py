@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from san.codec.entropy.varints import LONGEST_TEXT, Fields, write_text, write_varint
 from san.codec.errors import CorruptStream
-from san.codec.file_format.header import Limits
+from san.codec.file_format.limits import Limits
 
 STORED, DEFLATED = 0, 1
 

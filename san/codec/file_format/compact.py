@@ -28,12 +28,12 @@ from san.codec.file_format.header import (
     WITH_TEXTS,
     Footer,
     Header,
-    Limits,
     pack_dictionary,
     pack_texts,
     unpack_dictionary,
     unpack_texts,
 )
+from san.codec.file_format.limits import Limits
 from san.codec.numbers.representation import DTYPES, pack_representation, unpack_representation
 from san.codec.target import TARGETS
 
@@ -142,7 +142,7 @@ def unpack_compact(head: bytes, body: bytes, limits: Limits) -> Compact:
     payload = fields.take(len(body) - 4 - first)
     if not footer.samples and payload:
         raise CorruptStream(f"{len(payload)} bytes of a chunk without samples")
-    limits.check_payload(header, len(payload))
+    limits.check_payload(len(payload), *header.chunk_shape)
     return Compact(
         header, footer, payload, entries, files, (end_of_fields, first, first + len(payload))
     )

@@ -1,4 +1,4 @@
-"""What a stream states before its chunks and after them, and how much a reader accepts."""
+"""What a stream states before its chunks and after them."""
 
 import math
 import struct
@@ -8,7 +8,8 @@ import numpy as np
 
 from san import deprecated
 from san.codec.entropy.varints import Fields, write_text, write_varint, write_varints
-from san.codec.errors import CodecError, CorruptStream, LimitExceeded
+from san.codec.errors import CodecError, CorruptStream
+from san.codec.file_format.limits import Limits
 from san.codec.numbers.representation import (
     DTYPES,
     Representation,
@@ -20,90 +21,12 @@ from san.codec.target import TARGETS
 INDEX_STEP = 16  # the index has an entry for every 16th chunk
 MOST_CHUNKS = 2**32  # a chunk's number has four bytes
 LEAST_CHUNK = 5  # bytes of a chunk: a length of one byte, and the checksum
-SMALL_DICTIONARY = 2**16  # values that the shortest stream may carry: 0.2 s to decode, 9 MB
 _TWO_DIMENSIONS = 16
 PRDN_AND_BOUND = 4  # the target's code, beyond those of TARGETS
 _NO_DICTIONARY, _CARRIED, _NAMED, _NAMED_SHORTLY, _TAUGHT = range(5)
 SHORT_NAME = 4  # bytes of a dictionary's SHA-256 that name it where its owner knows all of them
 # What the byte after version 4 says of a stream. The last two are of compact streams only.
 WITH_ATTACHMENTS, WITH_RULES, COMPACT, WITH_TEXTS, WITH_DICTIONARY = 1, 2, 4, 8, 16
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much a reader accepts. Each limit is checked before memory is allocated.
-
-    Parameters
-    ----------
-    samples : int
-        Of a channel, in the whole stream.
-    channels : int
-    chunk_values : int
-        Samples times channels of a chunk.
-    header_bytes : int
-        Of the header without its dictionary, and of the footer.
-    dictionary_bytes : int
-        Of a dictionary carried in the stream.
-    dictionary_values : int, optional
-        Of the kernels of a carried dictionary, and of its excerpt: samples times channels. By
-        default 2**16, or 16 · samples · channels of the stream if that is more.
-    payload_bytes : int, optional
-        Of a chunk's payload; by default 1024 + 16 · samples of a chunk, for each column of
-        integers.
-    attachments : int
-        Files that travel with the stream.
-    attachment_bytes : int
-        Of all of them together.
-
-    Examples
-    --------
-    >>> import san
-    >>> blob = san.compress(np.zeros(1000, np.int16), lossless=True)
-    >>> san.decompress(blob, limits=san.Limits(samples=100))
-    Traceback (most recent call last):
-    ...
-    san.codec.errors.LimitExceeded: the stream declares 1000 samples, limit 100: raise it with \
-Limits(samples=1000)
-    """
-
-    samples: int = 2**33
-    channels: int = 1024
-    chunk_values: int = 2**26
-    header_bytes: int = 2**20
-    dictionary_bytes: int = 2**24
-    dictionary_values: int | None = None
-    payload_bytes: int | None = None
-    attachments: int = 256
-    attachment_bytes: int = 2**26
-
-    def check(self, name: str, found: int) -> None:
-        """Raise LimitExceeded if what a stream declares is above the field of this name."""
-        limit = getattr(self, name)
-        if found > limit:
-            raise LimitExceeded(name, found, limit)
-
-    def check_payload(self, header: "Header", found: int) -> None:
-        """Raise LimitExceeded if a payload is longer than a chunk of this stream needs."""
-        limit = self.most_payload(header)
-        if found > limit:
-            raise LimitExceeded("payload_bytes", found, limit)
-
-    def most_payload(self, header: "Header") -> int:
-        """Bytes that the payload of a chunk of this stream may have."""
-        if self.payload_bytes is not None:
-            return self.payload_bytes
-        return (1024 + 16 * header.chunk_samples) * header.representation.columns
-
-    def check_dictionary(self, found: int, values: int | None) -> None:
-        """Raise LimitExceeded if a dictionary is larger than a stream of so many values needs.
-
-        `values` is None where they are not known yet.
-        """
-        limit = self.dictionary_values
-        if limit is None and values is not None:
-            limit = max(SMALL_DICTIONARY, 16 * values)
-        if limit is not None and found > limit:
-            raise LimitExceeded("dictionary_values", found, limit)
 
 
 @dataclass(frozen=True)
@@ -189,6 +112,11 @@ class Header:
             32,
         ):
             raise ValueError(f"a SHA-256 has 32 bytes, got {len(self.dictionary_sha256)}")
+
+    @property
+    def chunk_shape(self) -> tuple[int, int]:
+        """Samples of a chunk, and its columns of integers."""
+        return self.chunk_samples, self.representation.columns
 
     @property
     def flags(self) -> int:

@@ -45,11 +45,11 @@ from san.codec.file_format.header import (
     WITH_RULES,
     Footer,
     Header,
-    Limits,
     chunks_of,
     unpack_footer,
     unpack_header,
 )
+from san.codec.file_format.limits import Limits
 from san.codec.file_format.source import ByteSource, StreamLike
 
 __all__ = ["MAGIC", "VERSIONS", "Footer", "Header", "Limits", "StreamReader", "checksum_of"]
@@ -383,7 +383,7 @@ class StreamReader:
         length = self._source.varint(f"chunk {number}")
         if length == 0:
             return None
-        self._limits.check_payload(self.header, length - 1)
+        self._limits.check_payload(length - 1, *self.header.chunk_shape)
         self._limits.check("samples", number * self.header.chunk_samples + 1)
         return length - 1
 

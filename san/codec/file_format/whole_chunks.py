@@ -74,7 +74,7 @@ class WholeChunks:
         header = reader.header
         of_floats = header.representation.dtype.kind == "f"
         self._beginnings = _OF_FLOATS if of_floats else _OF_INTEGERS
-        self._longest = reader.limits.most_payload(header)
+        self._longest = reader.limits.most_payload(*header.chunk_shape)
         self.gave_up, self.after_footer = False, 0
         self.end = self._first
         self._offsets: list[int] = []

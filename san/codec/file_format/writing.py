@@ -15,12 +15,12 @@ from san.codec.file_format.header import (
     WITH_ATTACHMENTS,
     Footer,
     Header,
-    Limits,
     check_header,
     chunks_of,
     pack_footer,
     pack_header,
 )
+from san.codec.file_format.limits import Limits
 from san.codec.file_format.stream import ATTACHED, FLAGGED, MAGIC, PLAIN, checksum_of
 
 
@@ -94,7 +94,7 @@ class StreamWriter:
             If the payload is longer than a reader accepts.
         """
         header = self._ready()
-        self._limits.check_payload(header, len(payload))
+        self._limits.check_payload(len(payload), *header.chunk_shape)
         number = self.chunk_count
         if number >= MOST_CHUNKS:
             raise ValueError(f"a stream has at most {MOST_CHUNKS} chunks: make them longer")

@@ -48,7 +48,7 @@ GROWTH, MOST_WORTH, NEAR_ENOUGH = 0.12, 1.0, 0.0014
 Progress = Callable[[float], None]
 
 
-class Limits(NamedTuple):
+class Demands(NamedTuple):
     """What an encoding is held to, channel by channel."""
 
     allowed: np.ndarray  # the squared error
@@ -76,23 +76,23 @@ def meet_error(
 
     With bounds, corrections keep every sample within them too.
     """
-    limits = Limits(allowed, bounds, (HIGHEST_CODE,) * len(allowed))
+    demands = Demands(allowed, bounds, (HIGHEST_CODE,) * len(allowed))
     codes = guess_codes(signal, allowed)
     progress(0.1)
     finalists, plain = choose(signal, codes)
-    tried = [_meet(signal, codes, trial, limits, progress) for trial in finalists]
+    tried = [_meet(signal, codes, trial, demands, progress) for trial in finalists]
     if signal.events_wanted and allowed.sum() > COARSE**2 * _energy(signal.x).sum():
         for finer in FINEST:
             choices = [signal.every(found) for found in signal.searches(codes, finer)]
             trials = [Trial(choice, signal.encode(codes, choice)) for choice in choices]
             if trials:
                 trial = min(trials, key=lambda trial: score_of(trial.encoded))
-                tried.append(_meet(signal, codes, trial, limits, progress))
+                tried.append(_meet(signal, codes, trial, demands, progress))
     best = _smallest(tried)
     with_events = any(finalists[0].choice.with_events)
     if with_events and (best is None or best.encoded.size > CLEARLY * plain.encoded.size):
-        best = _smallest([best, _meet(signal, codes, plain, limits, progress)])
-    return None if best is None else _use_up(signal, best, limits)
+        best = _smallest([best, _meet(signal, codes, plain, demands, progress)])
+    return None if best is None else _use_up(signal, best, demands)
 
 
 def meet_size(signal: Signal, room: float, progress: Progress) -> Encoded:
@@ -134,11 +134,11 @@ def _smallest(tried: Sequence[Trial | None]) -> Trial | None:
 
 
 def _meet(
-    signal: Signal, codes: tuple[int, ...], first: Trial, limits: Limits, progress: Progress
+    signal: Signal, codes: tuple[int, ...], first: Trial, demands: Demands, progress: Progress
 ) -> Trial | None:
-    """Meet the limits of a choice's errors; where bounds are broken then, with corrections."""
-    found = _converge(signal, codes, first, limits, progress)
-    bounds = limits.bounds
+    """Meet the demands of a choice's errors; where bounds are broken then, with corrections."""
+    found = _converge(signal, codes, first, demands, progress)
+    bounds = demands.bounds
     if bounds is None or found is None or (found.encoded.largest <= bounds).all():
         return found
     tried: list[Trial | None] = []
@@ -146,7 +146,7 @@ def _meet(
         highest = steps_under(bounds, relative)
         begin = tuple(map(min, found.encoded.codes, highest))
         corrected = Trial(first.choice, signal.encode(begin, first.choice, bounds))
-        under = limits._replace(highest=highest)
+        under = demands._replace(highest=highest)
         tried.append(_converge(signal, begin, corrected, under, progress, bounds))
     return _smallest(tried)
 
@@ -157,7 +157,7 @@ def steps_under(bounds: tuple[int, ...], relative: float = BOUND_STEPS[0]) -> tu
 
 
 def _converge(
-    signal: Signal, codes: tuple[int, ...], first: Trial, limits: Limits, progress: Progress,
+    signal: Signal, codes: tuple[int, ...], first: Trial, demands: Demands, progress: Progress,
     bounds: tuple[int, ...] | None = None,
 ) -> Trial | None:  # fmt: skip
     """Move the steps until the error of each channel is just below what is allowed.
@@ -166,13 +166,13 @@ def _converge(
     """
     choice, encoded = first
     best: Encoded | None = None
-    bracket = [Bracket(*each) for each in zip(codes, limits.highest, strict=True)]
+    bracket = [Bracket(*each) for each in zip(codes, demands.highest, strict=True)]
     for attempt in itertools.count():
         progress(0.4 + 0.6 * min(1, attempt / TRIES))
         if attempt:
             codes = tuple(one.code for one in bracket)
             encoded = signal.encode(codes, choice, bounds)
-        ratio = np.sqrt(encoded.error / np.maximum(limits.allowed, 1e-30))
+        ratio = np.sqrt(encoded.error / np.maximum(demands.allowed, 1e-30))
         if (ratio <= 1).all() and (best is None or encoded.size < best.size):
             best = encoded
         for one, r in zip(bracket, ratio, strict=True):
@@ -188,10 +188,10 @@ def _converge(
     return None if best is None else Trial(choice, best)
 
 
-def _use_up(signal: Signal, trial: Trial, limits: Limits) -> Encoded:
+def _use_up(signal: Signal, trial: Trial, demands: Demands) -> Encoded:
     """Let bits be worth more, channel by channel, until the errors are nearly what is allowed."""
     choice, best = trial
-    allowed, bounds = limits.allowed, limits.bounds
+    allowed, bounds = demands.allowed, demands.bounds
     live = (allowed > 0) & (best.error > 0)
     first, start = np.array(best.codes), _ratio(best, allowed)
     slope = np.full(len(allowed), GROWTH)
