@@ -88,7 +88,7 @@ def as_python(name):
     from san.codec.entropy import loops
 
     space = types.ModuleType(name)
-    for each in ("least", "most", "size_of", "wrapped", "item_of"):
+    for each in ("least", "most", "size_of", "wrapped", "item_of", "products"):
         setattr(space, each, getattr(loops, each))
     for each in ("integer_loop", "integer_part", "integer_step", "search_step"):
         setattr(space, each, lambda function: function)
@@ -140,6 +140,17 @@ def test_a_compiled_loop_does_what_python_does(both, first, n, m):
     assert loop(arrays, n, m) == expected
     assert arrays.first.tolist() == plain.first.tolist()
     assert arrays.small.tolist() == plain.small.tolist()
+
+
+@pytest.mark.parametrize(("item", "most"), [("int16", 1 << 11), ("int32", 1 << 27)])
+@pytest.mark.parametrize(("i", "j", "count"), [(0, 0, 400), (3, 17, 43), (5, 2, 1), (1, 2, 0)])
+def test_products_are_added_without_loss(package, item, most, i, j, count):
+    source = "@integer_loop\ndef again(a, b, i, j, n):\n    return products(a, i, b, j, n)\n"
+    _, loop = placed(package, source, f"a: {item}, b: {item}", f"products_{item}")
+    a, b = np.random.default_rng(count).integers(-most, most + 1, (2, 400)).astype(item)
+    a[:7] = -most
+    expected = sum(int(x) * int(y) for x, y in zip(a[i : i + count], b[j : j + count], strict=True))
+    assert loop(a, b, i, j, count) == expected
 
 
 def kept(package):

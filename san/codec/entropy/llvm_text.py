@@ -55,6 +55,36 @@ outside:
   ret i64 0
 }
 """
+# The sum of products of two runs: of 16-bit numbers in 32 bits, of 32-bit numbers in 64.
+PRODUCTS = """
+define internal i64 @products_{item}(ptr %a, i64 %i, ptr %b, i64 %j, i64 %n) nounwind {{
+  %p = getelementptr inbounds {of}, ptr %a, i64 %i
+  %q = getelementptr inbounds {of}, ptr %b, i64 %j
+  br label %test
+test:
+  %k = phi i64 [ 0, %0 ], [ %l, %body ]
+  %s = phi {to} [ 0, %0 ], [ %t, %body ]
+  %more = icmp slt i64 %k, %n
+  br i1 %more, label %body, label %after
+body:
+  %pk = getelementptr inbounds {of}, ptr %p, i64 %k
+  %qk = getelementptr inbounds {of}, ptr %q, i64 %k
+  %x = load {of}, ptr %pk
+  %y = load {of}, ptr %qk
+  %u = sext {of} %x to {to}
+  %v = sext {of} %y to {to}
+  %w = mul {to} %u, %v
+  %t = add {to} %s, %w
+  %l = add nuw nsw i64 %k, 1
+  br label %test
+after:
+  {end}
+}}
+"""
+HEAD += PRODUCTS.format(
+    item="int16", of="i16", to="i32", end="%r = sext i32 %s to i64\n  ret i64 %r"
+)
+HEAD += PRODUCTS.format(item="int32", of="i32", to="i64", end="ret i64 %s")
 PACKAGE = Path(__file__).parents[2]
 
 

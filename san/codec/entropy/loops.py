@@ -104,3 +104,11 @@ def wrapped(v):
 def item_of(a, i):
     """a[i] of an int64 array, 0 outside of it."""
     return a[i] if 0 <= i < len(a) else 0
+
+
+def products(a, i, b, j, count):
+    """The sum of products of a[i ...] and b[j ...], so many; all int32, or all int16.
+
+    Compiled, that of int16 has 32 bits.
+    """
+    return sum(a[i + k] * b[j + k] for k in range(count))

@@ -16,8 +16,8 @@ from typing import Any
 
 LOOPS = {"integer_loop", "search_loop"}
 PARTS = {"integer_step", "integer_part", "search_step"}
-BUILT_IN = {"least", "most", "size_of", "item_of", "wrapped"}
-ITEMS = ("int64", "int32", "uint32", "uint16", "uint8", "float64", "float32")  # of arrays
+BUILT_IN = {"least", "most", "size_of", "item_of", "wrapped", "products"}
+ITEMS = ("int64", "int32", "int16", "uint32", "uint16", "uint8", "float64", "float32")  # of arrays
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,15 @@ import numpy as np
 
 from san.codec.entropy import range_coder
 from san.codec.entropy.logistic import AFTER_RATES, shared_tables
-from san.codec.entropy.loops import integer_loop, integer_part, integer_step, least, most, size_of
+from san.codec.entropy.loops import (
+    integer_loop,
+    integer_part,
+    integer_step,
+    least,
+    most,
+    products,
+    size_of,
+)
 
 OWN = 24  # differences of the channel itself that the linear expert sees
 NEXT = 8  # of the following channel
@@ -29,6 +37,7 @@ PAD = 32  # places before a channel's first sample
 LAST, LINEAR, FILTERED, EXPERTS = range(4)
 FRACTION = 6  # bits after the point of what an expert expects
 HALF, FRACTION_MASK = 1 << FRACTION >> 1, (1 << FRACTION) - 1
+SMALL = 362  # with differences up to this, a block's moments, BLOCK * 64 * SMALL**2, have 31 bits
 ERROR_LIMIT = 1 << 24  # of predictions, errors and taps
 
 # A channel's state: FAST, SLOW and MEAN of each expert's errors, then
@@ -55,6 +64,9 @@ class Model(NamedTuple):
     features: np.ndarray  # int32, SIZE: the difference at hand and what predicts it
     starts: np.ndarray  # SIZE: where in the differences each feature of a channel begins
     weighted: np.ndarray  # int32, BLOCK: a feature times the weight of its sample
+    narrow: np.ndarray  # int16, PAD + BLOCK of each channel: the differences of the block, if small
+    narrow_weighted: np.ndarray  # int16, BLOCK
+    largest: np.ndarray  # of each channel: the size of these differences
     moments: np.ndarray  # SIZE * SIZE of each channel: sums of products of features
     factor: np.ndarray  # (SIZE + 1) * SIZE: the factor L of the moments
     pivots: np.ndarray  # SIZE: the diagonal D
@@ -74,6 +86,9 @@ def new_model(n: int, channels: int) -> Model:
         features=np.zeros(SIZE, np.int32),
         starts=np.zeros(SIZE, np.int64),
         weighted=np.zeros(BLOCK, np.int32),
+        narrow=np.zeros(channels * (PAD + BLOCK), np.int16),
+        narrow_weighted=np.zeros(BLOCK, np.int16),
+        largest=np.zeros(channels, np.int64),
         moments=np.zeros(channels * SIZE**2, np.int64),
         factor=np.zeros((SIZE + 1) * SIZE, np.int64),
         pivots=np.zeros(SIZE, np.int64),
@@ -177,29 +192,48 @@ def place_features(starts, c, channels, stride):
 
 
 @integer_step
-def product_sum(weighted, seen, start, count):
-    """The sum of products of two runs of numbers."""
-    total = 0
-    if start < 0:  # it never is: the compiler now knows, and vectorises
-        return 0
-    for i in range(count):
-        total += weighted[i] * seen[start + i]
-    return total
+def copy_small(model, c, begin, end, stride):
+    """Copy the differences that a block sees of a channel, if all of them are small."""
+    differences, narrow = model.differences, model.narrow
+    first, to, largest = c * stride + begin, c * (PAD + BLOCK), 0
+    for k in range(PAD + end - begin):
+        largest = most(largest, size_of(differences[first + k]))
+    model.largest[c] = largest
+    if largest <= SMALL:
+        for k in range(PAD + end - begin):
+            narrow[to + k] = differences[first + k]
 
 
 @integer_step
 def add_moments(model, c, size, begin, end, channels, stride):
     """Add the products of a channel's features at so many moments, the lower triangle, weighted."""
-    differences, weighted, starts = model.differences, model.weighted, model.starts
-    place_features(starts, c, channels, stride)
-    count, place, base = end - begin, c * stride + PAD + begin, c * SIZE * SIZE
+    starts, largest = model.starts, 0
+    for other in range(most(0, c - 2), least(c + 2, channels)):
+        largest = most(largest, model.largest[other])
+    if largest <= SMALL:
+        place_features(starts, c, channels, PAD + BLOCK)
+        add_products(
+            model, c, size, begin, end - begin, stride, model.narrow, 0, model.narrow_weighted
+        )
+    else:
+        place_features(starts, c, channels, stride)
+        add_products(
+            model, c, size, begin, end - begin, stride, model.differences, begin, model.weighted
+        )
+
+
+@integer_step
+def add_products(model, c, size, begin, count, stride, seen, after, weighted):
+    """Add the products of features, each of which begins so long after its start."""
+    moments, calm, starts = model.moments, model.calm, model.starts
+    place, base = c * stride + PAD + begin, c * SIZE * SIZE
     for i in range(size):
-        start = starts[i] + begin
+        start = starts[i] + after
         for k in range(count):
-            weighted[k] = model.calm[place + k] * differences[start + k]
+            weighted[k] = calm[place + k] * seen[start + k]
         for j in range(i + 1):
-            start = starts[j] + begin
-            model.moments[base + i * SIZE + j] += product_sum(weighted, differences, start, count)
+            start = starts[j] + after
+            moments[base + i * SIZE + j] += products(weighted, 0, seen, start, count)
 
 
 @integer_loop

@@ -76,6 +76,7 @@ from san.codec.modes.experts import (
     add_moments,
     begin_again,
     clamp,
+    copy_small,
     expect,
     expert_tables,
     features_of,
@@ -261,6 +262,8 @@ def code_samples(mixer, model, samples, decoded, touched, n, channels):
             decoded[here], differences[here] = value, difference
             adapt(m, model, t, c, difference, here)
         if t + 1 == due:
+            for c in range(channels):
+                copy_small(model, c, solved, due, n + PAD)
             for c in range(channels):
                 size = features_of(c, channels)
                 add_moments(model, c, size, solved, due, channels, n + PAD)
