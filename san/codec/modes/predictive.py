@@ -48,6 +48,7 @@ from san.codec.modes.experts import (
     DIFFERENCE_BITS,
     ERROR,
     ERROR_BEFORE,
+    ERROR_LIMIT,
     EXPERTS,
     FAST,
     FILTERED,
@@ -63,6 +64,7 @@ from san.codec.modes.experts import (
     LOWEST,
     MEAN,
     MEANS,
+    OLD,
     PAD,
     REFINEMENT,
     SHIFT,
@@ -71,6 +73,7 @@ from san.codec.modes.experts import (
     STEP,
     STEP_BITS,
     WEIGHTS,
+    YOUNG,
     Model,
     adapt,
     add_moments,
@@ -81,9 +84,10 @@ from san.codec.modes.experts import (
     expert_tables,
     features_of,
     forget,
-    gather_features,
     logarithm,
     new_model,
+    place_lags,
+    predicted,
     solve,
     within,
 )
@@ -125,13 +129,13 @@ ALL_MEMORY = FIRST_WEIGHT + LOUDS * KEPT * NODES * INPUTS
 
 
 @integer_part
-def choose_contexts(mixer, state, c, channels):
+def choose_contexts(mixer, state, c, channels, loud):
     """Put into m the units of the residual, and where in the cells those of each input start."""
     m, tables = mixer.m, mixer.tables
     own = c * STATE
     beside = (c - 1 if c > 0 else channels - 1) * STATE
     units = 4 * (m[SHIFT] - m[STEP_BITS])
-    loud = logarithm(state[own + AVERAGES * FILTERED + MEAN], tables) + units
+    loud += units
     bucket = within((loud - 28) >> 2, 0, 32)
     units -= 4 * bucket
     loud = within(loud - 4 * bucket, 0, SCALES - 1)
@@ -242,25 +246,32 @@ def code_samples(mixer, model, samples, decoded, touched, n, channels):
     `touched` gets where the cells of the first samples start: INPUTS places for each of them.
     """
     m, differences = mixer.m, model.differences
-    solved, due, step = 0, FIRST, m[STEP]
+    solved, due, step, age, number = 0, FIRST, m[STEP], YOUNG, 0
     for t in range(n):
+        if age < OLD and t >> age > 0:
+            age += 1
         for c in range(channels):
             here = c * (n + PAD) + PAD + t
             last = decoded[here - 1]
-            size = gather_features(differences, c, channels, here, n + PAD, model.features)
-            expect(mixer, model, c, last, size, here)
-            choose_contexts(mixer, model.state, c, channels)
-            if (t * channels + c) * INPUTS < len(touched):
+            prediction = clamp(predicted(model, c, channels, here, n + PAD) >> 10, ERROR_LIMIT)
+            mean = model.state[c * STATE + AVERAGES * FILTERED + MEAN]
+            loud = logarithm(mean, mixer.tables)
+            expect(m, model, c, last, prediction, loud, here)
+            choose_contexts(mixer, model.state, c, channels, loud)
+            if number * INPUTS < len(touched):
                 for a in range(INPUTS):
-                    touched[(t * channels + c) * INPUTS + a] = m[CONTEXTS + a]
+                    touched[number * INPUTS + a] = m[CONTEXTS + a]
             residual = 0
             if m[range_coder.ENCODING] == 1:
-                residual = (samples[t * channels + c] - m[CENTRE] + (step >> 1)) // step
+                residual = samples[number] - m[CENTRE]
+                if step > 1:
+                    residual = (residual + (step >> 1)) // step
             residual = code_residual(mixer, residual)
             value = within(m[CENTRE] + residual * step, m[LOWEST], m[HIGHEST])
             difference = clamp((value - last) >> m[SHIFT], 1 << DIFFERENCE_BITS)
             decoded[here], differences[here] = value, difference
-            adapt(m, model, t, c, difference, here)
+            adapt(m, model, age, c, difference, here)
+            number += 1
         if t + 1 == due:
             for c in range(channels):
                 copy_small(model, c, solved, due, n + PAD)
@@ -268,8 +279,9 @@ def code_samples(mixer, model, samples, decoded, touched, n, channels):
                 size = features_of(c, channels)
                 add_moments(model, c, size, solved, due, channels, n + PAD)
                 if due - solved == BLOCK:
-                    forget(model.moments, c)
+                    forget(model.moments, c, size)
                 solve(model, c, size)
+                place_lags(model, c, size)
             solved, due = due, due + least(BLOCK, most(FIRST, due >> 2))
 
 
