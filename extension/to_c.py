@@ -156,14 +156,16 @@ class Function(typed.Function):
 
     def _for(self, node, depth):
         pad = "    " * depth
-        if ast.unparse(node.iter.func) != "range":
+        name = ast.unparse(node.iter.func)
+        if name not in ("range", "lanes"):
             raise SyntaxError(f"{self.where(node)}: a loop over something else than range")
         given = [self.expression(each) for each in node.iter.args]
         begin, end, step = ("0", *given, "1") if len(given) == 1 else (*given, "1")[:3]
         falls = len(node.iter.args) == 3 and ast.unparse(node.iter.args[2]).startswith("-")
         self.temporary += 1
         k, e, h = (f"{letter}_{self.temporary}" for letter in "keh")
-        lines = [
+        lines = ["LANES"] if name == "lanes" else []
+        lines += [
             f"{pad}for (int64_t {k} = {begin}, {e} = {end}, {h} = {step}; "
             f"{k} {'>' if falls else '<'} {e}; {k} += {h}) {{",
             f"{pad}    {self.expression(node.target)} = {k};",
@@ -333,6 +335,12 @@ HEAD = """/* Written by extension/to_c.py from the Python source. */
 #define EXPORT __declspec(dllexport)
 #else
 #define EXPORT __attribute__((visibility("default")))
+#endif
+
+#if defined(__GNUC__) && !defined(__clang__)
+#define LANES _Pragma("GCC ivdep")
+#else
+#define LANES
 #endif
 
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }

@@ -8,13 +8,17 @@ import sys
 import numpy as np
 import plain_decoder
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from san.codec.entropy import extension
+from san.codec.entropy import extension, mixing
+from san.codec.entropy.logistic import RATES
 from san.codec.entropy.varints import write_varint
 from san.codec.errors import CodecError, CorruptStream
+from san.codec.modes import decisions, experts
+from san.codec.modes.decisions import COUNT_LIMIT
+from san.codec.modes.experts import expert_tables
 from san.codec.modes.predictive import FEW, Room, decode, encode
 
 MOST, LEAST = 2**31 - 1, -(2**31)
@@ -248,3 +252,21 @@ def test_a_group_is_decoded_alike_whatever_was_decoded_before_it(sizes):
         x = heartbeat(n, channels) * channels
         body = encode(x, 0)
         assert np.array_equal(decode(body, n, channels, 0, room), x)
+
+
+def test_the_farthest_place_is_the_last_one():
+    logarithms = expert_tables()[experts.LOGARITHMS :].tolist()
+    assert logarithms == sorted(logarithms)
+    assert logarithms[decisions.FARTHEST - 1] < decisions.AWAY - 1
+    assert logarithms[decisions.FARTHEST] == decisions.AWAY - 1
+
+
+@given(st.integers(0, mixing.LARGEST_PROBABILITY), st.integers(0, COUNT_LIMIT), st.booleans())
+@example(0, 0, True)
+@example(mixing.LARGEST_PROBABILITY, 0, False)
+def test_a_cell_moves_in_32_bits_as_in_64(probability, count, bit):
+    cells = np.array([probability << mixing.COUNT_BITS | count], np.uint32)
+    expected = cells.copy()
+    mixing.move_cell(expected.data, expert_tables().data, 0, int(bit), COUNT_LIMIT)
+    goal, rate = int(bit) * mixing.LARGEST_PROBABILITY, int(expert_tables()[RATES + count])
+    assert decisions.moved_cell(int(cells[0]), goal, rate) == expected[0]

@@ -49,6 +49,11 @@ def test_the_script_knows_what_python_means(tmp_path, monkeypatch):
     assert "floor_divided(" in text and "int64_t san_codec_modes_one_again(" in text
 
 
+def test_what_lanes_do_may_be_done_at_once(tmp_path, monkeypatch):
+    text = translated(tmp_path, monkeypatch, ["for i in lanes(8):", "    a[i] += n", "return 0"])
+    assert text.count("\nLANES\n    for (int64_t k_1 = 0, e_1 = INT64_C(8)") == 2
+
+
 @pytest.mark.parametrize(("item", "bits"), [("int16", 32), ("int32", 64)])
 def test_products_are_added_in_the_numbers_that_hold_them(tmp_path, monkeypatch, item, bits):
     text = translated(tmp_path, monkeypatch, ["return products(a, 0, a, n, 3)"], item)

@@ -73,6 +73,8 @@ def again(pair, n, m):
     some[0] += least(c, d) - most(a, size_of(b))
     some[1], some[2] = wrapped(a * 123456789123), item_of(first, n)
     small[0], small[1] = c & 255, small[0] >> 1
+    for i in lanes(2):
+        small[i] = small[i] ^ 3
     if n // m == 2:
         return reals(n, m)
     if total < 0 and c < 0:
@@ -88,7 +90,7 @@ def as_python(name):
     from san.codec.entropy import loops
 
     space = types.ModuleType(name)
-    for each in ("least", "most", "size_of", "wrapped", "item_of", "products"):
+    for each in ("least", "most", "size_of", "wrapped", "item_of", "products", "lanes"):
         setattr(space, each, getattr(loops, each))
     for each in ("integer_loop", "integer_part", "integer_step", "search_step"):
         setattr(space, each, lambda function: function)

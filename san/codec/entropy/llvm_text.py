@@ -162,7 +162,7 @@ class Writer(Expressions):
     def _count(self, node: ast.For) -> None:
         """Write a loop over a range."""
         call = node.iter
-        if not isinstance(call, ast.Call) or ast.unparse(call.func) != "range":
+        if not isinstance(call, ast.Call) or ast.unparse(call.func) not in ("range", "lanes"):
             raise SyntaxError(f"{self.where(node)}: a loop over something else than range")
         given = [self.number(each, "int") for each in call.args]
         begin, end, step = ("0", *given, "1") if len(given) == 1 else (*given, "1")[:3]

@@ -106,6 +106,11 @@ def item_of(a, i):
     return a[i] if 0 <= i < len(a) else 0
 
 
+def lanes(count):
+    """0 ... count - 1: what a loop does for one of them is nothing to the others."""
+    return range(count)
+
+
 def products(a, i, b, j, count):
     """The sum of products of a[i ...] and b[j ...], so many; all int32, or all int16.
 
