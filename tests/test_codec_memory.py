@@ -265,15 +265,17 @@ components.encode(components.reconstruct(plan) + rng.integers(-9, 9, (200, 5)), 
 class Watched:
     # cells that know which of them were read
 
-    def __init__(self, cells):
-        self.cells, self.read = cells, []
+    def __init__(self, cells, first, read):
+        self.cells, self.first, self.read = cells, first, read
 
     def __getitem__(self, place):
-        self.read.append(place)
-        return self.cells[place]
+        if isinstance(place, slice):
+            return Watched(self.cells, place.start, self.read)
+        self.read.append(self.first + place)
+        return self.cells[self.first + place]
 
     def __setitem__(self, place, cell):
-        self.cells[place] = cell
+        self.cells[self.first + place] = cell
 
 places, rows, weights = [set() for _ in range(decisions.INPUTS)], set(), set()
 of_refined, of_decision = decisions.code_refined, decisions.code_decision
@@ -284,7 +286,7 @@ def refined(mixer, row, mixed, bit):
 
 def decided(mixer, kind, node, stage, bit):
     weights.add(mixer.m[decisions.WEIGHTS] + node * decisions.LANES)
-    cells = Watched(mixer.cells)
+    cells = Watched(mixer.cells, 0, [])
     bit = of_decision(mixer._replace(cells=cells), kind, node, stage, bit)
     for found, place in zip(places, cells.read, strict=True):
         found.add(place % decisions.OF_CHANNEL)

@@ -77,6 +77,7 @@ INITIAL_WEIGHT, WEIGHT_SHIFT = 10000, 16  # of the mixing, in 1/65536; how slowl
 HALF_WEIGHT = 1 << WEIGHT_SHIFT >> 1
 COUNT_LIMIT = 255  # of a cell
 LANES = 8  # numbers that vectors have for the inputs: the last one is 0
+SEEN, STRETCHED, SPEEDS = 0, LANES, 2 * LANES  # cells, stretched probabilities, rates at hand
 FARTHEST = 7 << 6  # the first number whose logarithm is the last place, AWAY - 1
 
 # The cells of a channel: those of the experts, then those of each context, NODES for each value.
@@ -106,16 +107,12 @@ class Mixer(NamedTuple):
     tables: np.ndarray  # int32
     data: np.ndarray  # uint8: the bytes
     weights: np.ndarray  # int32: LANES for each node, of each of LOUDS and KEPT
-    seen: np.ndarray  # uint32, LANES: the cells of the decision at hand
-    stretched: np.ndarray  # int32, LANES: their stretched probabilities
-    rates: np.ndarray  # int32, LANES: how fast they move
+    hand: np.ndarray  # int32: what SEEN, STRETCHED and SPEEDS say of the cells of a decision
 
 
 def new_mixer(m: np.ndarray, cells: np.ndarray, data: np.ndarray, weights: np.ndarray) -> Mixer:
     """The mixer of a coding memory, of cells and weights."""
-    seen, stretched = np.zeros(LANES, np.uint32), np.zeros(LANES, np.int32)
-    rates = np.zeros(LANES, np.int32)
-    return Mixer(m, cells, expert_tables(), data, weights, seen, stretched, rates)
+    return Mixer(m, cells, expert_tables(), data, weights, np.zeros(3 * LANES, np.int32))
 
 
 @integer_part
@@ -165,10 +162,11 @@ def find_places(m, tables, distance):
 
 @integer_part
 def moved_cell(cell, goal, rate):
-    """What `move_cell` makes of a cell, in 32 bits: off * rate, over 2**16, is a sum of two."""
+    """What `move_cell` makes of a cell, wrapped: off * rate, over 2**16, is here a sum of two."""
     off = wrapped(goal - (cell >> COUNT_BITS))
     step = wrapped(wrapped((off >> 8) * rate) + (wrapped((off & 255) * rate) >> 8)) >> 8
-    return cell + (step << COUNT_BITS) + (1 if (cell & COUNT_MASK) < COUNT_LIMIT else 0)
+    some = 1 if (cell & COUNT_MASK) < COUNT_LIMIT else 0
+    return wrapped(cell + (step << COUNT_BITS) + some)
 
 
 @integer_step
@@ -179,23 +177,26 @@ def code_decision(mixer, kind, node, stage, bit):
     learns is written for vectors of 32-bit numbers. The weights stay below 2**28: where an input
     moves them away from 0, the sum is not beyond the limit of stretched probabilities.
     """
-    m, cells, tables, weights = mixer.m, mixer.cells, mixer.tables, mixer.weights
-    seen, stretched, rates = mixer.seen, mixer.stretched, mixer.rates
-    own, place, total = m[WEIGHTS] + node * LANES, kind * PLACES + AWAY, 0
+    m, tables, hand, total = mixer.m, mixer.tables, mixer.hand, 0
+    weights = mixer.weights[m[WEIGHTS] + node * LANES :]
+    of_experts, of_contexts = mixer.cells[kind * PLACES + AWAY :], mixer.cells[node:]
     for a in range(INPUTS):
-        cell = cells[m[CELLS + a] + place if a < EXPERTS else m[CONTEXTS + a] + node]
+        cell = of_experts[m[CELLS + a]] if a < EXPERTS else of_contexts[m[CONTEXTS + a]]
         s = tables[STRETCH + (cell >> STRETCH_SHIFT)]
-        total += weights[own + a] * s
-        seen[a], stretched[a], rates[a] = cell, s, tables[RATES + (cell & COUNT_MASK)]
+        total += weights[a] * s
+        hand[SEEN + a], hand[STRETCHED + a] = wrapped(cell), s
+        hand[SPEEDS + a] = tables[RATES + (cell & COUNT_MASK)]
     mixed = mean_of(total)
     bit = code_refined(mixer, m[REFINEMENT] + stage * ROW, mixed, bit)
     error = (bit << 16) - tables[MIDDLE + mixed]
     goal = bit * LARGEST_PROBABILITY
     for a in lanes(LANES):
-        weights[own + a] += wrapped(stretched[a] * error + HALF_WEIGHT) >> WEIGHT_SHIFT
-        seen[a] = moved_cell(seen[a], goal, rates[a])
-    for a in range(INPUTS):
-        cells[m[CELLS + a] + place if a < EXPERTS else m[CONTEXTS + a] + node] = seen[a]
+        weights[a] += wrapped(hand[STRETCHED + a] * error + HALF_WEIGHT) >> WEIGHT_SHIFT
+        hand[SEEN + a] = moved_cell(hand[SEEN + a] & 0xFFFFFFFF, goal, hand[SPEEDS + a])
+    for a in range(EXPERTS):
+        of_experts[m[CELLS + a]] = hand[SEEN + a] & 0xFFFFFFFF
+    for a in range(EXPERTS, INPUTS):
+        of_contexts[m[CONTEXTS + a]] = hand[SEEN + a] & 0xFFFFFFFF
     return bit
 
 
