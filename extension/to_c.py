@@ -96,7 +96,8 @@ class Function(typed.Function):
         for a, kind in zip(self.node.args.args, self.kinds, strict=True):
             star = "const {} *" if isinstance(kind, Record) else "{} "
             said.append(f"{star.format(c_of(kind))}a_{a.arg}")
-        return f"static {result} {self.name}({', '.join(said)})"
+        how = "APART" if "integer_apart" in typed.marks_of(self.node) else "static"
+        return f"{how} {result} {self.name}({', '.join(said)})"
 
     def text(self):
         lines = [self.head() + " {"]
@@ -341,6 +342,11 @@ HEAD = """/* Written by extension/to_c.py from the Python source. */
 #define LANES _Pragma("GCC ivdep")
 #else
 #define LANES
+#endif
+#ifdef __GNUC__
+#define APART static __attribute__((noinline))
+#else
+#define APART static
 #endif
 
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }

@@ -31,7 +31,7 @@ class Pair(NamedTuple):
     small: np.ndarray  # uint8
 
 
-@integer_step
+@integer_apart
 def halves(v):
     """A number in two parts, by shifts."""
     if v > 100:
@@ -92,7 +92,7 @@ def as_python(name):
     space = types.ModuleType(name)
     for each in ("least", "most", "size_of", "wrapped", "item_of", "products", "lanes"):
         setattr(space, each, getattr(loops, each))
-    for each in ("integer_loop", "integer_part", "integer_step", "search_step"):
+    for each in ("integer_loop", "integer_part", "integer_apart", "integer_step", "search_step"):
         setattr(space, each, lambda function: function)
     space.np = np
     return space

@@ -107,6 +107,7 @@ class Writer(Expressions):
         given = ", ".join(f"{leaf} {name}" for leaf, name in self.parameters())
         marks = {ast.unparse(each) for each in self.node.decorator_list}
         inline = " alwaysinline" if "integer_part" in marks else ""
+        inline += " noinline" if "integer_apart" in marks else ""
         head = f"define internal fastcc {self.returned()} @{self.name}({given}) nounwind{inline} {{"
         return "\n".join([head, "entry:", *self.places, *self.lines, "}"])
 

@@ -71,6 +71,11 @@ def integer_part(function: Loop) -> Loop:
     return function
 
 
+def integer_apart(function: Loop) -> Loop:
+    """Compile a part that is always called: where it is written, registers would be too few."""
+    return function
+
+
 def search_loop(function: Loop) -> Loop:
     """Compile a loop of the encoder's search. It may use floats, because no decoder runs it."""
     return integer_loop(function)

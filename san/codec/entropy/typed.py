@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 LOOPS = {"integer_loop", "search_loop"}
-PARTS = {"integer_step", "integer_part", "search_step"}
+PARTS = {"integer_step", "integer_part", "integer_apart", "search_step"}
 BUILT_IN = {"least", "most", "size_of", "item_of", "wrapped", "products"}
 ITEMS = ("int64", "int32", "int16", "uint32", "uint16", "uint8", "float64", "float32")  # of arrays
 

@@ -15,7 +15,16 @@ from san.codec.entropy.logistic import (
     ROW,
     STRETCH,
 )
-from san.codec.entropy.loops import integer_part, integer_step, lanes, least, most, size_of, wrapped
+from san.codec.entropy.loops import (
+    integer_apart,
+    integer_part,
+    integer_step,
+    lanes,
+    least,
+    most,
+    size_of,
+    wrapped,
+)
 from san.codec.entropy.mixing import (
     COUNT_BITS,
     COUNT_MASK,
@@ -169,7 +178,7 @@ def moved_cell(cell, goal, rate):
     return wrapped(cell + (step << COUNT_BITS) + some)
 
 
-@integer_step
+@integer_apart
 def code_decision(mixer, kind, node, stage, bit):
     """Code one binary decision, whose places are found, and learn from it.
 
@@ -200,7 +209,7 @@ def code_decision(mixer, kind, node, stage, bit):
     return bit
 
 
-@integer_part
+@integer_apart
 def code_residual(mixer, residual):
     """Code a quantized residual: zero, sign, magnitude in buckets, the bits within its bucket."""
     m, tables, data = mixer.m, mixer.tables, mixer.data
