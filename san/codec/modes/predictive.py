@@ -200,7 +200,7 @@ def _code(
     coder: np.ndarray, data: np.ndarray, samples: np.ndarray, n: int, channels: int,
     bound: int, shift: int, lowest: int, highest: int, room: Room,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Run the coder over n moments; its state and the int64 (n, channels) that is decoded."""
+    """Run the coder over n moments; its state and a view of what is decoded, (n, channels)."""
     step = 2 * bound + 1
     m = room.memory()
     m[: coder.size] = coder
@@ -209,7 +209,7 @@ def _code(
     decoded = np.full(channels * (n + PAD), min(max(0, lowest), highest), np.int64)
     mixer = new_mixer(m, room.cells(n, channels), data, room.weights())
     code_samples(mixer, room.model(n, channels), samples, decoded, room.touched(), n, channels)
-    return m[: coder.size].copy(), decoded.reshape(channels, n + PAD)[:, PAD:].T.copy()
+    return m[: coder.size].copy(), decoded.reshape(channels, n + PAD)[:, PAD:].T
 
 
 def encode(x: np.ndarray, bound: int) -> bytes:
