@@ -85,6 +85,15 @@ HEAD += PRODUCTS.format(
     item="int16", of="i16", to="i32", end="%r = sext i32 %s to i64\n  ret i64 %r"
 )
 HEAD += PRODUCTS.format(item="int32", of="i32", to="i64", end="ret i64 %s")
+# What a loop over lanes is marked with: its loads and stores may be done in any order, as vectors,
+# and it is not unrolled before it becomes vectors.
+MARKS = """
+!0 = distinct !{}
+!1 = !{!"llvm.loop.parallel_accesses", !0}
+!2 = !{!"llvm.loop.vectorize.enable", i1 true}
+!3 = !{!"llvm.loop.unroll.disable"}
+"""
+FIRST_LOOP = 4
 PACKAGE = Path(__file__).parents[2]
 
 
@@ -177,12 +186,21 @@ class Writer(Expressions):
         self.branch(self.new(f"icmp {'sgt' if falls else 'slt'} i64 {at}, {end}"), first, after)
         self.begin(first)
         self._put(node.target, [at], "int")
+        lanes = ast.unparse(call.func) == "lanes"
+        self.group = ", !llvm.access.group !0" if lanes else ""
         self._repeat(node.body, body, more, after)
+        self.group = ""
         self.begin(more)
         now = self.new(f"load i64, ptr {counter}")
         self.lines.append(f"store i64 {self.new(f'add i64 {now}, {step}')}, ptr {counter}")
-        self.end(f"br label %{test}")
+        self.end(f"br label %{test}{self.loop() if lanes else ''}")
         self.begin(after)
+
+    def loop(self) -> str:
+        """The mark of one loop over lanes."""
+        number = FIRST_LOOP + len(self.program.marks)
+        self.program.marks.append(f"!{number} = distinct !{{!{number}, !1, !2, !3}}")
+        return f", !llvm.loop !{number}"
 
     def give(self, node: ast.expr | None) -> None:
         """Return a value, or nothing."""
@@ -229,7 +247,7 @@ class Writer(Expressions):
         value = self.converted(values[0], kind, item if is_float else "int")
         if not is_float and stored != "i64":
             value = self.new(f"trunc i64 {value} to {stored}")
-        self.lines.append(f"store {stored} {value}, ptr {self.place(target)}")
+        self.lines.append(f"store {stored} {value}, ptr {self.place(target)}{self.group}")
 
 
 def written(loop: str) -> tuple[str, dict[str, Any]]:
@@ -267,4 +285,4 @@ def written(loop: str) -> tuple[str, dict[str, Any]]:
         "result": made.result,
         "parameters": [program.described(kind) for kind in made.kinds],
     }
-    return "\n".join([HEAD, *texts.values(), entry]), described
+    return "\n".join([HEAD, *texts.values(), entry, MARKS, *program.marks]), described

@@ -40,6 +40,7 @@ class Expressions(Function):
         ] = []  # of variables: LLVM turns those of the first block to registers
         self.needed: list[Any] = []  # functions that are called
         self.ended, self.label = False, "entry"
+        self.group = ""  # of loads and stores in lanes: they may be done in any order
 
     def leaves(self, kind: Kind) -> list[str]:
         """The types of LLVM that a type consists of."""
@@ -175,7 +176,7 @@ class Expressions(Function):
             place = self.new(f"getelementptr inbounds {item}, ptr {start}, i64 {low}")
             return [place, self.new(f"sub i64 {high}, {low}")]
         item = STORED[owner.item]
-        value = self.new(f"load {item}, ptr {self.place(node)}")
+        value = self.new(f"load {item}, ptr {self.place(node)}{self.group}")
         if owner.item.startswith("float") or item == "i64":
             return [value]
         wider = "zext" if owner.item.startswith("u") else "sext"

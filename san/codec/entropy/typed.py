@@ -88,6 +88,7 @@ class Program:
         self.instances: dict[tuple[Any, ...], Function] = {}
         self.order: list[Function] = []
         self.used_records: dict[Record, None] = {}
+        self.marks: list[str] = []  # of loops, which a writer may put after all functions
 
     def path(self, name: str) -> Path:
         """The file of a module."""
