@@ -81,7 +81,11 @@ def decode_payload(
         if not 1 <= count <= columns - done or bound >= 1 << 31:
             raise CorruptStream(f"{count} columns within {bound}, of {columns - done} left")
         body = fields.take(size)
-        k[:, done : done + count] = predictive.decode(body, n, count, bound, room)
+        y = predictive.decode(body, n, count, bound, room)
+        if count == columns:
+            k = y
+        else:
+            k[:, done : done + count] = y
         done += count
     fields.end()
     return k

@@ -256,4 +256,5 @@ def decode(data: bytes, n: int, channels: int, bound: int, room: Room | None = N
     body = np.frombuffer(bytearray(data[position + 1 :]), np.uint8)
     coder, none, shift = new_decoder(body), np.zeros(0, np.int64), data[position]
     room = room or Room()
-    return _code(coder, body, none, n, channels, bound, shift, lowest, highest, room)[1]
+    _, y = _code(coder, body, none, n, channels, bound, shift, lowest, highest, room)
+    return y.copy()
