@@ -272,3 +272,8 @@ def test_a_cell_moves_in_32_bits_as_in_64(probability, count, bit):
     goal, rate = int(bit) * mixing.LARGEST_PROBABILITY, int(expert_tables()[RATES + count])
     moved = decisions.moved_cell(int(cells[0]), goal, rate)
     assert moved == wrapped(int(expected[0]))
+
+
+def test_only_a_cell_that_has_counted_to_its_limit_has_the_last_rate():
+    rates = expert_tables()[RATES : RATES + COUNT_LIMIT + 1]
+    assert rates[-1] == decisions.LAST_RATE and (rates[:-1] > decisions.LAST_RATE).all()

@@ -27,7 +27,6 @@ from san.codec.entropy.loops import (
 )
 from san.codec.entropy.mixing import (
     COUNT_BITS,
-    COUNT_MASK,
     LARGEST_PROBABILITY,
     STRETCH_SHIFT,
     code_refined,
@@ -84,7 +83,8 @@ AWAY = PLACES // 2  # places on each side of it
 KEPT = 4  # channels from the fourth on share their statistics
 INITIAL_WEIGHT, WEIGHT_SHIFT = 10000, 16  # of the mixing, in 1/65536; how slowly weights move
 HALF_WEIGHT = 1 << WEIGHT_SHIFT >> 1
-COUNT_LIMIT = 255  # of a cell
+COUNT_LIMIT = 255  # of a cell; all bits of a count
+LAST_RATE = 255  # of a cell that has counted to the limit; all others move faster
 LANES = 8  # numbers that vectors have for the inputs: the last one is 0
 SEEN, STRETCHED, SPEEDS = 0, LANES, 2 * LANES  # cells, stretched probabilities, rates at hand
 FARTHEST = 7 << 6  # the first number whose logarithm is the last place, AWAY - 1
@@ -174,8 +174,8 @@ def moved_cell(cell, goal, rate):
     """What `move_cell` makes of a cell, wrapped: off * rate, over 2**16, is here a sum of two."""
     off = wrapped(goal - (cell >> COUNT_BITS))
     step = wrapped(wrapped((off >> 8) * rate) + (wrapped((off & 255) * rate) >> 8)) >> 8
-    some = 1 if (cell & COUNT_MASK) < COUNT_LIMIT else 0
-    return wrapped(cell + (step << COUNT_BITS) + some)
+    full = wrapped(LAST_RATE - rate) >> 31  # 0 of a cell that counts no further, else -1
+    return wrapped(cell + (step << COUNT_BITS) - full)
 
 
 @integer_apart
@@ -194,7 +194,7 @@ def code_decision(mixer, kind, node, stage, bit):
         s = tables[STRETCH + (cell >> STRETCH_SHIFT)]
         total += weights[a] * s
         hand[SEEN + a], hand[STRETCHED + a] = wrapped(cell), s
-        hand[SPEEDS + a] = tables[RATES + (cell & COUNT_MASK)]
+        hand[SPEEDS + a] = tables[RATES + (cell & COUNT_LIMIT)]
     mixed = mean_of(total)
     bit = code_refined(mixer, m[REFINEMENT] + stage * ROW, mixed, bit)
     error = (bit << 16) - tables[MIDDLE + mixed]
