@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from san.codec.entropy import extension, mixing
-from san.codec.entropy.logistic import RATES
+from san.codec.entropy.logistic import MIDDLE, RATES, squash_table, stretch_table
 from san.codec.entropy.loops import wrapped
 from san.codec.entropy.varints import write_varint
 from san.codec.errors import CodecError, CorruptStream
@@ -277,3 +277,19 @@ def test_a_cell_moves_in_32_bits_as_in_64(probability, count, bit):
 def test_only_a_cell_that_has_counted_to_its_limit_has_the_last_rate():
     rates = expert_tables()[RATES : RATES + COUNT_LIMIT + 1]
     assert rates[-1] == decisions.LAST_RATE and (rates[:-1] > decisions.LAST_RATE).all()
+
+
+@pytest.mark.parametrize("stubborn", [0.0, 0.5, 1.0])
+def test_weights_grow_slowly_whatever_is_coded(stubborn):
+    rng, weights = np.random.default_rng(5), [decisions.INITIAL_WEIGHT] * decisions.INPUTS
+    squash, extreme = squash_table().tolist(), int(stretch_table()[-1])
+    for _ in range(3000):
+        stretched = rng.choice([-extreme, extreme, 0, 700], decisions.INPUTS).tolist()
+        mixed = mixing.mean_of(sum(w * s for w, s in zip(weights, stretched, strict=True)))
+        bit = int(mixed > 0) if rng.random() < stubborn else int(rng.integers(2))
+        error = (bit << 16) - squash[MIDDLE + mixed]
+        before = sum(w * w for w in weights)
+        for a, s in enumerate(stretched):
+            assert abs(s * error + decisions.HALF_WEIGHT) < 1 << 31
+            weights[a] += mixing.moved(s, error, decisions.WEIGHT_SHIFT)
+        assert sum(w * w for w in weights) < before + (1 << 26) + 3 * before**0.5

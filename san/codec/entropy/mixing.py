@@ -7,7 +7,7 @@ with the result. Then cells, weights and refinement move towards the bit.
 
 Two mixers share these parts. That of the transform mode is here: it finds a context's cells by a
 hash, trusts a cell less that has seen little, and takes the mean of two sets of weights. That of
-the predictive mode (`predictive.code_at_distance`) computes where its cells are and has one set of
+the predictive mode (`decisions.code_decision`) computes where its cells are and has one set of
 weights. Each has its own loop over the inputs: one loop for both, with a loop for each set of
 weights, made the transform mode about 4 % slower.
 """

@@ -183,8 +183,10 @@ def code_decision(mixer, kind, node, stage, bit):
     """Code one binary decision, whose places are found, and learn from it.
 
     This is the mixer of the predictive mode; `mixing` says what it shares with the other one. What
-    learns is written for vectors of 32-bit numbers. The weights stay below 2**28: where an input
-    moves them away from 0, the sum is not beyond the limit of stretched probabilities.
+    learns is written for vectors of 32-bit numbers. No 2**26 samples make a weight of 2**28: at
+    each step the sum of the squares of a node's weights grows by less than 2**26, since a sum
+    beyond the limit of stretched probabilities moves no weight further, and by what rounding adds,
+    three times the root of that sum.
     """
     m, tables, hand, total = mixer.m, mixer.tables, mixer.hand, 0
     weights = mixer.weights[m[WEIGHTS] + node * LANES :]
