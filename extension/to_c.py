@@ -29,8 +29,8 @@ def read(name):
 ENTRIES, typed = read("entries").ENTRIES, read("typed")
 Array, Record, Several = typed.Array, typed.Record, typed.Several
 ARRAYS = {
-    "int64": "int64_t", "int32": "int32_t", "uint32": "uint32_t", "uint16": "uint16_t",
-    "uint8": "uint8_t", "float64": "double", "float32": "float",
+    "int64": "int64_t", "int32": "int32_t", "int16": "int16_t", "uint32": "uint32_t",
+    "uint16": "uint16_t", "uint8": "uint8_t", "float64": "double", "float32": "float",
 }  # fmt: skip
 WIDE = "_wide"  # the end of the names of what is compiled for processors with wide registers
 SCALARS = {"int": "int64_t", "float64": "double", "float32": "float"}
@@ -96,7 +96,8 @@ class Function(typed.Function):
         for a, kind in zip(self.node.args.args, self.kinds, strict=True):
             star = "const {} *" if isinstance(kind, Record) else "{} "
             said.append(f"{star.format(c_of(kind))}a_{a.arg}")
-        return f"static {result} {self.name}({', '.join(said)})"
+        how = "APART" if "integer_apart" in typed.marks_of(self.node) else "static"
+        return f"{how} {result} {self.name}({', '.join(said)})"
 
     def text(self):
         lines = [self.head() + " {"]
@@ -156,14 +157,16 @@ class Function(typed.Function):
 
     def _for(self, node, depth):
         pad = "    " * depth
-        if ast.unparse(node.iter.func) != "range":
+        name = ast.unparse(node.iter.func)
+        if name not in ("range", "lanes"):
             raise SyntaxError(f"{self.where(node)}: a loop over something else than range")
         given = [self.expression(each) for each in node.iter.args]
         begin, end, step = ("0", *given, "1") if len(given) == 1 else (*given, "1")[:3]
         falls = len(node.iter.args) == 3 and ast.unparse(node.iter.args[2]).startswith("-")
         self.temporary += 1
         k, e, h = (f"{letter}_{self.temporary}" for letter in "keh")
-        lines = [
+        lines = ["LANES"] if name == "lanes" else []
+        lines += [
             f"{pad}for (int64_t {k} = {begin}, {e} = {end}, {h} = {step}; "
             f"{k} {'>' if falls else '<'} {e}; {k} += {h}) {{",
             f"{pad}    {self.expression(node.target)} = {k};",
@@ -289,6 +292,9 @@ class Function(typed.Function):
     def _call(self, node):
         name = ast.unparse(node.func)
         given = [self.expression(each) for each in node.args]
+        if name == "products":
+            name += f"_{self.type(node.args[0]).item}"
+            return f"{name}({', '.join(given)})"
         if name in typed.BUILT_IN:
             return f"{name}({', '.join(given)})"
         if name == "len":
@@ -332,6 +338,19 @@ HEAD = """/* Written by extension/to_c.py from the Python source. */
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
+#if defined(__GNUC__) && !defined(__clang__)
+#define LANES _Pragma("GCC ivdep")
+#define FOUR _Pragma("GCC unroll 4")
+#else
+#define LANES
+#define FOUR
+#endif
+#ifdef __GNUC__
+#define APART static __attribute__((noinline))
+#else
+#define APART static
+#endif
+
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline double lesser(double a, double b) { return b < a ? b : a; } /* as Python's min */
@@ -347,6 +366,14 @@ static inline int64_t floor_divided(int64_t a, int64_t b) {
 }
 static inline int64_t floor_rest(int64_t a, int64_t b) { return a - b * floor_divided(a, b); }
 """
+# The sum of products of two runs: of 16-bit numbers in 32 bits, of 32-bit numbers in 64.
+PRODUCTS = """static inline int64_t products_{item}(
+    A_{item} a, int64_t i, A_{item} b, int64_t j, int64_t n) {{
+    const {item}_t *p = a.p + i, *q = b.p + j;
+    {sum} s = 0;
+{how}    for (int64_t k = 0; k < n; k++) s += ({sum})p[k] * q[k];
+    return s;
+}}"""
 # Products of vectors of integers take half the time with AVX2. FMA is not asked for: floats are the
 # same at both levels.
 WIDE_BEGINS = """
@@ -419,6 +446,10 @@ def written(modules):
         "static inline int64_t item_of(A_int64 a, int64_t i) "
         "{ return (uint64_t)i < (uint64_t)a.n ? a.p[i] : 0; }"
     )
+    kinds += [
+        PRODUCTS.format(item="int16", sum="int32_t", how="FOUR\n"),
+        PRODUCTS.format(item="int32", sum="int64_t", how=""),
+    ]
     done = []
 
     def define(record):

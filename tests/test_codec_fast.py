@@ -18,6 +18,7 @@ from san.archive import Options
 from san.codec.effort import EFFORTS
 from san.codec.errors import CodecError, CorruptStream
 from san.codec.file_format.stream import StreamReader
+from san.codec.modes import joint, payload
 from san.codec.modes.fast_coding import encode
 from san.codec.modes.fast_frames import decode
 from san.codec.modes.payload import FAST
@@ -67,6 +68,32 @@ def test_frames_are_cut_where_the_signal_is_long():
     x = leads(2 * 8192 + 77, 3)
     payload = payload_of(x, (0,) * 3)
     assert np.array_equal(decode(payload, *x.shape), x)
+
+
+def test_what_has_too_many_bytes_ends_early():
+    x = leads(40_000, 1)
+    whole = payload_of(x, (0,))
+    assert encode(x, (0,), most=len(whole))[0] == whole
+    early = encode(x, (0,), most=len(whole) // 2)[0]
+    assert len(whole) // 2 < len(early) < 0.8 * len(whole)
+
+
+def one_of_all(x, bounds):
+    """The payload that is chosen where all three modes are coded in full."""
+    first, fast = payload._encode_predictive(x, bounds), payload.encode_fast(x, bounds, 16)[0]
+    others = [fast, bytes([payload.JOINT]) + joint.encode(x, bounds)]
+    other = min(reversed(others), key=len)
+    return other if len(other) + payload.WORTH < len(first) else first
+
+
+@pytest.mark.parametrize(
+    ("name", "n"),
+    [(name, n) for name in signals(2, 1) for n in (40, 2000)] + [("full-scale square", 20_000)],
+)
+def test_the_mode_is_the_one_of_the_fewest_bytes(name, n):
+    x = signals(n, 2)[name]
+    chosen = payload.encode_predictive(x, (0, 0), newer_modes=True)
+    assert chosen == one_of_all(x, (0, 0))
 
 
 @pytest.mark.parametrize("channels", [64, 300], ids="{} channels".format)

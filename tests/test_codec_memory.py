@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from san.codec.entropy import logistic, mixing, range_coder
-from san.codec.modes import experts, predictive, ranges
+from san.codec.modes import decisions, experts, ranges
 
 # For each kind of thing: how many there are, and (first, number) of each name that owns some.
 ONE = 1
@@ -92,7 +92,7 @@ OWNERS = {
         },
     ),
     "memory of the predictive mode": (
-        predictive.ALL_MEMORY,
+        decisions.ALL_MEMORY,
         {
             "range coder": (0, range_coder.STATE),
             **{
@@ -101,42 +101,44 @@ OWNERS = {
                     WEIGHTS REFINEMENT PREDICTION CORRECTION FILTER""".split()
             },
             "means": (experts.MEANS, experts.EXPERTS),
-            "contexts": (predictive.CONTEXTS, predictive.INPUTS),
-            "cells": (predictive.CELLS, predictive.INPUTS),
-            "stretched": (predictive.STRETCHED, predictive.INPUTS),
+            "contexts": (decisions.CONTEXTS, decisions.INPUTS),
+            "offsets": (decisions.OFFSETS, experts.EXPERTS),
+            "cells": (decisions.CELLS, experts.EXPERTS),
             "refinement": (
-                predictive.FIRST_ROW,
-                predictive.LOUD_PAIRS * predictive.STAGES * logistic.ROW,
+                decisions.FIRST_ROW,
+                decisions.LOUD_PAIRS * decisions.STAGES * logistic.ROW,
             ),
-            "weights": (
-                predictive.FIRST_WEIGHT,
-                predictive.LOUDS * predictive.KEPT * predictive.NODES * predictive.INPUTS,
-            ),
+        },
+    ),
+    "weights of the predictive mode": (
+        decisions.ALL_WEIGHTS,
+        {
+            "all": (0, decisions.LOUDS * decisions.KEPT * decisions.NODES * decisions.LANES),
         },
     ),
     "cells of a channel": (
-        predictive.OF_CHANNEL,
+        decisions.OF_CHANNEL,
         {
-            "experts": (0, predictive.OF_EXPERTS),
-            "speed": (predictive.BY_SPEED, predictive.SCALES**2 * predictive.NODES),
+            "experts": (0, decisions.OF_EXPERTS),
+            "speed": (decisions.BY_SPEED, decisions.SCALES**2 * decisions.NODES),
             "errors": (
-                predictive.BY_ERRORS,
-                predictive.LOUDS * predictive.ERRORS**2 * predictive.NODES,
+                decisions.BY_ERRORS,
+                decisions.LOUDS * decisions.ERRORS**2 * decisions.NODES,
             ),
             "neighbour": (
-                predictive.BY_NEIGHBOUR,
-                predictive.LOUD_PAIRS * predictive.ERRORS * predictive.EIGHTHS * predictive.NODES,
+                decisions.BY_NEIGHBOUR,
+                decisions.LOUD_PAIRS * decisions.ERRORS * decisions.EIGHTHS * decisions.NODES,
             ),
-            "value": (predictive.BY_VALUE, predictive.VALUES * predictive.NODES),
+            "value": (decisions.BY_VALUE, decisions.VALUES * decisions.NODES),
         },
     ),
     "nodes": (
-        predictive.NODES,
+        decisions.NODES,
         {
-            "zero": (predictive.ZERO, ONE),
-            "sign": (predictive.SIGN, ONE),
-            "magnitude": (predictive.UNARY, predictive.MAGNITUDES),
-            "low bits": (predictive.LOW_BITS, 4),
+            "zero": (decisions.ZERO, ONE),
+            "sign": (decisions.SIGN, ONE),
+            "magnitude": (decisions.UNARY, decisions.MAGNITUDES),
+            "low bits": (decisions.LOW_BITS, 4),
         },
     ),
     "state of a channel": (
@@ -189,7 +191,8 @@ import sys
 os.environ["SAN_LOOPS"] = "python"
 import numpy as np
 from san.codec.entropy import mixing
-from san.codec.modes import across, bands, components, events, predictive, ranges, transform
+from san.codec.modes import across, bands, components, decisions, events, predictive, ranges
+from san.codec.modes import transform
 from san.codec.modes.dictionary import quantize
 from san.codec.modes.events import QuantizedEvents
 
@@ -259,19 +262,37 @@ q = np.rint(rng.normal(size=(200, 3)) * 10.0 ** rng.uniform(-2, 4, (200, 1))).as
 plan = components.Plan(layout, q, bounds=(0, 1, 2, 3, 9))
 components.encode(components.reconstruct(plan) + rng.integers(-9, 9, (200, 5)), plan, None)
 
-places, rows, weights = [set() for _ in range(predictive.INPUTS)], set(), set()
-of_refined = predictive.code_refined
+class Watched:
+    # cells that know which of them were read
+
+    def __init__(self, cells, first, read):
+        self.cells, self.first, self.read = cells, first, read
+
+    def __getitem__(self, place):
+        if isinstance(place, slice):
+            return Watched(self.cells, place.start, self.read)
+        self.read.append(self.first + place)
+        return self.cells[self.first + place]
+
+    def __setitem__(self, place, cell):
+        self.cells[self.first + place] = cell
+
+places, rows, weights = [set() for _ in range(decisions.INPUTS)], set(), set()
+of_refined, of_decision = decisions.code_refined, decisions.code_decision
 
 def refined(mixer, row, mixed, bit):
-    m = mixer.m
-    for a in range(predictive.INPUTS):
-        places[a].add(m[predictive.CELLS + a] % predictive.OF_CHANNEL)
-    assert m[predictive.CELLS + a] < len(mixer.cells)
     rows.add(row)
-    weights.add(m[predictive.WEIGHTS])
     return of_refined(mixer, row, mixed, bit)
 
-predictive.code_refined = refined
+def decided(mixer, kind, node, stage, bit):
+    weights.add(mixer.m[decisions.WEIGHTS] + node * decisions.LANES)
+    cells = Watched(mixer.cells, 0, [])
+    bit = of_decision(mixer._replace(cells=cells), kind, node, stage, bit)
+    for found, place in zip(places, cells.read, strict=True):
+        found.add(place % decisions.OF_CHANNEL)
+    return bit
+
+decisions.code_refined, decisions.code_decision = refined, decided
 for scale in (1, 30, 10**6):
     loud = np.rint(rng.normal(size=(150, 5)) * scale * rng.uniform(0, 9, (150, 1)))
     predictive.encode(loud.astype(np.int64), scale // 20)
@@ -331,7 +352,7 @@ MAY_USE = {
     "input 5": ("cells of a channel", "neighbour"),
     "input 6": ("cells of a channel", "value"),
     "predictive rows": ("memory of the predictive mode", "refinement"),
-    "predictive weights": ("memory of the predictive mode", "weights"),
+    "predictive weights": ("weights of the predictive mode", "all"),
 }  # fmt: skip
 
 

@@ -8,13 +8,18 @@ import sys
 import numpy as np
 import plain_decoder
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from san.codec.entropy import extension
+from san.codec.entropy import extension, mixing
+from san.codec.entropy.logistic import MIDDLE, RATES, squash_table, stretch_table
+from san.codec.entropy.loops import wrapped
 from san.codec.entropy.varints import write_varint
 from san.codec.errors import CodecError, CorruptStream
+from san.codec.modes import decisions, experts
+from san.codec.modes.decisions import COUNT_LIMIT
+from san.codec.modes.experts import expert_tables
 from san.codec.modes.predictive import FEW, Room, decode, encode
 
 MOST, LEAST = 2**31 - 1, -(2**31)
@@ -248,3 +253,43 @@ def test_a_group_is_decoded_alike_whatever_was_decoded_before_it(sizes):
         x = heartbeat(n, channels) * channels
         body = encode(x, 0)
         assert np.array_equal(decode(body, n, channels, 0, room), x)
+
+
+def test_the_farthest_place_is_the_last_one():
+    logarithms = expert_tables()[experts.LOGARITHMS :].tolist()
+    assert logarithms == sorted(logarithms)
+    assert logarithms[decisions.FARTHEST - 1] < decisions.AWAY - 1
+    assert logarithms[decisions.FARTHEST] == decisions.AWAY - 1
+
+
+@given(st.integers(0, mixing.LARGEST_PROBABILITY), st.integers(0, COUNT_LIMIT), st.booleans())
+@example(0, 0, True)
+@example(mixing.LARGEST_PROBABILITY, 0, False)
+def test_a_cell_moves_in_32_bits_as_in_64(probability, count, bit):
+    cells = np.array([probability << mixing.COUNT_BITS | count], np.uint32)
+    expected = cells.copy()
+    mixing.move_cell(expected.data, expert_tables().data, 0, int(bit), COUNT_LIMIT)
+    goal, rate = int(bit) * mixing.LARGEST_PROBABILITY, int(expert_tables()[RATES + count])
+    moved = decisions.moved_cell(int(cells[0]), goal, rate)
+    assert moved == wrapped(int(expected[0]))
+
+
+def test_only_a_cell_that_has_counted_to_its_limit_has_the_last_rate():
+    rates = expert_tables()[RATES : RATES + COUNT_LIMIT + 1]
+    assert rates[-1] == decisions.LAST_RATE and (rates[:-1] > decisions.LAST_RATE).all()
+
+
+@pytest.mark.parametrize("stubborn", [0.0, 0.5, 1.0])
+def test_weights_grow_slowly_whatever_is_coded(stubborn):
+    rng, weights = np.random.default_rng(5), [decisions.INITIAL_WEIGHT] * decisions.INPUTS
+    squash, extreme = squash_table().tolist(), int(stretch_table()[-1])
+    for _ in range(3000):
+        stretched = rng.choice([-extreme, extreme, 0, 700], decisions.INPUTS).tolist()
+        mixed = mixing.mean_of(sum(w * s for w, s in zip(weights, stretched, strict=True)))
+        bit = int(mixed > 0) if rng.random() < stubborn else int(rng.integers(2))
+        error = (bit << 16) - squash[MIDDLE + mixed]
+        before = sum(w * w for w in weights)
+        for a, s in enumerate(stretched):
+            assert abs(s * error + decisions.HALF_WEIGHT) < 1 << 31
+            weights[a] += mixing.moved(s, error, decisions.WEIGHT_SHIFT)
+        assert sum(w * w for w in weights) < before + (1 << 26) + 3 * before**0.5

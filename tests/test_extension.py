@@ -25,7 +25,7 @@ def run(code, **variables):
     )
 
 
-def translated(tmp_path, monkeypatch, body):
+def translated(tmp_path, monkeypatch, body, item="int64"):
     """The C of one loop, `again(a, n)`, whose source has this body."""
     home = tmp_path / "codec" / "modes"
     home.mkdir(parents=True)
@@ -33,7 +33,7 @@ def translated(tmp_path, monkeypatch, body):
     (home / "one.py").write_text("\n".join(lines) + "\n")
     space = to_c["written"].__globals__
     monkeypatch.setitem(space, "PACKAGE", tmp_path)
-    monkeypatch.setitem(space, "ENTRIES", {"san.codec.modes.one.again": "a: int64"})
+    monkeypatch.setitem(space, "ENTRIES", {"san.codec.modes.one.again": f"a: {item}"})
     return to_c["written"](["san.codec.modes.one"])[0]
 
 
@@ -47,6 +47,19 @@ def test_every_loop_is_written():
 def test_the_script_knows_what_python_means(tmp_path, monkeypatch):
     text = translated(tmp_path, monkeypatch, ["x, y = a[0], -7 // n", "return x if x < y else y"])
     assert "floor_divided(" in text and "int64_t san_codec_modes_one_again(" in text
+
+
+def test_what_lanes_do_may_be_done_at_once(tmp_path, monkeypatch):
+    text = translated(tmp_path, monkeypatch, ["for i in lanes(8):", "    a[i] += n", "return 0"])
+    assert text.count("\nLANES\n    for (int64_t k_1 = 0, e_1 = INT64_C(8)") == 2
+
+
+@pytest.mark.parametrize(("item", "bits"), [("int16", 32), ("int32", 64)])
+def test_products_are_added_in_the_numbers_that_hold_them(tmp_path, monkeypatch, item, bits):
+    text = translated(tmp_path, monkeypatch, ["return products(a, 0, a, n, 3)"], item)
+    name = f"products_{item}"
+    assert f"return {name}(a_a, INT64_C(0), a_a, a_n, INT64_C(3));" in text
+    assert f"static inline int64_t {name}(" in text and f"(int{bits}_t)p[k] * q[k]" in text
 
 
 @pytest.mark.parametrize(

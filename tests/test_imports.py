@@ -91,9 +91,9 @@ ORDER = {
         entropy errors target effort threads""",
     "codec.search": """coding across coefficients quick convergence trials excerpts steps learning
         finding on_device pursuit""",
-    "codec.modes": """payload components across transform joint predictive odds joint_experts
-        least_squares experts dictionary wavelet bands events ranges fast_coding fast_packing
-        fast_fit fast_frames fast_room fast_laws mode_numbers""",
+    "codec.modes": """payload components across transform joint predictive decisions odds
+        joint_experts least_squares experts dictionary wavelet bands events ranges fast_coding
+        fast_packing fast_fit fast_frames fast_room fast_laws mode_numbers""",
     "codec.file_format": "writing whole_chunks stream compact attachments header limits source",
     "codec.numbers": """ruled integers narrowing representation steps gaps grids rule_search rules
         bits accuracy""",

@@ -31,7 +31,7 @@ class Pair(NamedTuple):
     small: np.ndarray  # uint8
 
 
-@integer_step
+@integer_apart
 def halves(v):
     """A number in two parts, by shifts."""
     if v > 100:
@@ -73,6 +73,8 @@ def again(pair, n, m):
     some[0] += least(c, d) - most(a, size_of(b))
     some[1], some[2] = wrapped(a * 123456789123), item_of(first, n)
     small[0], small[1] = c & 255, small[0] >> 1
+    for i in lanes(2):
+        small[i] = small[i] ^ 3
     if n // m == 2:
         return reals(n, m)
     if total < 0 and c < 0:
@@ -88,9 +90,9 @@ def as_python(name):
     from san.codec.entropy import loops
 
     space = types.ModuleType(name)
-    for each in ("least", "most", "size_of", "wrapped", "item_of"):
+    for each in ("least", "most", "size_of", "wrapped", "item_of", "products", "lanes"):
         setattr(space, each, getattr(loops, each))
-    for each in ("integer_loop", "integer_part", "integer_step", "search_step"):
+    for each in ("integer_loop", "integer_part", "integer_apart", "integer_step", "search_step"):
         setattr(space, each, lambda function: function)
     space.np = np
     return space
@@ -140,6 +142,17 @@ def test_a_compiled_loop_does_what_python_does(both, first, n, m):
     assert loop(arrays, n, m) == expected
     assert arrays.first.tolist() == plain.first.tolist()
     assert arrays.small.tolist() == plain.small.tolist()
+
+
+@pytest.mark.parametrize(("item", "most"), [("int16", 1 << 11), ("int32", 1 << 27)])
+@pytest.mark.parametrize(("i", "j", "count"), [(0, 0, 400), (3, 17, 43), (5, 2, 1), (1, 2, 0)])
+def test_products_are_added_without_loss(package, item, most, i, j, count):
+    source = "@integer_loop\ndef again(a, b, i, j, n):\n    return products(a, i, b, j, n)\n"
+    _, loop = placed(package, source, f"a: {item}, b: {item}", f"products_{item}")
+    a, b = np.random.default_rng(count).integers(-most, most + 1, (2, 400)).astype(item)
+    a[:7] = -most
+    expected = sum(int(x) * int(y) for x, y in zip(a[i : i + count], b[j : j + count], strict=True))
+    assert loop(a, b, i, j, count) == expected
 
 
 def kept(package):

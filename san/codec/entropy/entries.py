@@ -45,7 +45,7 @@ ENTRIES: dict[str, str] = {
         "solver: modes.least_squares.Solver, moments: int64, weights: int64"
     ),
     "san.codec.modes.predictive.code_samples": (
-        "mixer: entropy.mixing.Mixer, model: modes.experts.Model, samples: int64, decoded: int64, "
+        "mixer: modes.decisions.Mixer, model: modes.experts.Model, samples: int64, decoded: int64, "
         "touched: int64"
     ),
     "san.codec.modes.joint_experts.place_features": (

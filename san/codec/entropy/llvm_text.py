@@ -55,6 +55,45 @@ outside:
   ret i64 0
 }
 """
+# The sum of products of two runs: of 16-bit numbers in 32 bits, of 32-bit numbers in 64.
+PRODUCTS = """
+define internal i64 @products_{item}(ptr %a, i64 %i, ptr %b, i64 %j, i64 %n) nounwind {{
+  %p = getelementptr inbounds {of}, ptr %a, i64 %i
+  %q = getelementptr inbounds {of}, ptr %b, i64 %j
+  br label %test
+test:
+  %k = phi i64 [ 0, %0 ], [ %l, %body ]
+  %s = phi {to} [ 0, %0 ], [ %t, %body ]
+  %more = icmp slt i64 %k, %n
+  br i1 %more, label %body, label %after
+body:
+  %pk = getelementptr inbounds {of}, ptr %p, i64 %k
+  %qk = getelementptr inbounds {of}, ptr %q, i64 %k
+  %x = load {of}, ptr %pk
+  %y = load {of}, ptr %qk
+  %u = sext {of} %x to {to}
+  %v = sext {of} %y to {to}
+  %w = mul {to} %u, %v
+  %t = add {to} %s, %w
+  %l = add nuw nsw i64 %k, 1
+  br label %test
+after:
+  {end}
+}}
+"""
+HEAD += PRODUCTS.format(
+    item="int16", of="i16", to="i32", end="%r = sext i32 %s to i64\n  ret i64 %r"
+)
+HEAD += PRODUCTS.format(item="int32", of="i32", to="i64", end="ret i64 %s")
+# What a loop over lanes is marked with: its loads and stores may be done in any order, as vectors,
+# and it is not unrolled before it becomes vectors.
+MARKS = """
+!0 = distinct !{}
+!1 = !{!"llvm.loop.parallel_accesses", !0}
+!2 = !{!"llvm.loop.vectorize.enable", i1 true}
+!3 = !{!"llvm.loop.unroll.disable"}
+"""
+FIRST_LOOP = 4
 PACKAGE = Path(__file__).parents[2]
 
 
@@ -77,6 +116,7 @@ class Writer(Expressions):
         given = ", ".join(f"{leaf} {name}" for leaf, name in self.parameters())
         marks = {ast.unparse(each) for each in self.node.decorator_list}
         inline = " alwaysinline" if "integer_part" in marks else ""
+        inline += " noinline" if "integer_apart" in marks else ""
         head = f"define internal fastcc {self.returned()} @{self.name}({given}) nounwind{inline} {{"
         return "\n".join([head, "entry:", *self.places, *self.lines, "}"])
 
@@ -132,7 +172,7 @@ class Writer(Expressions):
     def _count(self, node: ast.For) -> None:
         """Write a loop over a range."""
         call = node.iter
-        if not isinstance(call, ast.Call) or ast.unparse(call.func) != "range":
+        if not isinstance(call, ast.Call) or ast.unparse(call.func) not in ("range", "lanes"):
             raise SyntaxError(f"{self.where(node)}: a loop over something else than range")
         given = [self.number(each, "int") for each in call.args]
         begin, end, step = ("0", *given, "1") if len(given) == 1 else (*given, "1")[:3]
@@ -146,12 +186,21 @@ class Writer(Expressions):
         self.branch(self.new(f"icmp {'sgt' if falls else 'slt'} i64 {at}, {end}"), first, after)
         self.begin(first)
         self._put(node.target, [at], "int")
+        lanes = ast.unparse(call.func) == "lanes"
+        self.group = ", !llvm.access.group !0" if lanes else ""
         self._repeat(node.body, body, more, after)
+        self.group = ""
         self.begin(more)
         now = self.new(f"load i64, ptr {counter}")
         self.lines.append(f"store i64 {self.new(f'add i64 {now}, {step}')}, ptr {counter}")
-        self.end(f"br label %{test}")
+        self.end(f"br label %{test}{self.loop() if lanes else ''}")
         self.begin(after)
+
+    def loop(self) -> str:
+        """The mark of one loop over lanes."""
+        number = FIRST_LOOP + len(self.program.marks)
+        self.program.marks.append(f"!{number} = distinct !{{!{number}, !1, !2, !3}}")
+        return f", !llvm.loop !{number}"
 
     def give(self, node: ast.expr | None) -> None:
         """Return a value, or nothing."""
@@ -198,7 +247,7 @@ class Writer(Expressions):
         value = self.converted(values[0], kind, item if is_float else "int")
         if not is_float and stored != "i64":
             value = self.new(f"trunc i64 {value} to {stored}")
-        self.lines.append(f"store {stored} {value}, ptr {self.place(target)}")
+        self.lines.append(f"store {stored} {value}, ptr {self.place(target)}{self.group}")
 
 
 def written(loop: str) -> tuple[str, dict[str, Any]]:
@@ -236,4 +285,4 @@ def written(loop: str) -> tuple[str, dict[str, Any]]:
         "result": made.result,
         "parameters": [program.described(kind) for kind in made.kinds],
     }
-    return "\n".join([HEAD, *texts.values(), entry]), described
+    return "\n".join([HEAD, *texts.values(), entry, MARKS, *program.marks]), described

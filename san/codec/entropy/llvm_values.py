@@ -13,7 +13,7 @@ from san.codec.entropy.typed import Array, Function, Kind, Record, Several, join
 
 NUMBERS = {"int": "i64", "float64": "double", "float32": "float"}
 STORED = {
-    "int64": "i64", "int32": "i32", "uint32": "i32", "uint16": "i16", "uint8": "i8",
+    "int64": "i64", "int32": "i32", "int16": "i16", "uint32": "i32", "uint16": "i16", "uint8": "i8",
     "float64": "double", "float32": "float",
 }  # fmt: skip
 OPERATIONS = {  # of integers, and of floats
@@ -40,6 +40,7 @@ class Expressions(Function):
         ] = []  # of variables: LLVM turns those of the first block to registers
         self.needed: list[Any] = []  # functions that are called
         self.ended, self.label = False, "entry"
+        self.group = ""  # of loads and stores in lanes: they may be done in any order
 
     def leaves(self, kind: Kind) -> list[str]:
         """The types of LLVM that a type consists of."""
@@ -175,7 +176,7 @@ class Expressions(Function):
             place = self.new(f"getelementptr inbounds {item}, ptr {start}, i64 {low}")
             return [place, self.new(f"sub i64 {high}, {low}")]
         item = STORED[owner.item]
-        value = self.new(f"load {item}, ptr {self.place(node)}")
+        value = self.new(f"load {item}, ptr {self.place(node)}{self.group}")
         if owner.item.startswith("float") or item == "i64":
             return [value]
         wider = "zext" if owner.item.startswith("u") else "sext"
@@ -365,11 +366,21 @@ def _write_wrapped(made: Expressions, node: ast.Call) -> str:
     return made.new(f"sext i32 {low} to i64")
 
 
+def _write_products(made: Expressions, node: ast.Call) -> str:
+    item = made.type(node.args[0]).item
+    (one, _), i = made.values(node.args[0]), made.number(node.args[1], "int")
+    (other, _), j = made.values(node.args[2]), made.number(node.args[3], "int")
+    count = made.number(node.args[4], "int")
+    given = f"ptr {one}, i64 {i}, ptr {other}, i64 {j}, i64 {count}"
+    return made.new(f"call i64 @products_{item}({given})")
+
+
 #: What `loops` says of these functions, as instructions.
 BUILT_IN = {
     "least": _write_call("call i64 @llvm.smin.i64({})"),
     "most": _write_call("call i64 @llvm.smax.i64({})"),
     "size_of": _write_call("call i64 @llvm.abs.i64({}, i1 false)"),
     "item_of": _write_item,
+    "products": _write_products,
     "wrapped": _write_wrapped,
 }

@@ -71,6 +71,11 @@ def integer_part(function: Loop) -> Loop:
     return function
 
 
+def integer_apart(function: Loop) -> Loop:
+    """Compile a part that is always called: where it is written, registers would be too few."""
+    return function
+
+
 def search_loop(function: Loop) -> Loop:
     """Compile a loop of the encoder's search. It may use floats, because no decoder runs it."""
     return integer_loop(function)
@@ -104,3 +109,16 @@ def wrapped(v):
 def item_of(a, i):
     """a[i] of an int64 array, 0 outside of it."""
     return a[i] if 0 <= i < len(a) else 0
+
+
+def lanes(count):
+    """0 ... count - 1: what a loop does for one of them is nothing to the others."""
+    return range(count)
+
+
+def products(a, i, b, j, count):
+    """The sum of products of a[i ...] and b[j ...], so many; all int32, or all int16.
+
+    Compiled, that of int16 has 32 bits.
+    """
+    return sum(a[i + k] * b[j + k] for k in range(count))

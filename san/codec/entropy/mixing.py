@@ -7,7 +7,7 @@ with the result. Then cells, weights and refinement move towards the bit.
 
 Two mixers share these parts. That of the transform mode is here: it finds a context's cells by a
 hash, trusts a cell less that has seen little, and takes the mean of two sets of weights. That of
-the predictive mode (`predictive.code_at_distance`) computes where its cells are and has one set of
+the predictive mode (`decisions.code_decision`) computes where its cells are and has one set of
 weights. Each has its own loop over the inputs: one loop for both, with a loop for each set of
 weights, made the transform mode about 4 % slower.
 """
@@ -128,10 +128,10 @@ def code_refined(mixer, row, mixed, bit):
     m = mixer.m
     away = mixed + REFINEMENT_ORIGIN
     place, share = row + (away >> REFINEMENT_STEP_BITS), away & (REFINEMENT_STEP - 1)
-    rest = REFINEMENT_STEP - share
-    refined = (m[place] * rest + m[place + 1] * share) >> REFINEMENT_STEP_BITS
-    probability = (mixer.tables[MIDDLE + mixed] + refined) >> 1
-    bit = code_bit(m, mixer.data, least(SUREST, most(1, probability)), bit)
+    rest, low = REFINEMENT_STEP - share, m[place]
+    refined = low + (((m[place + 1] - low) * share) >> REFINEMENT_STEP_BITS)
+    probability = (mixer.tables[MIDDLE + mixed] + refined) >> 1  # SUREST at most
+    bit = code_bit(m, mixer.data, most(1, probability), bit)
     goal = SUREST if bit == 1 else 0
     m[place] += ((goal - m[place]) * rest) >> REFINEMENT_SHIFT
     m[place + 1] += ((goal - m[place + 1]) * share) >> REFINEMENT_SHIFT

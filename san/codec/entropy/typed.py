@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 LOOPS = {"integer_loop", "search_loop"}
-PARTS = {"integer_step", "integer_part", "search_step"}
-BUILT_IN = {"least", "most", "size_of", "item_of", "wrapped"}
-ITEMS = ("int64", "int32", "uint32", "uint16", "uint8", "float64", "float32")  # of arrays
+PARTS = {"integer_step", "integer_part", "integer_apart", "search_step"}
+BUILT_IN = {"least", "most", "size_of", "item_of", "wrapped", "products"}
+ITEMS = ("int64", "int32", "int16", "uint32", "uint16", "uint8", "float64", "float32")  # of arrays
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ class Program:
         self.instances: dict[tuple[Any, ...], Function] = {}
         self.order: list[Function] = []
         self.used_records: dict[Record, None] = {}
+        self.marks: list[str] = []  # of loops, which a writer may put after all functions
 
     def path(self, name: str) -> Path:
         """The file of a module."""

@@ -1,5 +1,7 @@
 """Fast prediction: what the encoder chooses for each column, and how a chunk becomes frames."""
 
+import math
+
 import numpy as np
 
 from san.codec.entropy.loops import (
@@ -252,11 +254,12 @@ def take_differences(room, fit, c, n):
 
 
 def encode(
-    k: np.ndarray, bounds: tuple[int, ...], order: int = USUAL_ORDER
+    k: np.ndarray, bounds: tuple[int, ...], order: int = USUAL_ORDER, most: float = math.inf
 ) -> tuple[bytes, np.ndarray]:
     """The bytes of int64 (n, columns), and what is decoded of them.
 
-    No sample is off by more than its column's bound.
+    No sample is off by more than its column's bound. Where the frames have more than `most` bytes
+    already, both end: such bytes are for nobody.
     """
     n, columns = k.shape
     lowest, highest = (int(k.min()), int(k.max())) if k.size else (0, 0)
@@ -267,6 +270,7 @@ def encode(
     head = [bytes([USUAL if one else USUAL + OWN_BOUNDS])]
     head += map(write_varint, bounds[:1] if one else bounds)
     full, frames, decoded = 1 << USUAL, [], k
+    size_of_frames = 0
     if any(bounds):
         decoded = np.empty((n, columns), np.int64)
     for start in range(0, n, full):
@@ -275,6 +279,9 @@ def encode(
             size = len(part)
             memory = new_room(size, columns), new_fit(size, columns), new_draft(size, columns)
         frames.append(_encode_part(part, bounds, order, *memory))
+        size_of_frames += len(frames[-1])
+        if size_of_frames > most:
+            break
         if any(bounds):
             decoded[start : start + full] = memory[0].x.reshape(columns, size).T
     head += [write_varint(len(frame)) for frame in frames[:-1]]

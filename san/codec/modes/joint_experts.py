@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from san.codec.entropy.loops import integer_loop, integer_step, least, most, size_of
+from san.codec.entropy.loops import integer_loop, integer_step, least, most, products, size_of
 from san.codec.modes.experts import (
     DIFFERENCE_BITS,
     ERROR_LIMIT,
@@ -22,7 +22,6 @@ from san.codec.modes.experts import (
     TAPS,
     clamp,
     logarithm,
-    product_sum,
     within,
 )
 from san.codec.modes.least_squares import WEIGHT, Solver, new_solver, shifted, solve, triangle
@@ -253,7 +252,7 @@ def learn(model, c, begin, end, stride):
             weighted[k] = model.calm[place + k] * seen[start + k]
         for j in range(i + 1):
             start = starts[c * WIDTH + j] + begin
-            fresh[triangle(i) + j] = product_sum(weighted, seen, start, count)
+            fresh[triangle(i) + j] = products(weighted, 0, seen, start, count)
     for k in range(SOLUTIONS):
         base, weights = c * OF_CHANNEL + k * OF_LONG, (c * SOLUTIONS + k) * WIDTH
         some, share, fade = (size, 1, 12) if k == 0 else (least(size, SHORT), 3, 11)

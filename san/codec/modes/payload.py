@@ -12,6 +12,7 @@
 Modes 3, 4 and 5 are those of version 4 of the format: older streams do not have them.
 """
 
+import math
 import threading
 
 import numpy as np
@@ -80,7 +81,11 @@ def decode_payload(
         if not 1 <= count <= columns - done or bound >= 1 << 31:
             raise CorruptStream(f"{count} columns within {bound}, of {columns - done} left")
         body = fields.take(size)
-        k[:, done : done + count] = predictive.decode(body, n, count, bound, room)
+        y = predictive.decode(body, n, count, bound, room)
+        if count == columns:
+            k = y
+        else:
+            k[:, done : done + count] = y
         done += count
     fields.end()
     return k
@@ -124,22 +129,31 @@ def encode_predictive(
     samples, columns = k.shape
     if not newer_modes or columns == 0:
         return _encode_predictive(k, bounds)
-    others = [encode_fast(k, bounds, fast_coding.MOST_ORDER)[0]]
     slow = columns <= FEW_COLUMNS and samples > MOST_SAMPLES
+    found: list[tuple[int, bytes]] = []  # payloads, each after its length and what it must save
     if columns <= joint.MOST_COLUMNS and (best or not slow):
-        others.append(bytes([JOINT]) + joint.encode(k, bounds))
-    other = min(reversed(others), key=len)
-    if k.size >= MANY_VALUES and MANY_COLUMNS <= columns <= joint.MOST_COLUMNS:
-        return other
-    first = _encode_predictive(k, bounds)
-    return other if len(other) + WORTH < len(first) else first
+        payload = bytes([JOINT]) + joint.encode(k, bounds)
+        found.append((len(payload) + WORTH, payload))
+    if k.size < MANY_VALUES or not MANY_COLUMNS <= columns <= joint.MOST_COLUMNS:
+        payload = _encode_predictive(k, bounds)
+        found.append((len(payload), payload))
+    smallest, payload = min(reversed(found), key=lambda each: each[0])
+    most = smallest - WORTH - 1
+    other, _ = encode_fast(k, bounds, fast_coding.MOST_ORDER, most)
+    return other if len(other) <= most else payload
 
 
 def encode_fast(
-    k: np.ndarray, bounds: tuple[int, ...], order: int = fast_coding.USUAL_ORDER
+    k: np.ndarray,
+    bounds: tuple[int, ...],
+    order: int = fast_coding.USUAL_ORDER,
+    most: float = math.inf,
 ) -> tuple[bytes, np.ndarray]:
-    """A chunk in mode 5, and what is decoded of it."""
-    body, decoded = fast_coding.encode(k, bounds, order)
+    """A chunk in mode 5, and what is decoded of it.
+
+    What has more than `most` bytes may end early.
+    """
+    body, decoded = fast_coding.encode(k, bounds, order, most - 1)
     return bytes([FAST]) + body, decoded
 
 
