@@ -24,8 +24,8 @@ SLOW_SECONDS = 0.71  # slower changes are left to the wavelet: kernels describe 
 EXCERPTS, EXCERPT_KERNELS = 6, 48  # learning reads 6 pieces of 48 kernel lengths; more cost time
 PRECISION = 7  # of the stored kernels (see `quantize`): a larger one costs bytes
 ITERATIONS = 8  # of the two steps; more cost time and change little
-# After so many of them the trials are compared, and so many of the best go on. With one, three of 25
-# records of two leads have 0.9 to 1.5 % more bytes; with all four, none has fewer than with two.
+# After so many of them the trials are compared, and so many of the best go on. With one, three of
+# 25 records of two leads have 0.4 to 1.5 % more bytes; with all four, none has fewer than with two.
 EARLY, KEPT = 3, 2
 # Tried in turn: share of the usual length, number of kernels, seed of a random start (None: typical
 # windows). Each one costs a whole learning.
