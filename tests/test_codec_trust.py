@@ -133,10 +133,10 @@ def mutate(stream, source):
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_mutations_are_refused():
+def test_twenty_thousand_mutations_are_refused():
     source = random.Random(1)
     small = [*streams().values(), *compact_streams().values()]
-    for _ in range(100_000):
+    for _ in range(20_000):
         stream = source.choice(small)
         mutated = mutate(stream, source)
         if mutated != stream:
