@@ -403,6 +403,13 @@ def test_a_parameter_for_each_axis(name):
     np.testing.assert_array_equal(function(s, torch.tensor([[3, 2], [3, 2]])).numpy(), ref)
 
 
+@pytest.mark.parametrize("rows", [[(3,)], [(3, 2)], [(3,), (2,)]], ids=str)
+def test_parameters_of_every_form_are_one_kind_of_array(rows):
+    """Of another kind, such as one that cannot be written, the selection would be compiled anew."""
+    table = operation.table_per_map(rows, (12, 10), "extrema")
+    assert table.flags.c_contiguous and table.flags.writeable and table.shape == (len(rows), 2)
+
+
 @pytest.mark.parametrize("name", SPARSE)
 @pytest.mark.parametrize("shape", [(0, 1, 5), (1, 0, 5), (2, 1, 0), (1, 1, 0, 4)], ids=str)
 def test_empty(name, shape):
