@@ -189,6 +189,14 @@ def show(driver, width=1200, height=900, scheme="light"):
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
+def painted(driver):
+    """Wait until the page has drawn what it was asked for: two frames and what they ask for."""
+    driver.execute_async_script(
+        "const [done] = arguments; "
+        "requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))"
+    )
+
+
 def check_page(driver):
     """No message, no request, nothing but the page's own script may run."""
     assert driver.get_log("browser") == []
