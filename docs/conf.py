@@ -1,5 +1,6 @@
 """How the site is built: `sphinx-build docs FOLDER`. It needs no network."""
 
+import gc
 import re
 import sys
 import tomllib
@@ -12,6 +13,8 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
 import san  # noqa: E402
+
+gc.set_threshold(50_000, 50, 50)  # most of what is made stays: looking for garbage took a fifth
 
 project = "SAN"
 author = "The SAN developers"

@@ -318,7 +318,7 @@ def reproduce(
     if processes.are_several():
         raise ValueError("reproduce runs in one process, start it without torchrun")
     packages.need(*packages.OF_NETWORKS)
-    from san.command import console
+    from san.command import reproduction
     from san.paper import studies
     from san.paper.experiments import EXPERIMENTS, VARIANTS, plan
 
@@ -342,7 +342,7 @@ def reproduce(
     others = [name for name in chosen if name not in studies.STUDIES]
     units = plan(others, protocols, seeds, ["paper", *added], database)
     parts = studies.plan(networks, seeds)
-    console.reproduce(units, output, data_dir, as_json, parts, device or "cpu")
+    reproduction.reproduce(units, output, data_dir, as_json, parts, device or "cpu")
 
 
 @app.command()

@@ -32,29 +32,37 @@ settings.register_profile(
 settings.load_profile("san")
 
 
+NOTEBOOKS = "tests/test_docs.py::test_notebooks_run"  # in one process, apart from their file
 EACH_ALONE = (  # long tests that share nothing with the rest of their file
-    "tests/test_docs.py::test_notebooks_run",
     "tests/test_docs.py::test_readme_python_runs",
     "tests/test_site.py::test_what_a_page_shows_is_run",
 )
 # These begin first, so that no process works alone at the end; the longest come first. The first
 # two compile different code: what one process has compiled by then, the other takes from a cache.
 LONG = (
-    "tests/test_docs.py::test_notebooks_run[03",
     "tests/test_activations.py",
-    "tests/test_archive.py",
-    "tests/test_site.py",
-    "tests/test_files.py",
+    "tests/test_codec_core.py",
+    "tests/test_codec_trust.py",
+    "tests/test_distributed.py",
+    "tests/test_activations_gpu.py",
+    NOTEBOOKS,
+    "tests/test_explore.py",
+    "tests/test_cli.py",
+    "tests/test_dictionary_bank.py",
+    "tests/test_report_page.py",
     "tests/test_runs.py",
+    "tests/test_codec.py",
+    "tests/test_files.py",
     "tests/test_reproduce.py",
     "tests/test_compilation.py",
-    "tests/test_distributed.py",
-    "tests/test_cli.py",
-    "tests/test_codec_core.py",
-    *EACH_ALONE,
-    "tests/test_imports.py",
+    "tests/test_site.py::test_it_is_built",
+    "tests/test_archive.py",
+    "tests/test_hostile.py",
+    "tests/test_docs.py",
     "tests/test_format.py",
-    "tests/test_report_page.py",
+    "tests/test_datasets.py",
+    "tests/test_packages.py",
+    "tests/test_imports.py",
 )
 
 
@@ -67,6 +75,8 @@ def pytest_xdist_make_scheduler(config, log):
 
     class Files(LoadScopeScheduling):
         def _split_scope(self, nodeid):
+            if nodeid.startswith(NOTEBOOKS):
+                return NOTEBOOKS
             file = nodeid.partition("::")[0]
             return nodeid if nodeid.startswith(EACH_ALONE) else file
 
@@ -177,6 +187,14 @@ def show(driver, width=1200, height=900, scheme="light"):
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+def painted(driver):
+    """Wait until the page has drawn what it was asked for: two frames and what they ask for."""
+    driver.execute_async_script(
+        "const [done] = arguments; "
+        "requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))"
+    )
 
 
 def check_page(driver):

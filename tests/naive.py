@@ -21,10 +21,14 @@ def relu(s):
     return alpha
 
 
-def top_k_absolutes(s, k):
+def largest_first(s):
+    return sorted(np.ndindex(s.shape), key=lambda at: (-abs(s[at]), at))
+
+
+def top_k_absolutes(s, k, order=None):
+    """`order` is that of `largest_first`, where it is known."""
     alpha = np.zeros_like(s)
-    order = sorted(np.ndindex(s.shape), key=lambda at: (-abs(s[at]), at))
-    for at in order[:k]:
+    for at in (order or largest_first(s))[:k]:
         alpha[at] = s[at]
     return alpha
 

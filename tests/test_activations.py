@@ -1,5 +1,6 @@
 """Each activation equals its definition in naive.py: values, positions and gradients."""
 
+import functools
 import hashlib
 import inspect
 import math
@@ -44,11 +45,13 @@ def per_map(oracle, s, parameter):
 
 def check_selection(name, s, parameter):
     """Values, positions and gradients of a batch s (a torch tensor) against the oracle."""
-    function, oracle = SPARSE[name]
     axes = s.dim() - 2
-    ref = per_map(
-        oracle, s.detach().numpy(), parameter if name == "top_k_absolutes" else (parameter,) * axes
-    )
+    of_map = parameter if name == "top_k_absolutes" else (parameter,) * axes
+    check_against(per_map(SPARSE[name][1], s.detach().numpy(), of_map), name, s, parameter)
+
+
+def check_against(ref, name, s, parameter):
+    function = SPARSE[name][0]
     s = s.detach().requires_grad_()
     out = function(s, parameter)
     assert out.dtype == s.dtype and out.shape == s.shape
@@ -136,9 +139,19 @@ BOUNDARY = 4096  # samples that are looked at together
 
 
 @pytest.mark.parametrize("samples", [BOUNDARY, BOUNDARY + 1, 2 * BOUNDARY + 1])
-@pytest.mark.parametrize("kind", ["smooth", "integers", "smooth then noise", "noise then smooth"])
+@pytest.mark.parametrize("kind", ["smooth", "smooth then noise", "noise then smooth"])
 @pytest.mark.parametrize("name", SPARSE)
 def test_maps_of_several_chunks(name, kind, samples):
+    check_several_chunks(name, kind, samples)
+
+
+@pytest.mark.parametrize("samples", [BOUNDARY, BOUNDARY + 1])
+@pytest.mark.parametrize("name", SPARSE)
+def test_ties_in_maps_of_several_chunks(name, samples):
+    check_several_chunks(name, "integers", samples)
+
+
+def check_several_chunks(name, kind, samples):
     s = signal("integers" if kind == "integers" else "smooth", (1, 1, samples))
     s = s + (signal("noise", (1, 1, samples)) if kind == "smooth" else 0)
     if "then" in kind:
@@ -273,19 +286,28 @@ def test_the_instruction_set_changes_nothing():
     assert done.stdout == f"{digest_of_selections()}\n"
 
 
+@functools.cache
+def long_map(kind, dtype):
+    """A long map, and its places by falling magnitude."""
+    rng = np.random.default_rng(3)
+    s = {
+        "noise": lambda: rng.standard_normal(60_000),
+        "integers": lambda: rng.integers(-3, 4, 60_000),
+        "steps": lambda: np.repeat(rng.standard_normal(6), 10_000),
+        "zeros": lambda: np.zeros(60_000),
+        # a sample of every 14th is a bad one
+        "sampled": lambda: np.where(np.arange(60_000) % 14 == 0, 0, rng.standard_normal(60_000)),
+    }[kind]().astype(dtype)
+    return s, naive.largest_first(s)
+
+
 @pytest.mark.parametrize("k", [1, 5, 300, 20_000, 59_999, 60_000, 70_000])
 @pytest.mark.parametrize("kind", ["noise", "integers", "steps", "zeros", "sampled"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=lambda t: t.__name__)
 def test_top_k_of_long_maps(dtype, kind, k):
-    rng = np.random.default_rng(3)
-    s = {
-        "noise": rng.standard_normal(60_000),
-        "integers": rng.integers(-3, 4, 60_000),
-        "steps": np.repeat(rng.standard_normal(6), 10_000),
-        "zeros": np.zeros(60_000),
-        "sampled": np.where(np.arange(60_000) % 14 == 0, 0, rng.standard_normal(60_000)),
-    }[kind]  # a sample of every 14th is a bad one of the last kind
-    check_selection("top_k_absolutes", torch.from_numpy(s.astype(dtype))[None, None], k)
+    s, order = long_map(kind, dtype)
+    ref = naive.top_k_absolutes(s, k, order)[None, None]
+    check_against(ref, "top_k_absolutes", torch.from_numpy(s)[None, None], k)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -391,6 +413,13 @@ def test_a_parameter_for_each_axis(name):
     ref = per_map(oracle, s.numpy(), (3, 2))
     np.testing.assert_array_equal(function(s, (3, 2)).numpy(), ref)
     np.testing.assert_array_equal(function(s, torch.tensor([[3, 2], [3, 2]])).numpy(), ref)
+
+
+@pytest.mark.parametrize("rows", [[(3,)], [(3, 2)], [(3,), (2,)]], ids=str)
+def test_parameters_of_every_form_are_one_kind_of_array(rows):
+    """Of another kind, such as one that cannot be written, the selection would be compiled anew."""
+    table = operation.table_per_map(rows, (12, 10), "extrema")
+    assert table.flags.c_contiguous and table.flags.writeable and table.shape == (len(rows), 2)
 
 
 @pytest.mark.parametrize("name", SPARSE)

@@ -269,13 +269,13 @@ def size(found):
 @pytest.mark.parametrize("target", [3.0, 8.0, 20.0])
 @pytest.mark.parametrize("samples", [1 << 20, 3600], ids=["whole", "10 s chunks"])
 def test_the_error_is_just_below_what_is_asked_for(target, samples):
-    x = beats(24_000)
+    x = beats(10_000)
     _, y = coded(x, Target(prdn=target), chunk_samples=samples)
     assert 0.75 * target < prdn(x, y)[0] <= target  # fewer bytes may come with a smaller error
 
 
 def test_events_save_bytes_where_beats_repeat():
-    x = beats(60_000)
+    x = beats(40_000)
     with_events, without = (coded(x, Target(prdn=8.0), events=e)[0] for e in (True, False))
     assert size(with_events) < 0.7 * size(without)
     assert with_events.sections["events"] > 100
@@ -290,7 +290,7 @@ def test_events_never_cost_bytes(channels, target):
 
 
 def test_chunks_learn_from_an_excerpt():
-    x = beats(100_000)
+    x = beats(40_000)
     found, _ = coded(x, Target(prdn=8.0), chunk_samples=3600)
     assert found.dictionary is not None and found.dictionary.samples > 0
 
@@ -305,7 +305,7 @@ def test_two_channels_share_their_events():
 
 @pytest.mark.parametrize("bound", [1, 2, 5, 20])
 def test_no_sample_is_off_by_more_than_its_bound(bound):
-    x = np.concatenate([beats(6000), beats(6000, seed=5)], axis=1)
+    x = np.concatenate([beats(2000), beats(2000, seed=5)], axis=1)
     bounds = (bound, bound + 3)
     _, y = coded(x, Target(max_error=1.0), bounds=bounds)
     assert (np.abs(x - y).max(0) <= bounds).all()

@@ -133,10 +133,10 @@ def mutate(stream, source):
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_mutations_are_refused():
+def test_twenty_thousand_mutations_are_refused():
     source = random.Random(1)
     small = [*streams().values(), *compact_streams().values()]
-    for _ in range(100_000):
+    for _ in range(20_000):
         stream = source.choice(small)
         mutated = mutate(stream, source)
         if mutated != stream:
@@ -195,7 +195,7 @@ def test_compact_streams_with_right_checksums_decode_or_are_refused(name):
     little = san.Limits(samples=1 << 20)  # a million samples take less than a second
     first = 6 + len(write_varint(len(stream)))  # after the length
     assert sealed(stream[:6], stream[first:-4]) == stream
-    for _ in range(1000):
+    for _ in range(500):
         hostile = sealed(stream[:6], mutate(stream[first:-4], source))
         began = time.process_time()
         decoded_or_refused(hostile, little)

@@ -2,6 +2,8 @@
 
 import csv
 import os
+import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
 WARNINGS = "error,ignore:The inplace keyword in DataFrame:DeprecationWarning"  # wfdb's own
-TRAIN = ["-m", "san", "train", "--kernel-sizes", "60,90", "--batch-size", "5"]
+TRAIN = ["train", "--kernel-sizes", "60,90", "--batch-size", "5"]
 
 
 def launch(*arguments, folder, processes=2, restarts=0):
@@ -50,10 +52,12 @@ def finished(process):
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory):
-    """What two processes trained together, and what they said of what goes wrong."""
+    """What two processes trained together, what they said of what goes wrong, and a run."""
     folder = tmp_path_factory.mktemp("together")
-    code, out, err = finished(launch(trained_together.__file__, folder, folder=folder))
-    assert (code, out, err) == (0, "", "")
+    command = [trained_together.__file__, folder, *TRAIN, "--epochs", EPOCHS]
+    code, out, err = finished(launch(*command, folder=folder))
+    assert (code, err) == (0, "")
+    assert out.count("bundled") == 2 and out.count("CR⁻¹") == 1  # a table and a folder, once
     return folder
 
 
@@ -79,21 +83,17 @@ def test_what_goes_wrong_in_one_process_is_said_by_all(together):
 
 
 @pytest.fixture(scope="module")
-def run_of_two(tmp_path_factory):
+def run_of_two(together):
     """The folder of a run that two processes finished undisturbed."""
-    folder = tmp_path_factory.mktemp("two")
-    code, out, err = finished(launch(*TRAIN, "--epochs", EPOCHS, folder=folder))
-    assert (code, err) == (0, "")
-    assert out.count("bundled") == 2 and out.count("CR⁻¹") == 1  # a table and a folder, once
-    return folder / "runs" / "physionet-bundled-extrema"
+    return together / "runs" / "physionet-bundled-extrema"
 
 
 EPOCHS = 60
 
 
 def test_the_command_writes_one_run_folder_as_one_process_does(run_of_two, tmp_path):
-    command = [sys.executable, *TRAIN, "--epochs", str(EPOCHS), "--output", "one"]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    given = {"kernel_sizes": "60,90", "batch_size": 5, "epochs": EPOCHS}
+    runs.finish(runs.start(*run_settings.settings_from(given), tmp_path / "one"))
     assert [path.name for path in run_of_two.parent.iterdir()] == [run_of_two.name]
     names = [
         sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))
@@ -107,13 +107,13 @@ def test_the_command_writes_one_run_folder_as_one_process_does(run_of_two, tmp_p
 
 @pytest.mark.slow
 def test_it_goes_on_to_the_identical_weights_after_processes_were_killed(run_of_two, tmp_path):
-    process = launch(*TRAIN, "--epochs", EPOCHS, folder=tmp_path, restarts=2)
+    process = launch("-m", "san", *TRAIN, "--epochs", EPOCHS, folder=tmp_path, restarts=2)
     folder = tmp_path / "runs" / run_of_two.name
-    epochs = 0
-    for victim in (1, 0):
-        epochs = wait_for_epoch(folder, epochs + 2)
-        os.kill(workers_of(process.pid)[victim], signal.SIGKILL)
-        assert epochs < EPOCHS
+    assert wait_for_epoch(folder, 2) < EPOCHS
+    workers = workers_of(process.pid)
+    os.kill(workers[0], signal.SIGKILL)  # the one that writes
+    again = wait_for_others(process.pid, workers)
+    os.kill(again[1], signal.SIGKILL)  # before it has joined the first
     code, out, err = finished(process)
     assert code == 0 and out.count("CR⁻¹") == 1
     assert "Traceback" not in err
@@ -123,6 +123,17 @@ def test_it_goes_on_to_the_identical_weights_after_processes_were_killed(run_of_
     assert not list(folder.glob(".*"))
     models = [SAN.load(f / "model.safetensors") for f in (folder, run_of_two)]
     assert all(torch.equal(a, b) for a, b in zip(*(m.kernels for m in models), strict=True))
+
+
+def test_the_page_shows_such_a_run(command):
+    """What `san` prints and the options are those of the page; torchrun is started above."""
+    page = (pathlib.Path(__file__).parents[1] / "docs/how-to/processes.md").read_text()
+    (shown,) = re.findall(r"^```console\n\$ (.*?)\n(.*?)```$", page, re.DOTALL | re.MULTILINE)
+    beginning, _, arguments = shown[0].partition(" -m san ")
+    assert beginning == "torchrun --standalone --nproc-per-node 2"
+    code, out, err = command(*arguments.split())
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == shown[1].splitlines()[-1]
 
 
 def test_what_one_process_does_alone_is_refused(tmp_path, monkeypatch, capsys):
@@ -153,6 +164,17 @@ def wait_for_epoch(folder, epoch):
                 return reached
         time.sleep(0.01)
     raise TimeoutError(f"no epoch {epoch} in {folder}")
+
+
+def wait_for_others(parent, workers):
+    """Wait until torchrun has started other processes instead of these; return them."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        found = workers_of(parent)
+        if len(found) == len(workers) and not set(found) & set(workers):
+            return found
+        time.sleep(0.05)
+    raise TimeoutError(f"torchrun did not start others instead of {workers}")
 
 
 def workers_of(parent):

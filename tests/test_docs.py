@@ -10,6 +10,7 @@ import tomllib
 
 import nbformat
 import pytest
+from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
 import san
@@ -78,13 +79,25 @@ def test_readme_links_lead_somewhere():
             assert (ROOT / target).exists(), target
 
 
+@pytest.fixture(scope="module")
+def kernel():
+    """One process for all notebooks: what they import is imported once."""
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel(cwd=str(ROOT / "notebooks"))
+    yield manager
+    manager.shutdown_kernel(now=True)
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
-def test_notebooks_run(path):
+def test_notebooks_run(path, kernel):
+    """Each begins without the names of those before it."""
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(
-        notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}
-    )
-    client.execute()
+    notebook.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))
+    client = NotebookClient(notebook, km=kernel, timeout=300)
+    try:
+        client.execute()
+    finally:
+        client.kc.stop_channels()
 
 
 def test_ci_runs_the_readmes_commands():

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from conftest import check_page, show
+from conftest import check_page, painted, show
 
 from san import metrics
 from san.networks.san import SAN
@@ -69,7 +69,7 @@ def press(driver, *keys):
     from selenium.webdriver.common.action_chains import ActionChains
 
     ActionChains(driver).send_keys(*keys).perform()
-    time.sleep(0.05)
+    painted(driver)
 
 
 def write(field, text):
@@ -219,10 +219,10 @@ def test_an_activation_is_chosen(activation, explore):
     phi, _, _, events = numbers_of(explore)
     assert explore.find_element("id", "phi").text == f"{phi:.3f}"
     assert explore.find_element("id", "events").text == f"{events:,}"
-    time.sleep(0.6)
-    assert explore.find_element("id", "status").get_property("textContent").startswith("φ 0.") or (
-        phi >= 1
-    )
+    said, end = explore.find_element("id", "status"), time.monotonic() + 5
+    while not said.get_property("textContent").startswith(f"φ {phi:.3f}, "):
+        assert time.monotonic() < end, said.get_property("textContent")
+        time.sleep(0.02)
     assert explore.get_log("browser") == []
 
 

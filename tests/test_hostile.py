@@ -178,8 +178,9 @@ def test_chunks_beyond_those_of_the_footer_are_refused(from_file):
 def test_many_chunks_of_many_groups_cost_little():
     constant = varint(0) + varint(3) + bytes([0]) + b"\x55\x11"
     group = varint(1) + varint(0) + varint(len(constant)) + constant
-    blob = stream([b"\1" + group * 1024] * 20, samples=40, chunk=2, channels=1024)
-    san.decompress(blob)  # compiled before
+    chunk = b"\1" + group * 1024
+    san.decompress(stream([chunk], samples=2, chunk=2, channels=1024))  # compiled before
+    blob = stream([chunk] * 20, samples=40, chunk=2, channels=1024)
     begin = time.process_time()
     assert san.decompress(blob).shape == (40, 1024)
     assert time.process_time() - begin < SECONDS

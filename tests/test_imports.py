@@ -49,10 +49,13 @@ def test_datasets_load_neither_torch_nor_matplotlib():
     assert not loaded_by("import san; san.datasets.available()") & {"torch", "matplotlib", "numba"}
 
 
-def test_compiled_code_is_loaded_at_first_use():
-    assert "numba" not in loaded_by(
-        "import san.activations, san.networks.convolution, san.networks.san, san.training.train"
+def test_training_begins_with_torch_alone():
+    """Compiled code is loaded at first use, and what draws figures when a run has ended."""
+    code = (
+        "import san.activations, san.networks.convolution, san.networks.san, san.training.train, "
+        "san.training.runs, san.command.console"
     )
+    assert loaded_by(code) == {"torch"}
 
 
 def test_the_codec_loads_nothing_heavy():
@@ -105,7 +108,7 @@ ORDER = {
     "networks": """mixtures random_features experts work targets circuits compression two_layers
         node_choice frames closed_forms sparse_mlp certificates cube bank san first_kernels refit
         convolution convolution_cpu padding choices""",
-    "training": """runs outcomes provenance run_settings train scores distributed processes
+    "training": """runs pictures outcomes provenance run_settings train scores distributed processes
         settings""",
     "archives": "verify kinds workers record_to_stream records failures options walk manifest",
     "files": """reading streams restoring arrays npy tables table_words table_times table_columns
@@ -121,8 +124,8 @@ ORDER = {
         output study figures tables experiments store classifiers""",
     "pages": """explore beats report_page archive runs_compared run run_signals stream stream_curve
         stream_beats span page""",
-    "command": """archive warm recover beats events written pages codec fidelity console progress
-        parts tables files options""",
+    "command": """archive warm recover beats events written pages codec fidelity console
+        reproduction progress parts tables files options""",
 }
 FACES = {"", "networks"}  # their __init__ gives public names, and loads each when it is used
 # What must not be known, although it is below.

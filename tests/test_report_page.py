@@ -10,7 +10,7 @@ import edfio
 import numpy as np
 import pytest
 import torch
-from conftest import check_page, show
+from conftest import check_page, painted, show
 
 import san
 from san.codec.decoder import Decoder
@@ -70,7 +70,7 @@ def opened(browser, tmp_path):
         path = tmp_path / "page.html"
         path.write_text(report_page.report_page(content))
         browser.get(path.as_uri())
-        time.sleep(0.3)
+        painted(browser)
         return browser
 
     return open_page
@@ -83,7 +83,7 @@ def unpacked(text, dtype=np.float32):
 def shown(driver):
     """The range of samples that the viewer shows, and its words."""
     script = "const v = Viewer.shown; return v.range"
-    time.sleep(0.1)
+    painted(driver)
     return driver.execute_script(script), driver.find_element("id", "range").text
 
 

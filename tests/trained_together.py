@@ -1,4 +1,7 @@
-"""What the processes of test_distributed run: trainings of several kinds, and what goes wrong."""
+"""What the processes of test_distributed run: trainings of several kinds, and what goes wrong.
+
+At last they run the command that follows the folder, as `torchrun -m san` does.
+"""
 
 import os
 import pathlib
@@ -6,7 +9,7 @@ import sys
 
 import numpy as np
 
-from san import datasets
+from san import cli, datasets
 from san.training import distributed, processes
 from san.training.settings import Settings
 from san.training.train import Training
@@ -74,4 +77,5 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]))
+    main(pathlib.Path(sys.argv.pop(1)))
+    cli.main()

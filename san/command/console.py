@@ -3,10 +3,9 @@
 Progress goes to standard error and only to a terminal; results go to standard output.
 """
 
-import itertools
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from san import datasets, report
+from san import datasets
 from san.command import progress
 from san.command.parts import printable, say
-from san.paper import output, studies
-from san.paper.experiments import Unit
-from san.paper.experiments import run as run_units
-from san.paper.study import Part
 from san.training import processes, runs
 from san.training.outcomes import Outcome
 from san.training.scores import Row
@@ -56,68 +51,6 @@ def train(run: runs.Run | runs.Collection, as_json: bool = False) -> None:
         )
     if not rows:
         raise datasets.MissingData(f"none of the {len(missing)} records is here")
-
-
-def reproduce(
-    units: Sequence[Unit],
-    folder: Path,
-    data_dir: str | None,
-    as_json: bool = False,
-    parts: Sequence[Part] = (),
-    device: str = "cpu",
-) -> None:
-    """Run the units of a reproduction, and the parts of studies, under one progress bar.
-
-    Then write tables and figures.
-    """
-    bar = progress.bar("{task.fields[unit]}", unit="parts")
-    work: list[Unit | Part] = [*units, *parts]
-    task = bar.add_task("reproducing", total=len(work), unit="")
-    weight = len(work) / max(1e-9, sum(each.cost for each in work))
-
-    def on_part(unit: Unit | Part, share: float) -> None:
-        bar.update(task, advance=share * unit.cost * weight, unit=unit.label)
-
-    kept = folder / "units"
-    made: Iterator[tuple[Unit | Part, dict[str, Any] | None]] = itertools.chain(
-        run_units(units, kept, data_dir, on_part, device),
-        studies.run(parts, kept, data_dir, on_part),
-    )
-    results, skipped = [], []
-    try:
-        with bar:
-            for unit, result in made:
-                if result is None:
-                    on_part(unit, 1.0)
-                    skipped.append(unit.dataset)
-                else:
-                    results.append(result)
-    except KeyboardInterrupt:
-        say(
-            f"san: stopped; what was done is in {folder / 'units'}, and the same command goes on",
-            sys.stderr,
-        )
-        sys.exit(130)
-    missing = list(dict.fromkeys(skipped))
-    if missing:
-        say(
-            f"san: skipped, neither here nor to be downloaded: {', '.join(missing)}",
-            sys.stderr,
-        )
-    if not results:
-        raise datasets.MissingData("none of the data sets is here")
-    own = [result for result in results if "study" not in result]
-    if own:
-        output.write(own, missing, folder)
-    studies.write([result for result in results if "study" in result], missing, folder)
-    if as_json:
-        print(json.dumps({"results": len(results), "missing": missing, "folder": str(folder)}))
-        return
-    if own:
-        say(f"{len(own)} results; tables.md, tables.tex, rows.csv.gz and figures are in {folder}")
-    for name in dict.fromkeys(part.study for part in parts):
-        if (folder / name).is_dir():
-            say(f"tables.md, tables.tex, rows.csv.gz and figures of {name} are in {folder / name}")
 
 
 def show_outcome(folder: Path, outcome: Outcome, as_json: bool = False) -> None:
@@ -201,6 +134,8 @@ def _facts(folder: Path, outcome: Outcome) -> dict[str, Any]:
 
 
 def _table_rows(outcome: Outcome) -> list[tuple[str, ...]]:
+    from san import report  # matplotlib, which training does without
+
     name = outcome.test.name.removeprefix("physionet ")
     return report.result_rows(name, outcome.scores, outcome.published, outcome.mixed_sizes)
 

@@ -321,7 +321,7 @@ def table_per_map(rows: Rows, size: Sequence[int], activation: str) -> np.ndarra
     table = np.array([[min(number, largest) for number in row] for row in rows], np.int64)
     if activation == "top_k_absolutes":
         return table[:, 0].copy()
-    return np.ascontiguousarray(np.broadcast_to(table, (len(table), len(size))))
+    return np.broadcast_to(table, (len(table), len(size))).copy()  # a view compiles once more
 
 
 def select_maps(

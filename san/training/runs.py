@@ -20,7 +20,7 @@ from typing import Any
 
 from san import datasets, deprecated, storage
 from san.training import distributed, processes
-from san.training.outcomes import Outcome, figures_of, history_text, metrics_text, outcome_of
+from san.training.outcomes import Outcome, history_text, metrics_text, outcome_of
 from san.training.provenance import check_data, provenance, windows_text
 from san.training.run_settings import (
     ALL,
@@ -179,6 +179,8 @@ def finish(
 
 
 def _write_outcome(folder: Path, outcome: Outcome) -> None:
+    from san.training.pictures import figures_of  # matplotlib, which training does without
+
     test = outcome.test
     notes: dict[str, Any] = {"dataset": test.name, "fs": test.fs}
     notes["sampling_rate"] = test.fs  # until 0.6
