@@ -5,7 +5,7 @@ import pytest
 import wfdb
 
 import san
-from san.codec.search import across, convergence, learning
+from san.codec.search import across, convergence, learning, trials
 from san.codec.search.trials import Signal
 
 
@@ -156,3 +156,16 @@ def test_minutes_of_beats_are_long_as_well_as_short():
     few = x[:5000]
     learned = Signal(few, len(few), 125.0, None, True).learned(few, steps)
     assert names(learned) == names(learning.learn_several(few, 125.0, steps))
+
+
+@pytest.mark.parametrize(
+    ("bound", "searched"), [(60, [1.0, 2.5]), (8, [1.0]), (1, [])], ids="within {}".format
+)
+def test_within_a_bound_events_are_looked_for_where_they_may_pay(bound, searched, monkeypatch):
+    t = np.arange(80_000)
+    x = np.rint(300 * np.exp(-((t % 150 - 60) ** 2) / 18) + 8 * np.sin(t * t / 7)).astype(np.int64)
+    signal = Signal(x[:, None], 80_000, 200.0, None, True)
+    tried = []
+    monkeypatch.setattr(Signal, "searches", lambda self, codes, finer: tried.append(finer) or [])
+    trials.choose(signal, convergence.steps_under((bound,)), (bound,))
+    assert tried == searched
