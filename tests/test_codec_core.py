@@ -409,7 +409,7 @@ SHORT = {"chunk_samples": 1000}
         (PAIR, Target(prdn=10.0), {}, 1230),
         (NOISY, Target(max_error=20.0), {"bounds": (20,)}, 251),
         (NOISY, Target(bits_per_sample=0.5), {}, 436),
-        (beats(14_000, 3, 6), Target(prdn=8.0), SHORT, 1862),
+        (beats(14_000, 3, 6), Target(prdn=8.0), SHORT, 1903),
         (beats(14_000, 3, 6), Target(max_error=25.0), SHORT | {"bounds": (25,)}, 459),
     ],
     ids=["prdn", "large", "coarse", "two channels", "bound", "size", "chunks", "bound, chunks"],
