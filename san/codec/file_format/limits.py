@@ -35,6 +35,7 @@ class Limits:
 
     Examples
     --------
+    >>> import numpy as np
     >>> import san
     >>> blob = san.compress(np.zeros(1000, np.int16), lossless=True)
     >>> san.decompress(blob, limits=san.Limits(samples=100))
