@@ -41,9 +41,9 @@ FINER = (1.0, 2.5)
 # value of FINER is not tried. A larger share saves time and may miss a better choice: with 0.75,
 # leads V1 of records 112 and 119 of MIT-BIH have 26 and 33 % more bytes.
 ENOUGH = 0.6
-# Within a bound, by the bits of a value without events: from the first number on, finer events had
-# no fewer bytes on any of five leads of MIT-BIH (they had up to 40 % fewer below it); from the
-# second number on, events had none at all. Each of the two saves half of the time.
+# Within a bound, what is tried depends on the bits of a value without events. From the first number
+# on, finer events saved no bytes on any of five leads of MIT-BIH; below it they saved up to half.
+# From the second number on, no events saved any. Each of the two rules saves half of the time.
 BITS_OF_USUAL_EVENTS, BITS_OF_NO_EVENTS = 0.4, 1.6
 # A signal of so many values and channels is short: it is coded with several dictionaries, and the
 # best so many trials are brought to the target. In longer ones more beats share a kernel's bytes,
