@@ -26,7 +26,14 @@ from san.codec import encoder
 from san.codec.search import finding, learning, pursuit
 
 TARGETS = ({"prdn": 8.0}, {"prdn": 2.0}, {"max_error": 0.05})
-MOVES = ("similarities_of", "_gram", "_strongest", "peaks", "_take")  # to the device
+MOVES = (
+    "similarities_of",
+    "_gram",
+    "_strongest",
+    "_strongest_near",
+    "peaks",
+    "_take",
+)  # to the device
 STAYS = ("_refit", "_prune", "_add")
 
 
@@ -66,7 +73,7 @@ def through_interpreter() -> str:
     from san.hot_path.gpu import launch
 
     encoder.checked_device = str
-    learning.TRIALS = learning.TRIALS[:1]
+    learning.SHORT_WAY = learning.SHORT_WAY._replace(starts=learning.SHORT_WAY.starts[:1])
     on_device.select = launch.select
     return "cpu:0"
 

@@ -92,7 +92,8 @@ def encoder_shares(content: dict) -> str:
     ]
     for row in content["rows"]:
         of = row["shares"]
-        parts = (of["similarities_of"], of["strongest"], of["peaks"], of["gram"] + of["take"])
+        strongest = of["strongest"] + of.get("strongest_near", 0.0)
+        parts = (of["similarities_of"], strongest, of["peaks"], of["gram"] + of["take"])
         cells = [row["record"], row["target"], f"{row['cpu_seconds']:.1f} s"]
         cells += [f"{100 * part:.0f} %" for part in (*parts, row["moves"])]
         lines.append("| " + " | ".join([*cells, f"{1 / (1 - row['moves']):.1f}"]) + " |")

@@ -5,7 +5,8 @@ import pytest
 import wfdb
 
 import san
-from san.codec.search import across, convergence, learning, trials
+from san.codec.search import across, convergence, learning, pursuit, trials
+from san.codec.search.excerpts import find_events
 from san.codec.search.trials import Signal
 
 
@@ -128,8 +129,8 @@ def test_bits_of_less_worth_save_bytes_of_some_leads(name, recordings, monkeypat
 
 @pytest.mark.parametrize(
     ("record", "lead", "prdn", "before"),
-    [("112", 1, 12, 10027), ("115", 1, 5, 15920)],
-    ids=["finer events are tried", "every trial of the kernels is finished"],
+    [("112", 1, 12, 10027), ("115", 1, 5, 15920), ("220", 0, 8, 9418)],
+    ids=["finer events are tried", "every trial of the kernels goes on", "the whole signal judges"],
 )
 def test_no_lead_takes_more_bytes_than_in_version_0_4_0(record, lead, prdn, before, recordings):
     """A search that ended sooner had found streams of 19 to 24 % more bytes in these leads."""
@@ -149,13 +150,16 @@ def test_minutes_of_beats_are_long_as_well_as_short():
     def names(dictionaries):
         return [dictionary.sha256 for dictionary in dictionaries]
 
+    def learned(x):
+        found = Signal(x, len(x), 125.0, None, True).learned(x, steps, 2)
+        return [each.dictionary for each in found]
+
     several = learning.learn_several(x, 125.0, steps)
-    alone = learning.learn_kernels(x, 125.0, steps)
-    learned = Signal(x, len(x), 125.0, None, True).learned(x, steps)
-    assert names(learned) == names([*several, alone])
+    best = [each.dictionary for each in learning.learn_ranked(x, 125.0, steps)[:2]]
+    assert names(learned(x)) == names([*several, *best])
+    assert names(best[:1]) == names([learning.learn_kernels(x, 125.0, steps)])
     few = x[:5000]
-    learned = Signal(few, len(few), 125.0, None, True).learned(few, steps)
-    assert names(learned) == names(learning.learn_several(few, 125.0, steps))
+    assert names(learned(few)) == names(learning.learn_several(few, 125.0, steps))
 
 
 @pytest.mark.parametrize(
@@ -166,6 +170,81 @@ def test_within_a_bound_events_are_looked_for_where_they_may_pay(bound, searched
     x = np.rint(300 * np.exp(-((t % 150 - 60) ** 2) / 18) + 8 * np.sin(t * t / 7)).astype(np.int64)
     signal = Signal(x[:, None], 80_000, 200.0, None, True)
     tried = []
-    monkeypatch.setattr(Signal, "searches", lambda self, codes, finer: tried.append(finer) or [])
+    monkeypatch.setattr(
+        Signal, "searches", lambda self, codes, finer, count: tried.append(finer) or []
+    )
     trials.choose(signal, convergence.steps_under((bound,)), (bound,))
     assert tried == searched
+
+
+def heartbeats(n):
+    """Two shapes that come in turn, with noise: int64 (n, 1), at 360 Hz."""
+    t = np.arange(n)
+    beat, phase = t // 250, t % 250 - 120
+    x = 900 * np.exp(-(phase**2) / 40) * (1 - 1.5 * (beat % 3 == 0))
+    return np.rint(x + 20 * np.random.default_rng(4).standard_normal(n)).astype(np.int64)[:, None]
+
+
+@pytest.mark.parametrize("n", [20_000, 120_000, 300_000], ids="{} samples".format)
+def test_events_that_learning_found_are_those_of_a_search(n):
+    """They are known where all of the signal was searched at once."""
+    x, steps = heartbeats(n), np.array([25.0])
+    ranked = learning.learn_ranked(x, 360.0, steps)
+    assert ranked and ranked[0].events is not None
+    kernels = learning.as_floats(ranked[0].dictionary)
+    again = find_events(x, 360.0, steps, kernels)
+    for known, found in zip(vars(ranked[0].events).values(), vars(again).values(), strict=True):
+        np.testing.assert_array_equal(known, found)
+
+
+def test_kernels_of_a_long_signal_describe_every_beat_of_it():
+    """Each beat is one event, also of those between the pieces that learning begins with."""
+    x, steps = heartbeats(216_000), np.array([25.0])
+    best = learning.learn_ranked(x, 360.0, steps)[0]
+    assert 1 <= len(best.dictionary.kernels) <= 8
+    assert len(best.events) >= 216_000 // 250 - 2
+
+
+@pytest.mark.parametrize("channels", [1, 2], ids="{} channels".format)
+@pytest.mark.parametrize("places", [[40], [5, 60, 95], [0, 30, 199]], ids=str)
+def test_the_strongest_similarity_is_found_again_where_events_changed_it(channels, places):
+    random = np.random.default_rng(7)
+    count, length, n = 3, 24, 200
+    similarity = random.normal(0, 20, (count, channels, n)).astype(np.float32)
+    strongest = np.zeros(n, np.float32)
+    every = (similarity.reshape(-1), strongest, count, channels)
+    pursuit._strongest(*every, 0, n, 10.0)
+    for t in places:
+        similarity[..., max(0, t - length + 1) : t + length] *= 0.3
+    pursuit._strongest_near(*every[:2], np.array(places), count, channels, length, 10.0)
+    energy = np.sqrt((similarity.astype(np.float64) ** 2).sum(1)).max(0)
+    np.testing.assert_allclose(strongest, np.where(energy < 10, 0, energy), rtol=1e-6)
+
+
+def test_larger_steps_save_bytes_of_coefficients_alone():
+    def encoded(coefficients, events, error):
+        sections = {"coefficients": coefficients, "events": events}
+        payload = bytes(coefficients + events)
+        return trials.Encoded([payload], None, 100, [np.array([error])], np.zeros(1), sections)
+
+    allowed = np.array([400.0])
+    assert trials.size_at(encoded(900, 500, 400.0), allowed) == pytest.approx(1500)
+    less = trials.size_at(encoded(900, 500, 200.0), allowed)
+    assert less == pytest.approx(600 + 900 * 0.5**trials.RATE_OF_COEFFICIENTS)
+    assert trials.size_at(encoded(0, 500, 200.0), allowed) == pytest.approx(600)
+
+
+@pytest.mark.parametrize("events", [True, False], ids=["events", "none"])
+@pytest.mark.parametrize("bound", [1, 6, 40], ids="within {}".format)
+def test_steps_of_a_long_signal_are_chosen_by_an_excerpt(bound, events):
+    x = heartbeats(80_000)
+    signal = Signal(x, len(x), 360.0, None, events)
+    found = convergence.meet_bounds(signal, (bound,), lambda share: None)
+    assert found.largest[0] <= bound
+    plain = [
+        signal.encode(convergence.steps_under((bound,), relative), signal.none(), (bound,)).size
+        for relative in (*convergence.BOUND_STEPS, convergence.FINEST_BOUND_STEP)
+    ]
+    assert found.size <= (1.01 * min(plain) if not events else max(plain))
+    rate = convergence.bits_without_events(signal, (bound,))
+    assert rate == pytest.approx(8 * plain[0] / x.size, rel=0.1)

@@ -17,10 +17,10 @@ ENTRIES: dict[str, str] = {
         "similarity: float32, gram: float32, peaks: int64, positions: int64, chosen: int64, "
         "amplitudes: float64"
     ),
-    "san.codec.search.pursuit._refit": (
-        "similarity: float32, gram: float32, positions: int64, chosen: int64, amplitudes: float64"
+    "san.codec.search.pursuit._strongest_near": (
+        "similarity: float32, strongest: float32, peaks: int64, threshold: real"
     ),
-    "san.codec.search.pursuit._refit_in": (
+    "san.codec.search.pursuit._refit": (
         "left: float32, kernels: float32, positions: int64, chosen: int64, amplitudes: float64"
     ),
     "san.codec.search.pursuit._add": (

@@ -12,8 +12,10 @@ from typing import NamedTuple
 import numpy as np
 
 from san.codec.modes.transform import PENALTY, step_code
+from san.codec.search.excerpts import EXCERPT_PIECES
+from san.codec.search.learning import excerpts_of
 from san.codec.search.steps import HIGHEST_CODE, SLOPE, Bracket, guess_code
-from san.codec.search.trials import Encoded, Signal, Trial, choose, score_of, size_of
+from san.codec.search.trials import Encoded, Signal, Trial, choose, choose_within, size_at, size_of
 
 # Encodings until the error must be close enough. Each costs a pass of the encoder; with fewer, more
 # streams end further below the error that is allowed (with 5, one of the tests has 3 % more bytes).
@@ -32,6 +34,12 @@ CLEARLY = 0.8
 # the first is used to choose. Each further one costs a pass. Where the second is the better one of
 # the first two, the finest is tried in the place of the third.
 BOUND_STEPS, FINEST_BOUND_STEP = (1.5, 1.2, 1.8), 1.0
+# Where a value of a longer signal takes from the first to the second number of bits without events,
+# finer steps have fewer bytes: the second step is used to choose then, and the finest is the next.
+# Only where that has so many times the bytes, the first of the above is tried as well.
+BITS_OF_FINER_STEPS, MUCH_MORE = (0.5, 1.6), 1.01
+BESIDE_BEST = (-16, 16)  # codes, 128 an octave
+EXCERPT_VALUES = 1 << 16  # tell the bits without events
 # The share of the energy that is allowed as an error when a size is the target: only where the
 # search begins, which halves its range in each step.
 FIRST_ERROR = 0.01
@@ -59,13 +67,41 @@ class Demands(NamedTuple):
 def meet_bounds(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> Encoded:
     """Encode with corrections, so that no sample is off by more than its channel's bound."""
     first, second, third = BOUND_STEPS
-    ((choice, at_first), *_), _ = choose(signal, steps_under(bounds, first), bounds)
+    long = signal.given is None and len(signal.chunks) == 1 and not signal.is_short
+    bits = bits_without_events(signal, bounds) if long else 0.0
+    finer = BITS_OF_FINER_STEPS[0] < bits < BITS_OF_FINER_STEPS[1]
+    if finer:
+        first, second = second, FINEST_BOUND_STEP
+    codes, searched = steps_under(bounds, first), BOUND_STEPS[0] / first
+    if long and signal.events_wanted:
+        choice, at_first = choose_within(signal, codes, bounds, searched, bits)
+    else:
+        ((choice, at_first), *_), _ = choose(signal, codes, bounds, searched)
     progress(0.5)
-    at_second = signal.encode(steps_under(bounds, second), choice, bounds)
+    tried = [at_first, signal.encode(steps_under(bounds, second), choice, bounds)]
     progress(0.7)
-    beyond = FINEST_BOUND_STEP if at_second.size < at_first.size else third
-    at_third = signal.encode(steps_under(bounds, beyond), choice, bounds)
-    return min(at_first, at_second, at_third, key=size_of)
+    better = tried[1].size < at_first.size
+    if finer:
+        beyond = BOUND_STEPS[0] if tried[1].size > MUCH_MORE * at_first.size else None
+    else:
+        beyond = FINEST_BOUND_STEP if better else third
+    if beyond is not None:
+        tried.append(signal.encode(steps_under(bounds, beyond), choice, bounds))
+    best = min(tried, key=size_of)
+    if signal.is_short:  # there is time for steps beside the best
+        for code in BESIDE_BEST:
+            codes = tuple(max(0, each + code) for each in best.codes)
+            tried.append(signal.encode(codes, choice, bounds))
+    return min(tried, key=size_of)
+
+
+def bits_without_events(signal: Signal, bounds: tuple[int, ...]) -> float:
+    """The bits of a value without events, by an excerpt."""
+    length = max(1, EXCERPT_VALUES // (EXCERPT_PIECES * len(bounds)))
+    pieces = excerpts_of(signal.x.T, length, EXCERPT_PIECES)
+    excerpt = np.ascontiguousarray(np.concatenate(pieces, axis=1).T)
+    part = Signal(excerpt, len(excerpt), signal.fs, None, False)
+    return 8 * part.encode(steps_under(bounds), part.none(), bounds).size / excerpt.size
 
 
 def meet_error(
@@ -86,7 +122,7 @@ def meet_error(
             choices = [signal.every(found) for found in signal.searches(codes, finer)]
             trials = [Trial(choice, signal.encode(codes, choice)) for choice in choices]
             if trials:
-                trial = min(trials, key=lambda trial: score_of(trial.encoded))
+                trial = min(trials, key=lambda trial: size_at(trial.encoded, plain.encoded.error))
                 tried.append(_meet(signal, codes, trial, demands, progress))
     best = _smallest(tried)
     with_events = any(finalists[0].choice.with_events)

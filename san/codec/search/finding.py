@@ -43,15 +43,13 @@ class OnCpu:
 
     def explained(self, wide: np.ndarray, shapes: np.ndarray) -> np.ndarray:
         """See `Finder`."""
-        row = np.ascontiguousarray(wide.transpose(1, 0, 2)).reshape(wide.shape[1], -1)
-        similarity = similarities_of(row, shapes)
-        at = (np.arange(len(wide)) * wide.shape[2])[:, None]
-        at = at + np.arange(wide.shape[2] - shapes.shape[2] + 1)
-        at = np.minimum(at, similarity.shape[2] - 1)
-        found = np.zeros((len(wide), len(wide)))
-        for i in range(len(wide)):
-            found[i] = (similarity[i][:, at] ** 2).sum(0).max(1)
-        return found
+        windows, channels, width = wide.shape
+        length = shapes.shape[2]
+        row = np.zeros((channels, windows * width + length - 1), np.float32)
+        row[:, : windows * width] = wide.transpose(1, 0, 2).reshape(channels, -1)
+        similarity = similarities_of(row, shapes).reshape(-1, channels, windows, width)
+        inside = similarity[..., : width - length + 1]
+        return np.array([(each**2).sum(0).max(1) for each in inside], np.float64)
 
 
 def finder_of(pieces: Sequence[np.ndarray], device: str) -> Finder:

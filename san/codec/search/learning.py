@@ -3,7 +3,8 @@
 Windows around the largest extrema are compared with each other. Those that explain the others best
 are the first kernels. Then two steps alternate: pursuit finds events, and each kernel takes the
 shape that suits its events best. A kernel that is used too little is replaced by a window that the
-others explain badly.
+others explain badly. Several beginnings are tried, on pieces of the signal first. At the end
+the whole signal shapes the kernels of those that promise most, and tells which are the best.
 """
 
 from collections.abc import Sequence
@@ -13,8 +14,9 @@ import numpy as np
 
 from san.codec.modes import wavelet
 from san.codec.modes.dictionary import SCALE, Dictionary, quantize
+from san.codec.modes.events import QuantizedEvents
 from san.codec.search.finding import CPU, Finder, finder_of
-from san.codec.search.pursuit import cost, peaks
+from san.codec.search.pursuit import Pursued, cost, peaks
 
 CANDIDATES = 160  # windows that are compared with each other; the time grows with their square
 BEFORE_PEAK = 0.35  # share of a kernel that lies before its window's extremum
@@ -22,13 +24,51 @@ EDGE = 0.2  # share of a kernel that fades out at each end
 SECONDS = 0.89  # length of a kernel: one beat. Longer ones cost bytes, shorter ones miss a wave
 SLOW_SECONDS = 0.71  # slower changes are left to the wavelet: kernels describe beats, not drift
 EXCERPTS, EXCERPT_KERNELS = 6, 48  # learning reads 6 pieces of 48 kernel lengths; more cost time
+FEWEST_LENGTHS = 4  # a signal of fewer kernel lengths has no kernels
 PRECISION = 7  # of the stored kernels (see `quantize`): a larger one costs bytes
-ITERATIONS = 8  # of the two steps; more cost time and change little
-# Tried in turn: share of the usual length, number of kernels, seed of a random start (None: typical
-# windows). Each one costs a whole learning.
-TRIALS = ((1.0, 12, None), (1.0, 16, 0), (0.8, 8, None), (0.8, 16, 1))
+FEW_USES = 5  # a kernel with fewer events is given up
+Start = tuple[float, int, int | None]
+
+
+class Way(NamedTuple):
+    """How many kernels are tried, and how long.
+
+    starts: share of the usual length, number of kernels, seed of a random start (None: typical
+    windows). iterations: of the two steps, on pieces. rounds: how many of the best trials see how
+    many values of the signal, evenly spread.
+    """
+
+    starts: tuple[Start, ...]
+    iterations: int
+    rounds: tuple[tuple[int, int], ...]
+
+
+MANY, MOST = 1 << 18, 1 << 20
+# Of a signal that is no longer than the pieces. More iterations cost time and change little.
+SHORT_WAY = Way(((1.0, 12, None), (1.0, 16, 0), (0.8, 8, None), (0.8, 16, 1)), 8, ((4, MANY),))
+# Of a longer one. Kernels that saw the pieces alone suit the pieces: an estimate from the pieces
+# chose kernels that gave up to 12 % more bytes than those of another trial.
+LONG_WAY = Way(
+    (
+        (1.0, 16, None),
+        (1.2, 16, None),
+        (0.9, 16, None),
+        (0.7, 16, None),
+        (1.6, 16, None),
+        (1.0, 8, None),
+    ),
+    3,
+    ((6, MANY), (3, MOST), (2, MOST), (1, MOST)),
+)
+# Where events save less, as within a small bound: each trial would take a tenth of all time.
+BRIEF_WAY = Way(
+    ((1.0, 24, None), (0.9, 16, None), (1.6, 16, None), (0.8, 16, 1)),
+    3,
+    ((4, MANY), (2, MOST), (1, MOST)),
+)
 # The same of a short signal, whose kernels are many of its bytes: seldom more than one pays.
 SHORT_TRIALS = ((1.0, 1, None), (0.8, 1, None), (1.0, 16, 0), (0.8, 16, 0))
+ITERATIONS = 8
 SHORT_PRECISIONS = (5, 6, 7)  # of its stored kernels, in turn: which is best, only coding tells
 
 
@@ -45,6 +85,22 @@ class _Trial(NamedTuple):
         return self.kernels[self.uses >= 2]
 
 
+class Learned(NamedTuple):
+    """A dictionary, and the events of the whole signal where they are known."""
+
+    dictionary: Dictionary
+    events: QuantizedEvents | None
+
+
+class _Judged(NamedTuple):
+    """Kernels for the next round, and what was learned best of those that saw as many values."""
+
+    kernels: np.ndarray
+    values: int = 0
+    bits: float = np.inf
+    learned: Learned | None = None
+
+
 def learn_kernels(
     x: np.ndarray, fs: float, step: np.ndarray, device: str = CPU, uses: float = 1.0
 ) -> Dictionary | None:
@@ -53,52 +109,77 @@ def learn_kernels(
     x: int64 (n, channels). step: float (channels,), the quantizer's step in samples. device: where
     events are looked for. uses: how many signals like this one share the dictionary's bytes.
     """
-    finder = _finder_for(x, fs, step, device)
-    if finder is None:
-        return None
-    share = sum(e.shape[1] for e in finder.pieces) / len(x)
+    ranked = learn_ranked(x, fs, step, device, uses)
+    return ranked[0].dictionary if ranked else None
 
-    def bits_with(trial: _Trial) -> float:
-        dictionary = quantize(trial.used, PRECISION)
-        found = finder.pursue(as_floats(dictionary))
-        of_pieces = sum(cost(left) + 40.0 * len(events) for events, left in found)
-        return 24.0 * len(dictionary.data) / uses + of_pieces / share
 
-    done = [_alternate(finder, trial) for trial in _begin(finder, fs, TRIALS)]
-    best = min((trial for trial in done if len(trial.used)), key=bits_with, default=None)
-    if best is None or bits_with(best) >= sum(map(cost, finder.pieces)) / share:
-        return None
-    return quantize(best.used, PRECISION)
+def learn_ranked(
+    x: np.ndarray, fs: float, step: np.ndarray, device: str = CPU, uses: float = 1.0,
+    brief: bool = False,
+) -> list[Learned]:  # fmt: skip
+    """The dictionaries that save bits of a signal, one of each trial, the best first.
+
+    Parameters as of `learn_kernels`. brief: whether fewer trials are enough.
+    """
+    usual = kernel_length(fs)
+    if len(x) < FEWEST_LENGTHS * usual:
+        return []
+    fast = _in_steps(x, fs, step)
+    finder = finder_of(excerpts_of(fast, EXCERPT_KERNELS * usual, EXCERPTS), device)
+    way = SHORT_WAY if len(finder.pieces) == 1 else BRIEF_WAY if brief else LONG_WAY
+    trials = [_alternate(finder, each, way.iterations) for each in _begin(finder, fs, way.starts)]
+    ranked = [_Judged(trial.used) for trial in trials]
+    for count, values in way.rounds:
+        if values != ranked[0].values:
+            length = values // (EXCERPTS * len(fast))
+            finder = finder_of(excerpts_of(fast, length, EXCERPTS), device)
+        share = sum(piece.shape[1] for piece in finder.pieces) / len(x)
+        judged = [_judged(each, finder, values, share, uses) for each in ranked[:count]]
+        ranked = sorted(judged, key=lambda each: each.bits) + ranked[count:]
+    without = sum(map(cost, finder.pieces)) / share
+    return [each.learned for each in ranked if each.learned and each.bits < without]
+
+
+def _judged(trial: _Judged, finder: Finder, values: int, share: float, uses: float) -> _Judged:
+    """A trial after one more round, on a share of the signal."""
+    if len(trial.kernels) == 0:
+        return trial
+    dictionary = quantize(trial.kernels, PRECISION)
+    found = finder.pursue(as_floats(dictionary))
+    of_pieces = sum(cost(left) + 40.0 * len(events) for events, left in found)
+    bits = 24.0 * len(dictionary.data) / uses + of_pieces / share
+    kernels, used = _reshaped(as_floats(dictionary), found)
+    kernels = kernels[used >= FEW_USES]
+    if values == trial.values and trial.bits <= bits:
+        return trial._replace(kernels=kernels)
+    known = found[0][0] if share == 1 and len(found) == 1 else None
+    return _Judged(kernels, values, bits, Learned(dictionary, known))
 
 
 def learn_several(
     x: np.ndarray, fs: float, step: np.ndarray, device: str = CPU
 ) -> list[Dictionary]:
     """Dictionaries that may suit a short signal; parameters as of `learn_kernels`."""
-    finder = _finder_for(x, fs, step, device)
-    if finder is None:
+    usual = kernel_length(fs)
+    if len(x) < FEWEST_LENGTHS * usual:
         return []
-    done = [_alternate(finder, trial) for trial in _begin(finder, fs, SHORT_TRIALS)]
+    pieces = excerpts_of(_in_steps(x, fs, step), EXCERPT_KERNELS * usual, EXCERPTS)
+    finder = finder_of(pieces, device)
+    done = [_alternate(finder, trial, ITERATIONS) for trial in _begin(finder, fs, SHORT_TRIALS)]
     kernels = [trial.used for trial in done if len(trial.used)]
     found = [quantize(each, precision) for each in kernels for precision in SHORT_PRECISIONS]
     return list({dictionary.data: dictionary for dictionary in found}.values())
 
 
-def _finder_for(x: np.ndarray, fs: float, step: np.ndarray, device: str) -> Finder | None:
-    """What finds events in pieces of x, in steps, to learn kernels from; None for few beats."""
-    usual = kernel_length(fs)
-    if len(x) < 4 * usual:
-        return None
-    fast = (without_slow(x, fs) / step[:, None]).astype(np.float32)
-    return finder_of(excerpts_of(fast, EXCERPT_KERNELS * usual, EXCERPTS), device)
+def _in_steps(x: np.ndarray, fs: float, step: np.ndarray) -> np.ndarray:
+    """x, int64 (n, channels), without its slow changes, in steps: float32 (channels, n)."""
+    return (without_slow(x, fs) / step[:, None]).astype(np.float32)
 
 
-def _begin(
-    finder: Finder, fs: float, trials: Sequence[tuple[float, int, int | None]]
-) -> list[_Trial]:
+def _begin(finder: Finder, fs: float, starts: Sequence[Start]) -> list[_Trial]:
     """The windows that each trial begins with."""
     begun = []
-    for relative, count, seed in trials:
+    for relative, count, seed in starts:
         length = max(32, round(kernel_length(fs) * relative / 32) * 32)
         kernels = _windows(finder, finder.pieces, count, length, seed)
         begun.append(_Trial(kernels, np.zeros(len(kernels), int), seed))
@@ -136,7 +217,7 @@ def excerpts_of(x: np.ndarray, length: int, count: int) -> list[np.ndarray]:
     return [np.ascontiguousarray(x[:, s : s + length]) for s in starts]
 
 
-def _alternate(finder: Finder, trial: _Trial) -> _Trial:
+def _alternate(finder: Finder, trial: _Trial, iterations: int) -> _Trial:
     """A trial after all iterations.
 
     To compare the trials after three of them, and to go on with the best, would save a tenth of the
@@ -144,12 +225,14 @@ def _alternate(finder: Finder, trial: _Trial) -> _Trial:
     """
     kernels, uses, seed = trial
     length = kernels.shape[2]
-    for i in range(ITERATIONS):
+    for i in range(iterations):
         if len(kernels) == 0:
             break
-        kernels, uses, left = _improve(finder, kernels)
-        idle = uses < 5
-        if i < ITERATIONS - 2 and idle.any():
+        found = finder.pursue(kernels)
+        kernels, uses = _reshaped(kernels, found)
+        idle = uses < FEW_USES
+        if i < iterations - 2 and idle.any():
+            left = [rest for _, rest in found]
             more = None if seed is None else seed + 100 * i + 100
             fresh = _windows(finder, left, int(idle.sum()), length, more)
             kernels = np.concatenate([kernels[~idle], fresh])
@@ -165,14 +248,11 @@ def _windows(
     return _random_windows(excerpts, count, length, seed)
 
 
-def _improve(
-    finder: Finder, kernels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """After one pursuit: the better kernels, how often each is used, and the rest of the signal."""
+def _reshaped(kernels: np.ndarray, found: Sequence[Pursued]) -> tuple[np.ndarray, np.ndarray]:
+    """The shapes that suit the events of each kernel best, and how often each is used."""
     length = kernels.shape[2]
-    sums, uses, rest = np.zeros(kernels.shape), np.zeros(len(kernels), int), []
-    for events, left in finder.pursue(kernels):
-        rest.append(left)
+    sums, uses = np.zeros(kernels.shape), np.zeros(len(kernels), int)
+    for events, left in found:
         amplitudes = events.amplitudes.astype(np.float64)
         for k in range(len(kernels)):
             of_k = np.flatnonzero(events.kernels == k)
@@ -183,7 +263,7 @@ def _improve(
             sums[k] += np.einsum("ce,cel->cl", a, segments + a[..., None] * kernels[k][:, None])
     edge = np.sin(np.pi / 2 * np.minimum(1, (np.arange(length) + 1) / (EDGE * length))) ** 2
     taper = edge * edge[::-1]
-    return _unit(np.where(sums.any((1, 2), keepdims=True), sums * taper, kernels)), uses, rest
+    return _unit(np.where(sums.any((1, 2), keepdims=True), sums * taper, kernels)), uses
 
 
 def _typical_windows(

@@ -46,9 +46,9 @@ def pursue(
     positions, chosen = np.zeros(room, np.int64), np.zeros(room, np.int64)
     amplitudes = np.zeros(room * channels)
     strongest = np.zeros(places, np.float32)
+    _strongest(similarity.reshape(-1), strongest, count, channels, 0, places, threshold)
     taken = 0
     for _ in range(ROUNDS):
-        _strongest(similarity.reshape(-1), strongest, count, channels, threshold)
         found = peaks(strongest, length // 2)[: room - taken]
         if len(found) == 0:
             break
@@ -56,15 +56,11 @@ def pursue(
             similarity.reshape(-1), gram.reshape(-1), found, count, channels, length,
             positions, chosen, amplitudes, taken,
         )  # fmt: skip
-    positions, chosen, amplitudes = _merged(
-        positions[:taken], chosen[:taken], amplitudes[: taken * channels].reshape(taken, channels)
-    )
-    _refit(
-        similarity.reshape(-1), gram.reshape(-1), count, channels, length,
-        positions, chosen, amplitudes, SWEEPS,
-    )  # fmt: skip
-    left = _without(x, kernels, positions, chosen, amplitudes)
-    return _worthwhile(left, kernels, positions, chosen, amplitudes, bits)
+        _strongest_near(
+            similarity.reshape(-1), strongest, found, count, channels, length, threshold
+        )
+    found = amplitudes[: taken * channels].reshape(taken, channels)
+    return settle(x, kernels, positions[:taken], chosen[:taken], found, bits)
 
 
 def settle(
@@ -75,13 +71,13 @@ def settle(
     amplitudes: np.ndarray,
     bits: float = EVENT_BITS,
 ) -> Pursued:
-    """The events of x that were found elsewhere as `pursue` returns them, and the rest of x.
+    """The events of x that were found, fitted again where they pay, and the rest of x.
 
     positions and chosen: int64 (events,), in any order. amplitudes: float (events, channels).
     """
     positions, chosen, fitted = _merged(positions, chosen, amplitudes)
     left = _without(x, kernels, positions, chosen, fitted)
-    _refit_in(
+    _refit(
         left.reshape(-1), kernels.reshape(-1), len(x), kernels.shape[2],
         positions, chosen, fitted, SWEEPS,
     )  # fmt: skip
@@ -202,17 +198,20 @@ def _suppress(state, order, distance):
 
 
 @search_loop
-def _strongest(similarity, strongest, count, channels, threshold):
-    """The largest energy over channels of any kernel, as a root; zero below the threshold."""
+def _strongest(similarity, strongest, count, channels, low, high, threshold):
+    """Find the largest energy over channels of any kernel, as a root; zero below the threshold.
+
+    Only places from low to high are changed.
+    """
     n = len(strongest)
-    for t in range(n):
+    for t in range(low, high):
         strongest[t] = 0
     if channels == 1:
         for k in range(count):
-            for t in range(n):
+            for t in range(low, high):
                 strongest[t] = max(strongest[t], abs(similarity[k * n + t]))
     else:
-        for t in range(n):
+        for t in range(low, high):
             best = 0.0
             for k in range(count):
                 energy = 0.0
@@ -221,9 +220,19 @@ def _strongest(similarity, strongest, count, channels, threshold):
                     energy += s * s
                 best = max(best, energy)
             strongest[t] = best**0.5
-    for t in range(n):
+    for t in range(low, high):
         if strongest[t] < threshold:
             strongest[t] = 0
+
+
+@search_loop
+def _strongest_near(similarity, strongest, peaks, count, channels, length, threshold):
+    """Find the largest energies again where the events at these places, in order, changed them."""
+    done = 0
+    for i in range(len(peaks)):
+        low = most(done, peaks[i] - length + 1)
+        done = least(len(strongest), peaks[i] + length)
+        _strongest(similarity, strongest, count, channels, low, done, threshold)
 
 
 @search_step
@@ -265,25 +274,8 @@ def _take(similarity, gram, peaks, count, channels, length, positions, chosen, a
 
 
 @search_loop
-def _refit(similarity, gram, count, channels, length, positions, chosen, amplitudes, sweeps):
+def _refit(left, kernels, channels, length, positions, chosen, amplitudes, sweeps):
     """Fit each amplitude to the rest of the signal, in turn; the last sweep rounds to steps."""
-    n = len(similarity) // (count * channels)
-    for sweep in range(sweeps):
-        for i in range(len(positions)):
-            t, k = positions[i], chosen[i]
-            for c in range(channels):
-                before = amplitudes[i * channels + c]
-                after = before + similarity[(k * channels + c) * n + t]
-                if sweep == sweeps - 1:
-                    after = 1.0 * round(after)
-                if after != before:
-                    amplitudes[i * channels + c] = after
-                    _subtract(similarity, gram, n, count, channels, length, t, k, c, after - before)
-
-
-@search_loop
-def _refit_in(left, kernels, channels, length, positions, chosen, amplitudes, sweeps):
-    """Do what `_refit` does where similarities are not at hand: find each one in what is left."""
     n = len(left) // channels
     for sweep in range(sweeps):
         for i in range(len(positions)):

@@ -18,7 +18,7 @@ from san.codec.search.excerpts import (
     with_excerpt,
 )
 from san.codec.search.finding import CPU
-from san.codec.search.learning import as_floats, kernel_length, learn_kernels, learn_several
+from san.codec.search.learning import Learned, as_floats, kernel_length, learn_ranked, learn_several
 from san.codec.search.steps import step_of
 
 # Kernels are learned for at most so many channels. All channels share the positions of events,
@@ -27,6 +27,9 @@ MOST_CHANNELS = 16
 # Bytes fall as the squared error to this power rises: so choices of different errors are compared.
 # A larger value prefers a small error to few bytes. 0.5 and 1.0 choose the same in the tests.
 RATE_OF_ERROR = 0.725
+# The same of the bytes of coefficients where there are events: 0.8 to 2.7 was seen, at PRDNs of 5
+# to 12.
+RATE_OF_COEFFICIENTS = 1.2
 # An excerpt is tried where the chunks are at least so many, which share its cost, and have at most
 # so many values: longer chunks learn enough by themselves. Other limits cost time or bytes.
 MANY_CHUNKS, SHORT_CHUNK = 8, 1 << 16
@@ -44,7 +47,11 @@ ENOUGH = 0.6
 # Within a bound, what is tried depends on the bits of a value without events. From the first number
 # on, finer events saved no bytes on any of five leads of MIT-BIH; below it they saved up to half.
 # From the second number on, no events saved any. Each of the two rules saves half of the time.
-BITS_OF_USUAL_EVENTS, BITS_OF_NO_EVENTS = 0.4, 1.6
+# Events that bring the bytes below SURELY of what an excerpt tells without them do save bytes.
+BITS_OF_USUAL_EVENTS, BITS_OF_NO_EVENTS, SURELY = 0.45, 1.6, 0.95
+# So many of the dictionaries that seem best are coded, which tells the best of them. Within a bound
+# it is one, because that search has to be short.
+CODED = 2
 # A signal of so many values and channels is short: it is coded with several dictionaries, and the
 # best so many trials are brought to the target. In longer ones more beats share a kernel's bytes,
 # and of 12 leads none of three that were tried had fewer bytes that way.
@@ -125,32 +132,39 @@ class Signal:
         """The choice of no events."""
         return Choice((False,) * len(self.chunks), use_given=use_given)
 
-    def searches(self, codes: tuple[int, ...], finer: float) -> Iterator[Found]:
-        """Events, with the given dictionary or with those that are learned here.
+    def searches(self, codes: tuple[int, ...], finer: float, count: int = CODED) -> Iterator[Found]:
+        """Events, with the given dictionary or with so many that are learned here.
 
-        All are searched as for steps that are so many times finer. A short signal learns several.
+        All are searched as for steps that are so many times finer. A short signal learns more.
         """
         steps = np.array([step_of(code) / finer for code in codes])
-        for dictionary in self._dictionaries(steps):
-            kernels = as_floats(dictionary)
-            events = [
-                find_events(piece, self.fs, steps, kernels, self.device) for piece in self.chunks
-            ]
+        for dictionary, known in self._dictionaries(steps, count):
+            if known is not None and len(self.chunks) == 1:
+                events = [known]
+            else:
+                kernels = as_floats(dictionary)
+                events = [
+                    find_events(piece, self.fs, steps, kernels, self.device)
+                    for piece in self.chunks
+                ]
             if any(map(len, events)):
                 yield Found(dictionary, events, steps)
 
-    def _dictionaries(self, steps: np.ndarray) -> list[Dictionary]:
+    def _dictionaries(self, steps: np.ndarray, count: int) -> list[Learned]:
         if self.given is not None:
-            return [self.given] if len(self.given.kernels) else []
-        return self.learned(self.x, steps) if self.x.shape[1] <= MOST_CHANNELS else []
+            return [Learned(self.given, None)] if len(self.given.kernels) else []
+        return self.learned(self.x, steps, count) if self.x.shape[1] <= MOST_CHANNELS else []
 
-    def learned(self, x: np.ndarray, steps: np.ndarray) -> list[Dictionary]:
-        """Dictionaries with kernels that suit x, which is the signal or components of it."""
-        several = learn_several(x, self.fs, steps, self.device) if self.is_short else []
-        if self.is_short and len(x) < MANY_BEATS * kernel_length(self.fs):
-            return several
-        found = learn_kernels(x, self.fs, steps, self.device, self.uses)
-        return several if found is None else [*several, found]
+    def learned(self, x: np.ndarray, steps: np.ndarray, count: int = 1) -> list[Learned]:
+        """So many dictionaries that suit x, which is the signal or components of it."""
+        several = []
+        if self.is_short:
+            found = learn_several(x, self.fs, steps, self.device)
+            several = [Learned(dictionary, None) for dictionary in found]
+            if len(x) < MANY_BEATS * kernel_length(self.fs):
+                return several
+        ranked = learn_ranked(x, self.fs, steps, self.device, self.uses, brief=count == 1)
+        return [*several, *ranked[:count]]
 
     def encode(
         self, codes: tuple[int, ...], choice: Choice, bounds: tuple[int, ...] | None = None,
@@ -221,26 +235,31 @@ class Trial(NamedTuple):
 
 
 def choose(
-    signal: Signal, codes: tuple[int, ...], bounds: tuple[int, ...] | None = None
-) -> tuple[list[Trial], Trial]:
+    signal: Signal, codes: tuple[int, ...], bounds: tuple[int, ...] | None = None,
+    searched: float = 1.0,
+) -> tuple[list[Trial], Trial]:  # fmt: skip
     """The trials that suit the steps of codes best, and the one without events.
 
-    The best is the first. There are others only of a short signal.
+    The best is the first. There are others only of a short signal. Events are searched for as for
+    steps so many times as large.
     """
-    score = score_of if bounds is None else size_of
 
     def tried(choice: Choice) -> Trial:
         return Trial(choice, signal.encode(codes, choice, bounds))
 
+    def score(trial: Trial) -> float:
+        encoded = trial.encoded
+        return encoded.size if bounds else size_at(encoded, plain.encoded.error)
+
     def ranked(trials: list[Trial]) -> list[Trial]:
-        return sorted(trials, key=lambda trial: score(trial.encoded))
+        return sorted(trials, key=score)
 
     plain = tried(signal.none())
     trials = [plain]
     if signal.given is not None and (signal.given.samples or signal.given.teacher):
         trials.append(tried(signal.none(use_given=True)))
     for finer in _finer_in_turn(signal, plain.encoded, bounds is not None):
-        for found in signal.searches(codes, finer):
+        for found in signal.searches(codes, finer / searched, CODED if bounds is None else 1):
             trials.append(tried(signal.every(found)))
             if len(signal.chunks) > 1:
                 better = _where_better(trials[-1].encoded, plain.encoded, bounds is not None)
@@ -253,13 +272,38 @@ def choose(
     return ranked(trials)[: FINALISTS if signal.is_short else 1], plain
 
 
+def choose_within(
+    signal: Signal, codes: tuple[int, ...], bounds: tuple[int, ...], searched: float, bits: float
+) -> Trial:
+    """The trial that suits bounds best, of a long signal in one chunk; parameters as of `choose`.
+
+    bits: of a value without events, by an excerpt. All is coded without events only where that may
+    be the best trial.
+    """
+    trials: list[Trial] = []
+    without = bits * signal.x.size / 8
+    for finer in _finer_within(bits):
+        count = 1 if bits > BITS_OF_USUAL_EVENTS else CODED
+        for found in signal.searches(codes, finer / searched, count):
+            choice = signal.every(found)
+            trials.append(Trial(choice, signal.encode(codes, choice, bounds)))
+        if trials and min(trial.encoded.size for trial in trials) < ENOUGH * without:
+            break
+    if not any(trial.encoded.size < SURELY * without for trial in trials):
+        trials.append(Trial(signal.none(), signal.encode(codes, signal.none(), bounds)))
+    return min(trials, key=lambda trial: trial.encoded.size)
+
+
 def _finer_in_turn(signal: Signal, plain: Encoded, bounded: bool) -> tuple[float, ...]:
     """How much finer than the steps those are that events are searched for, in turn."""
     if not signal.events_wanted:
         return ()
     if not bounded or signal.is_short or signal.given is not None:
         return FINER
-    bits = 8 * plain.size / signal.x.size
+    return _finer_within(8 * plain.size / signal.x.size)
+
+
+def _finer_within(bits: float) -> tuple[float, ...]:
     return () if bits > BITS_OF_NO_EVENTS else FINER[: 1 if bits > BITS_OF_USUAL_EVENTS else None]
 
 
@@ -272,6 +316,16 @@ def _where_better(events: Encoded, plain: Encoded, bounded: bool) -> tuple[bool,
         return [np.log(size) + RATE_OF_ERROR * e for size, e in zip(sizes, error, strict=True)]
 
     return tuple(a < b for a, b in zip(scores(events), scores(plain), strict=True))
+
+
+def size_at(encoded: Encoded, error: np.ndarray) -> float:
+    """The bytes that this would take with steps that make the error of each channel.
+
+    With larger steps there are fewer bytes of coefficients, and as many of events and kernels.
+    """
+    change = _logarithm(encoded.error) - _logarithm(error)
+    coefficients = encoded.sections.get("coefficients", 0)
+    return encoded.size + coefficients * (np.exp(RATE_OF_COEFFICIENTS * change) - 1)
 
 
 def size_of(encoded: Encoded) -> float:
