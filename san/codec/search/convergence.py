@@ -15,7 +15,16 @@ from san.codec.modes.transform import PENALTY, step_code
 from san.codec.search.excerpts import EXCERPT_PIECES
 from san.codec.search.learning import excerpts_of
 from san.codec.search.steps import HIGHEST_CODE, SLOPE, Bracket, guess_code
-from san.codec.search.trials import Encoded, Signal, Trial, choose, choose_within, size_at, size_of
+from san.codec.search.trials import (
+    BITS_OF_USUAL_EVENTS,
+    Encoded,
+    Signal,
+    Trial,
+    choose,
+    choose_within,
+    size_at,
+    size_of,
+)
 
 # Encodings until the error must be close enough. Each costs a pass of the encoder; with fewer, more
 # streams end further below the error that is allowed (with 5, one of the tests has 3 % more bytes).
@@ -32,12 +41,13 @@ COARSE, FINEST = 0.13, (4.0, 6.0)
 CLEARLY = 0.8
 # Steps that are tried under a bound, as multiples of 2 · bound + 1, the range of errors it allows;
 # the first is used to choose. Each further one costs a pass. Where the second is the better one of
-# the first two, the finest is tried in the place of the third.
-BOUND_STEPS, FINEST_BOUND_STEP = (1.5, 1.2, 1.8), 1.0
+# the first two, the finest is tried in the place of the third. Where the third is the best, a still
+# coarser one is tried.
+BOUND_STEPS, FINEST_BOUND_STEP, COARSEST_BOUND_STEP = (1.5, 1.2, 1.8), 1.0, 2.2
 # Where a value of a longer signal takes from the first to the second number of bits without events,
 # finer steps have fewer bytes: the second step is used to choose then, and the finest is the next.
 # Only where that has so many times the bytes, the first of the above is tried as well.
-BITS_OF_FINER_STEPS, MUCH_MORE = (0.5, 1.6), 1.01
+BITS_OF_FINER_STEPS, MUCH_MORE = (0.5, 1.8), 1.01
 BESIDE_BEST = (-16, 16)  # codes, 128 an octave
 EXCERPT_VALUES = 1 << 16  # tell the bits without events
 # The share of the energy that is allowed as an error when a size is the target: only where the
@@ -73,7 +83,7 @@ def meet_bounds(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> 
     if finer:
         first, second = second, FINEST_BOUND_STEP
     codes, searched = steps_under(bounds, first), BOUND_STEPS[0] / first
-    if long and signal.events_wanted:
+    if bits > BITS_OF_USUAL_EVENTS and signal.events_wanted:
         choice, at_first = choose_within(signal, codes, bounds, searched, bits)
     else:
         ((choice, at_first), *_), _ = choose(signal, codes, bounds, searched)
@@ -88,7 +98,9 @@ def meet_bounds(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> 
     if beyond is not None:
         tried.append(signal.encode(steps_under(bounds, beyond), choice, bounds))
     best = min(tried, key=size_of)
-    if signal.is_short:  # there is time for steps beside the best
+    if beyond == third and best is tried[-1]:
+        tried.append(signal.encode(steps_under(bounds, COARSEST_BOUND_STEP), choice, bounds))
+    if signal.is_short or bits <= BITS_OF_USUAL_EVENTS:  # there is time for steps beside the best
         for code in BESIDE_BEST:
             codes = tuple(max(0, each + code) for each in best.codes)
             tried.append(signal.encode(codes, choice, bounds))

@@ -35,36 +35,52 @@ class Way(NamedTuple):
 
     starts: share of the usual length, number of kernels, seed of a random start (None: typical
     windows). iterations: of the two steps, on pieces. rounds: how many of the best trials see how
-    many values of the signal, evenly spread.
+    many values of the signal, evenly spread. byte_cost: of kernels, on the scale of `cost`.
     """
 
     starts: tuple[Start, ...]
     iterations: int
     rounds: tuple[tuple[int, int], ...]
+    byte_cost: float
 
 
+# Values that judge kernels. Fewer than MANY choose worse ones; MOST holds an hour of one lead. With
+# MANY in the place of MOST, 12 streams of MIT-BIH leads had 1.2 % more bytes.
 MANY, MOST = 1 << 18, 1 << 20
+EVENT_COST = 40.0  # on the scale of `cost`
 # Of a signal that is no longer than the pieces. More iterations cost time and change little.
-SHORT_WAY = Way(((1.0, 12, None), (1.0, 16, 0), (0.8, 8, None), (0.8, 16, 1)), 8, ((4, MANY),))
+SHORT_WAY = Way(
+    ((1.0, 12, None), (1.0, 16, 0), (0.8, 8, None), (0.8, 16, 1)), 8, ((4, MANY),), 24.0
+)
+# Of one of up to MANY values, which takes little time: each way above and below is better for some.
+LENGTHS: tuple[Start, ...] = (
+    (1.0, 16, None),
+    (1.2, 16, None),
+    (0.9, 16, None),
+    (0.7, 16, None),
+    (1.6, 16, None),
+)
+MIDDLE_WAY = Way(
+    (*LENGTHS, (1.0, 8, None), *SHORT_WAY.starts),
+    5,
+    ((10, MANY), (4, MANY), (3, MANY)),
+    24.0,
+)
 # Of a longer one. Kernels that saw the pieces alone suit the pieces: an estimate from the pieces
-# chose kernels that gave up to 12 % more bytes than those of another trial.
+# chose kernels that gave up to 12 % more bytes than those of another trial. With 24 a byte, MIT-BIH
+# leads have 1.2 % more bytes within 40 steps, and as many within 5 and 10.
 LONG_WAY = Way(
-    (
-        (1.0, 16, None),
-        (1.2, 16, None),
-        (0.9, 16, None),
-        (0.7, 16, None),
-        (1.6, 16, None),
-        (1.0, 8, None),
-    ),
+    (*LENGTHS, (1.0, 8, None)),
     3,
     ((6, MANY), (3, MOST), (2, MOST), (1, MOST)),
+    60.0,
 )
 # Where events save less, as within a small bound: each trial would take a tenth of all time.
 BRIEF_WAY = Way(
     ((1.0, 24, None), (0.9, 16, None), (1.6, 16, None), (0.8, 16, 1)),
     3,
     ((4, MANY), (2, MOST), (1, MOST)),
+    60.0,
 )
 # The same of a short signal, whose kernels are many of its bytes: seldom more than one pays.
 SHORT_TRIALS = ((1.0, 1, None), (0.8, 1, None), (1.0, 16, 0), (0.8, 16, 0))
@@ -126,7 +142,8 @@ def learn_ranked(
         return []
     fast = _in_steps(x, fs, step)
     finder = finder_of(excerpts_of(fast, EXCERPT_KERNELS * usual, EXCERPTS), device)
-    way = SHORT_WAY if len(finder.pieces) == 1 else BRIEF_WAY if brief else LONG_WAY
+    way = BRIEF_WAY if brief else MIDDLE_WAY if fast.size <= MANY else LONG_WAY
+    way = SHORT_WAY if len(finder.pieces) == 1 else way
     trials = [_alternate(finder, each, way.iterations) for each in _begin(finder, fs, way.starts)]
     ranked = [_Judged(trial.used) for trial in trials]
     for count, values in way.rounds:
@@ -134,20 +151,21 @@ def learn_ranked(
             length = values // (EXCERPTS * len(fast))
             finder = finder_of(excerpts_of(fast, length, EXCERPTS), device)
         share = sum(piece.shape[1] for piece in finder.pieces) / len(x)
-        judged = [_judged(each, finder, values, share, uses) for each in ranked[:count]]
+        byte = way.byte_cost / uses
+        judged = [_judged(each, finder, values, share, byte) for each in ranked[:count]]
         ranked = sorted(judged, key=lambda each: each.bits) + ranked[count:]
     without = sum(map(cost, finder.pieces)) / share
     return [each.learned for each in ranked if each.learned and each.bits < without]
 
 
-def _judged(trial: _Judged, finder: Finder, values: int, share: float, uses: float) -> _Judged:
-    """A trial after one more round, on a share of the signal."""
+def _judged(trial: _Judged, finder: Finder, values: int, share: float, byte: float) -> _Judged:
+    """A trial after one more round, on a share of the signal; what a byte of kernels costs."""
     if len(trial.kernels) == 0:
         return trial
     dictionary = quantize(trial.kernels, PRECISION)
     found = finder.pursue(as_floats(dictionary))
-    of_pieces = sum(cost(left) + 40.0 * len(events) for events, left in found)
-    bits = 24.0 * len(dictionary.data) / uses + of_pieces / share
+    of_pieces = sum(cost(left) + EVENT_COST * len(events) for events, left in found)
+    bits = byte * len(dictionary.data) + of_pieces / share
     kernels, used = _reshaped(as_floats(dictionary), found)
     kernels = kernels[used >= FEW_USES]
     if values == trial.values and trial.bits <= bits:
@@ -218,11 +236,7 @@ def excerpts_of(x: np.ndarray, length: int, count: int) -> list[np.ndarray]:
 
 
 def _alternate(finder: Finder, trial: _Trial, iterations: int) -> _Trial:
-    """A trial after all iterations.
-
-    To compare the trials after three of them, and to go on with the best, would save a tenth of the
-    encoder's time. But lead V1 of record 115 of MIT-BIH would have 21 % more bytes.
-    """
+    """A trial after all iterations; the pieces alone do not tell which one is the best."""
     kernels, uses, seed = trial
     length = kernels.shape[2]
     for i in range(iterations):

@@ -18,7 +18,14 @@ from san.codec.search.excerpts import (
     with_excerpt,
 )
 from san.codec.search.finding import CPU
-from san.codec.search.learning import Learned, as_floats, kernel_length, learn_ranked, learn_several
+from san.codec.search.learning import (
+    MANY,
+    Learned,
+    as_floats,
+    kernel_length,
+    learn_ranked,
+    learn_several,
+)
 from san.codec.search.steps import step_of
 
 # Kernels are learned for at most so many channels. All channels share the positions of events,
@@ -30,6 +37,9 @@ RATE_OF_ERROR = 0.725
 # The same of the bytes of coefficients where there are events: 0.8 to 2.7 was seen, at PRDNs of 5
 # to 12.
 RATE_OF_COEFFICIENTS = 1.2
+# What a bit is worth within bounds, in a longer signal. With PENALTY itself, MIT-BIH leads have 0.1
+# to 0.2 % more bytes within 2 and 5 steps.
+PENALTY_WITHIN = transform.PENALTY * 5 // 4
 # An excerpt is tried where the chunks are at least so many, which share its cost, and have at most
 # so many values: longer chunks learn enough by themselves. Other limits cost time or bytes.
 MANY_CHUNKS, SHORT_CHUNK = 8, 1 << 16
@@ -46,12 +56,13 @@ FINER = (1.0, 2.5)
 ENOUGH = 0.6
 # Within a bound, what is tried depends on the bits of a value without events. From the first number
 # on, finer events saved no bytes on any of five leads of MIT-BIH; below it they saved up to half.
-# From the second number on, no events saved any. Each of the two rules saves half of the time.
-# Events that bring the bytes below SURELY of what an excerpt tells without them do save bytes.
-BITS_OF_USUAL_EVENTS, BITS_OF_NO_EVENTS, SURELY = 0.45, 1.6, 0.95
-# So many of the dictionaries that seem best are coded, which tells the best of them. Within a bound
-# it is one, because that search has to be short.
-CODED = 2
+# From the second number on, no events saved any. Each of the two rules saves half of the time. An
+# excerpt tells more bits than all of the signal takes: events that bring the bytes below SURELY of
+# that do save bytes.
+BITS_OF_USUAL_EVENTS, BITS_OF_NO_EVENTS, SURELY = 0.45, 1.8, 0.9
+# So many of the dictionaries that seem best are coded, which tells the best of them: of a signal of
+# up to MANY values, and of a longer one. Where events save little, it is one.
+CODED_OF_FEW_VALUES, CODED = 3, 2
 # A signal of so many values and channels is short: it is coded with several dictionaries, and the
 # best so many trials are brought to the target. In longer ones more beats share a kernel's bytes,
 # and of 12 leads none of three that were tried had fewer bytes that way.
@@ -132,12 +143,15 @@ class Signal:
         """The choice of no events."""
         return Choice((False,) * len(self.chunks), use_given=use_given)
 
-    def searches(self, codes: tuple[int, ...], finer: float, count: int = CODED) -> Iterator[Found]:
+    def searches(
+        self, codes: tuple[int, ...], finer: float, count: int | None = None
+    ) -> Iterator[Found]:
         """Events, with the given dictionary or with so many that are learned here.
 
         All are searched as for steps that are so many times finer. A short signal learns more.
         """
         steps = np.array([step_of(code) / finer for code in codes])
+        count = count or (CODED_OF_FEW_VALUES if self.x.size <= MANY else CODED)
         for dictionary, known in self._dictionaries(steps, count):
             if known is not None and len(self.chunks) == 1:
                 events = [known]
@@ -175,6 +189,8 @@ class Signal:
         With `keep`, the result has what they decode to.
         """
         setting = Setting(codes, self.bin_bits)
+        if bounds is not None and penalties is None and not self.is_short:
+            penalties = (PENALTY_WITHIN,) * len(codes)
         dictionary, overhead = self._dictionary_for(setting, choice, bounds)
         payloads, errors, sections = [], [], dict[str, int]()
         decoded: list[np.ndarray] = []
@@ -258,8 +274,10 @@ def choose(
     trials = [plain]
     if signal.given is not None and (signal.given.samples or signal.given.teacher):
         trials.append(tried(signal.none(use_given=True)))
-    for finer in _finer_in_turn(signal, plain.encoded, bounds is not None):
-        for found in signal.searches(codes, finer / searched, CODED if bounds is None else 1):
+    several = _finer_in_turn(signal, plain.encoded, bounds is not None)
+    briefly = bounds is not None and (signal.is_short or len(several) == 1)
+    for finer in several:
+        for found in signal.searches(codes, finer / searched, 1 if briefly else None):
             trials.append(tried(signal.every(found)))
             if len(signal.chunks) > 1:
                 better = _where_better(trials[-1].encoded, plain.encoded, bounds is not None)
@@ -275,21 +293,17 @@ def choose(
 def choose_within(
     signal: Signal, codes: tuple[int, ...], bounds: tuple[int, ...], searched: float, bits: float
 ) -> Trial:
-    """The trial that suits bounds best, of a long signal in one chunk; parameters as of `choose`.
+    """The trial that suits bounds best where events save little; parameters as of `choose`.
 
-    bits: of a value without events, by an excerpt. All is coded without events only where that may
-    be the best trial.
+    The signal is long and has one chunk. bits: of a value without events, by an excerpt. All is
+    coded without events only where that may be the best trial.
     """
     trials: list[Trial] = []
-    without = bits * signal.x.size / 8
-    for finer in _finer_within(bits):
-        count = 1 if bits > BITS_OF_USUAL_EVENTS else CODED
-        for found in signal.searches(codes, finer / searched, count):
+    if bits <= BITS_OF_NO_EVENTS:
+        for found in signal.searches(codes, FINER[0] / searched, 1):
             choice = signal.every(found)
             trials.append(Trial(choice, signal.encode(codes, choice, bounds)))
-        if trials and min(trial.encoded.size for trial in trials) < ENOUGH * without:
-            break
-    if not any(trial.encoded.size < SURELY * without for trial in trials):
+    if not any(8 * trial.encoded.size < SURELY * bits * signal.x.size for trial in trials):
         trials.append(Trial(signal.none(), signal.encode(codes, signal.none(), bounds)))
     return min(trials, key=lambda trial: trial.encoded.size)
 
@@ -300,10 +314,7 @@ def _finer_in_turn(signal: Signal, plain: Encoded, bounded: bool) -> tuple[float
         return ()
     if not bounded or signal.is_short or signal.given is not None:
         return FINER
-    return _finer_within(8 * plain.size / signal.x.size)
-
-
-def _finer_within(bits: float) -> tuple[float, ...]:
+    bits = 8 * plain.size / signal.x.size
     return () if bits > BITS_OF_NO_EVENTS else FINER[: 1 if bits > BITS_OF_USUAL_EVENTS else None]
 
 
