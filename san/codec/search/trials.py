@@ -152,7 +152,8 @@ class Signal:
         """
         steps = np.array([step_of(code) / finer for code in codes])
         count = count or (CODED_OF_FEW_VALUES if self.x.size <= MANY else CODED)
-        for dictionary, known in self._dictionaries(steps, count):
+        uses = self.uses * FINER[-1] / max(finer, FINER[-1])  # so fine steps make bytes seem cheap
+        for dictionary, known in self._dictionaries(steps, count, uses):
             if known is not None and len(self.chunks) == 1:
                 events = [known]
             else:
@@ -164,20 +165,26 @@ class Signal:
             if any(map(len, events)):
                 yield Found(dictionary, events, steps)
 
-    def _dictionaries(self, steps: np.ndarray, count: int) -> list[Learned]:
+    def _dictionaries(self, steps: np.ndarray, count: int, uses: float) -> list[Learned]:
         if self.given is not None:
             return [Learned(self.given, None)] if len(self.given.kernels) else []
-        return self.learned(self.x, steps, count) if self.x.shape[1] <= MOST_CHANNELS else []
+        few = self.x.shape[1] <= MOST_CHANNELS
+        return self.learned(self.x, steps, count, uses) if few else []
 
-    def learned(self, x: np.ndarray, steps: np.ndarray, count: int = 1) -> list[Learned]:
-        """So many dictionaries that suit x, which is the signal or components of it."""
+    def learned(
+        self, x: np.ndarray, steps: np.ndarray, count: int = 1, uses: float | None = None
+    ) -> list[Learned]:
+        """So many dictionaries that suit x, which is the signal or components of it.
+
+        uses: how many signals like this one share their bytes, if not as many as were told.
+        """
         several = []
         if self.is_short:
             found = learn_several(x, self.fs, steps, self.device)
             several = [Learned(dictionary, None) for dictionary in found]
             if len(x) < MANY_BEATS * kernel_length(self.fs):
                 return several
-        ranked = learn_ranked(x, self.fs, steps, self.device, self.uses, brief=count == 1)
+        ranked = learn_ranked(x, self.fs, steps, self.device, uses or self.uses, brief=count == 1)
         return [*several, *ranked[:count]]
 
     def encode(
