@@ -410,7 +410,7 @@ SHORT = {"chunk_samples": 1000}
         (NOISY, Target(max_error=20.0), {"bounds": (20,)}, 237),
         (NOISY, Target(bits_per_sample=0.5), {}, 418),
         (beats(14_000, 3, 6), Target(prdn=8.0), SHORT, 1862),
-        (beats(14_000, 3, 6), Target(max_error=25.0), SHORT | {"bounds": (25,)}, 459),
+        (beats(14_000, 3, 6), Target(max_error=25.0), SHORT | {"bounds": (25,)}, 452),
     ],
     ids=["prdn", "large", "coarse", "two channels", "bound", "size", "chunks", "bound, chunks"],
 )

@@ -166,9 +166,9 @@ def test_minutes_of_beats_are_long_as_well_as_short():
     ("bound", "searched"), [(60, [1.0, 2.5]), (8, [1.0]), (1, [])], ids="within {}".format
 )
 def test_within_a_bound_events_are_looked_for_where_they_may_pay(bound, searched, monkeypatch):
-    t = np.arange(80_000)
+    t = np.arange(280_000)
     x = np.rint(300 * np.exp(-((t % 150 - 60) ** 2) / 18) + 8 * np.sin(t * t / 7)).astype(np.int64)
-    signal = Signal(x[:, None], 80_000, 200.0, None, True)
+    signal = Signal(x[:, None], 280_000, 200.0, None, True)
     tried = []
     monkeypatch.setattr(
         Signal, "searches", lambda self, codes, finer, count: tried.append(finer) or []
@@ -238,8 +238,9 @@ def test_larger_steps_save_bytes_of_coefficients_alone():
 @pytest.mark.parametrize("events", [True, False], ids=["events", "none"])
 @pytest.mark.parametrize("bound", [1, 6, 40], ids="within {}".format)
 def test_steps_of_a_long_signal_are_chosen_by_an_excerpt(bound, events):
-    x = heartbeats(80_000)
+    x = heartbeats(270_000)
     signal = Signal(x, len(x), 360.0, None, events)
+    assert not signal.has_few_values
     found = convergence.meet_bounds(signal, (bound,), lambda share: None)
     assert found.largest[0] <= bound
     plain = [
@@ -248,4 +249,4 @@ def test_steps_of_a_long_signal_are_chosen_by_an_excerpt(bound, events):
     ]
     assert found.size <= (1.01 * min(plain) if not events else max(plain))
     rate = convergence.bits_without_events(signal, (bound,))
-    assert rate == pytest.approx(8 * plain[0] / x.size, rel=0.1)
+    assert 0.95 < rate / (8 * plain[0] / x.size) < 2

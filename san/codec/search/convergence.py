@@ -48,7 +48,7 @@ BOUND_STEPS, FINEST_BOUND_STEP, COARSEST_BOUND_STEP = (1.5, 1.2, 1.8), 1.0, 2.2
 # finer steps have fewer bytes: the second step is used to choose then, and the finest is the next.
 # Only where that has so many times the bytes, the first of the above is tried as well.
 BITS_OF_FINER_STEPS, MUCH_MORE = (0.5, 1.8), 1.01
-BESIDE_BEST = (-16, 16)  # codes, 128 an octave: at last, also such steps are tried in short signals
+BESIDE_BEST = (-16, 16)  # codes, 128 an octave: at last, also such steps are tried for few values
 EXCERPT_VALUES = 1 << 16  # tell the bits without events
 # The share of the energy that is allowed as an error when a size is the target: only where the
 # search begins, which halves its range in each step.
@@ -77,7 +77,7 @@ class Demands(NamedTuple):
 def meet_bounds(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> Encoded:
     """Encode with corrections, so that no sample is off by more than its channel's bound."""
     first, second, third = BOUND_STEPS
-    long = signal.given is None and len(signal.chunks) == 1 and not signal.is_short
+    long = signal.given is None and len(signal.chunks) == 1 and not signal.has_few_values
     bits = bits_without_events(signal, bounds) if long else 0.0
     finer = BITS_OF_FINER_STEPS[0] < bits < BITS_OF_FINER_STEPS[1]
     if finer:
@@ -100,7 +100,7 @@ def meet_bounds(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> 
     best = min(tried, key=size_of)
     if beyond == third and best is tried[-1]:
         tried.append(signal.encode(steps_under(bounds, COARSEST_BOUND_STEP), choice, bounds))
-    if signal.is_short or 0 < bits <= BITS_OF_USUAL_EVENTS:  # there is time for steps beside it
+    if signal.has_few_values or 0 < bits <= BITS_OF_USUAL_EVENTS:  # there is time for more steps
         for code in BESIDE_BEST:
             codes = tuple(max(0, each + code) for each in best.codes)
             tried.append(signal.encode(codes, choice, bounds))

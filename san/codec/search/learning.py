@@ -142,7 +142,7 @@ def learn_ranked(
         return []
     fast = _in_steps(x, fs, step)
     finder = finder_of(excerpts_of(fast, EXCERPT_KERNELS * usual, EXCERPTS), device)
-    way = BRIEF_WAY if brief else MIDDLE_WAY if fast.size <= MANY else LONG_WAY
+    way = MIDDLE_WAY if fast.size <= MANY else BRIEF_WAY if brief else LONG_WAY
     way = SHORT_WAY if len(finder.pieces) == 1 else way
     trials = [_alternate(finder, each, way.iterations) for each in _begin(finder, fs, way.starts)]
     ranked = [_Judged(trial.used) for trial in trials]

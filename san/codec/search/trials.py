@@ -196,7 +196,8 @@ class Signal:
         With `keep`, the result has what they decode to.
         """
         setting = Setting(codes, self.bin_bits)
-        if bounds is not None and penalties is None and not self.is_short:
+        long = len(self.chunks) == 1 and not self.is_short
+        if bounds is not None and penalties is None and long:
             penalties = (PENALTY_WITHIN,) * len(codes)
         dictionary, overhead = self._dictionary_for(setting, choice, bounds)
         payloads, errors, sections = [], [], dict[str, int]()
@@ -241,6 +242,11 @@ class Signal:
         """Whether there is time to code the signal with each of several dictionaries."""
         one_chunk = len(self.chunks) == 1 and self.x.size <= SHORT
         return one_chunk and self.x.shape[1] <= FEW_CHANNELS
+
+    @property
+    def has_few_values(self) -> bool:
+        """Whether there is time to look for events in every way, whatever they save."""
+        return self.x.size <= MANY and self.x.shape[1] <= FEW_CHANNELS
 
     @property
     def may_learn(self) -> bool:
@@ -319,7 +325,7 @@ def _finer_in_turn(signal: Signal, plain: Encoded, bounded: bool) -> tuple[float
     """How much finer than the steps those are that events are searched for, in turn."""
     if not signal.events_wanted:
         return ()
-    if not bounded or signal.is_short or signal.given is not None:
+    if not bounded or signal.has_few_values or signal.given is not None:
         return FINER
     bits = 8 * plain.size / signal.x.size
     return () if bits > BITS_OF_NO_EVENTS else FINER[: 1 if bits > BITS_OF_USUAL_EVENTS else None]
