@@ -48,7 +48,7 @@ BOUND_STEPS, FINEST_BOUND_STEP, COARSEST_BOUND_STEP = (1.5, 1.2, 1.8), 1.0, 2.2
 # finer steps have fewer bytes: the second step is used to choose then, and the finest is the next.
 # Only where that has so many times the bytes, the first of the above is tried as well.
 BITS_OF_FINER_STEPS, MUCH_MORE = (0.5, 1.8), 1.01
-BESIDE_BEST = (-16, 16)  # codes, 128 an octave: at last, also such steps are tried for few values
+BESIDE_BEST = (-16, 16)  # codes from the best, 128 an octave, that signals of few values try too
 EXCERPT_VALUES = 1 << 16  # tell the bits without events
 # The share of the energy that is allowed as an error when a size is the target: only where the
 # search begins, which halves its range in each step.

@@ -152,7 +152,8 @@ class Signal:
         """
         steps = np.array([step_of(code) / finer for code in codes])
         count = count or (CODED_OF_FEW_VALUES if self.x.size <= MANY else CODED)
-        uses = self.uses * FINER[-1] / max(finer, FINER[-1])  # so fine steps make bytes seem cheap
+        # The finer the steps, the more bits the estimate counts beside the bytes of kernels.
+        uses = self.uses * FINER[-1] / max(finer, FINER[-1])
         for dictionary, known in self._dictionaries(steps, count, uses):
             if known is not None and len(self.chunks) == 1:
                 events = [known]
