@@ -376,7 +376,7 @@ def drawings_of(across: Across, found: Found, signal: Signal, finer: float) -> I
     pieces = [across.components(found, i, count) for i in range(len(across.chunks))]
     steps = np.full(count, IN_A_STEP / finer)
     scale = float(scales_of(found.codes)[across.changing]) / finer
-    for learned, _ in signal.learned(np.concatenate(pieces), steps):
+    for learned, _ in signal.learned(np.concatenate(pieces), steps, finer=finer):
         kernels = np.zeros((len(learned.kernels), channels, learned.kernels.shape[2]))
         kernels[:, :count] = as_floats(learned)
         dictionary = quantize_kernels(kernels, precision_of(learned))

@@ -54,12 +54,12 @@ FINER = (1.0, 2.5)
 # value of FINER is not tried. A larger share saves time and may miss a better choice: with 0.75,
 # leads V1 of records 112 and 119 of MIT-BIH have 26 and 33 % more bytes.
 ENOUGH = 0.6
-# Within a bound, what is tried depends on the bits of a value without events. From the first number
-# on, finer events saved no bytes on any of five leads of MIT-BIH; below it they saved up to half.
-# From the second number on, no events saved any. Each of the two rules saves half of the time. An
-# excerpt tells more bits than all of the signal takes: events that bring the bytes below SURELY of
-# that do save bytes.
-BITS_OF_USUAL_EVENTS, BITS_OF_NO_EVENTS, SURELY = 0.45, 1.8, 0.9
+# Within a bound, what is tried depends on the bits without events. Where a kernel's length takes
+# the first number of bits or more, finer events saved no bytes on any of five leads of MIT-BIH;
+# below it they saved up to half. Where a value takes the second number, no events saved any. Each
+# of the two rules saves half of the time. An excerpt tells more bits than all of the signal takes:
+# events that bring the bytes below SURELY of that do save bytes.
+BITS_OF_USUAL_EVENTS, BITS_OF_NO_EVENTS, SURELY = 144.0, 1.8, 0.9
 # So many of the dictionaries that seem best are coded, which tells the best of them: of a signal of
 # up to MANY values, and of a longer one. Where events save little, it is one.
 CODED_OF_FEW_VALUES, CODED = 3, 2
@@ -152,9 +152,7 @@ class Signal:
         """
         steps = np.array([step_of(code) / finer for code in codes])
         count = count or (CODED_OF_FEW_VALUES if self.x.size <= MANY else CODED)
-        # The finer the steps, the more bits the estimate counts beside the bytes of kernels.
-        uses = self.uses * FINER[-1] / max(finer, FINER[-1])
-        for dictionary, known in self._dictionaries(steps, count, uses):
+        for dictionary, known in self._dictionaries(steps, count, finer):
             if known is not None and len(self.chunks) == 1:
                 events = [known]
             else:
@@ -166,18 +164,18 @@ class Signal:
             if any(map(len, events)):
                 yield Found(dictionary, events, steps)
 
-    def _dictionaries(self, steps: np.ndarray, count: int, uses: float) -> list[Learned]:
+    def _dictionaries(self, steps: np.ndarray, count: int, finer: float) -> list[Learned]:
         if self.given is not None:
             return [Learned(self.given, None)] if len(self.given.kernels) else []
         few = self.x.shape[1] <= MOST_CHANNELS
-        return self.learned(self.x, steps, count, uses) if few else []
+        return self.learned(self.x, steps, count, finer) if few else []
 
     def learned(
-        self, x: np.ndarray, steps: np.ndarray, count: int = 1, uses: float | None = None
+        self, x: np.ndarray, steps: np.ndarray, count: int = 1, finer: float = 1.0
     ) -> list[Learned]:
         """So many dictionaries that suit x, which is the signal or components of it.
 
-        uses: how many signals like this one share their bytes, if not as many as were told.
+        finer: the steps that will code what the events leave, in the steps that are given.
         """
         several = []
         if self.is_short:
@@ -185,7 +183,8 @@ class Signal:
             several = [Learned(dictionary, None) for dictionary in found]
             if len(x) < MANY_BEATS * kernel_length(self.fs):
                 return several
-        ranked = learn_ranked(x, self.fs, steps, self.device, uses or self.uses, brief=count == 1)
+        brief = count == 1
+        ranked = learn_ranked(x, self.fs, steps, self.device, self.uses, brief, finer)
         return [*several, *ranked[:count]]
 
     def encode(
@@ -249,6 +248,10 @@ class Signal:
         """Whether there is time to look for events in every way, whatever they save."""
         return self.x.size <= MANY and self.x.shape[1] <= FEW_CHANNELS
 
+    def is_usual(self, bits: float) -> bool:
+        """Whether usual events are enough within a bound, where a value takes so many bits."""
+        return bits * kernel_length(self.fs) > BITS_OF_USUAL_EVENTS
+
     @property
     def may_learn(self) -> bool:
         """Whether an excerpt may pay."""
@@ -270,8 +273,8 @@ def choose(
 ) -> tuple[list[Trial], Trial]:  # fmt: skip
     """The trials that suit the steps of codes best, and the one without events.
 
-    The best is the first. There are others only of a short signal. Events are searched for as for
-    steps so many times as large.
+    The best is the first of up to FINALISTS. Events are searched for as for steps so many times
+    as large.
     """
 
     def tried(choice: Choice) -> Trial:
@@ -301,7 +304,7 @@ def choose(
     if signal.given is None and signal.may_learn:
         choice = ranked(trials)[0].choice
         trials += [tried(choice._replace(share=share)) for share in EXCERPT_SHARES]
-    return ranked(trials)[: FINALISTS if signal.is_short else 1], plain
+    return ranked(trials)[:FINALISTS], plain
 
 
 def choose_within(
@@ -329,7 +332,9 @@ def _finer_in_turn(signal: Signal, plain: Encoded, bounded: bool) -> tuple[float
     if not bounded or signal.has_few_values or signal.given is not None:
         return FINER
     bits = 8 * plain.size / signal.x.size
-    return () if bits > BITS_OF_NO_EVENTS else FINER[: 1 if bits > BITS_OF_USUAL_EVENTS else None]
+    if bits > BITS_OF_NO_EVENTS:
+        return ()
+    return FINER[:1] if signal.is_usual(bits) else FINER
 
 
 def _where_better(events: Encoded, plain: Encoded, bounded: bool) -> tuple[bool, ...]:
