@@ -298,3 +298,15 @@ def test_a_start_of_fewer_typical_windows_has_the_first_of_more():
     for kernels, length in ((few, 320), (other, 256)):
         alone = learning._typical_windows(finder, finder.pieces, len(kernels), length)
         np.testing.assert_array_equal(kernels, alone)
+
+
+@pytest.mark.parametrize("target", [{"prdn": 12}, {"max_error": 20}], ids=["prdn", "bound"])
+def test_with_time_for_everything_a_lead_has_fewer_bytes(target, recordings):
+    """More beginnings of kernels are tried, and more of them are coded."""
+    samples = wfdb.rdrecord(str(recordings / "mitdb/208"), physical=False).d_signal[:90_000, 0]
+    x = samples.astype(np.int16)
+    normal, best = (san.compress(x, fs=360, effort=level, **target) for level in ("normal", "best"))
+    assert len(best) < 0.995 * len(normal)
+    report = san.inspect(best)
+    assert report.prdn <= target.get("prdn", 100)
+    assert np.abs(san.decompress(best).astype(int) - x).max() <= target.get("max_error", 2000)

@@ -119,7 +119,7 @@ def compress(
         fast predictive mode without loss or within a `max_error`; for a `prdn` steps are guessed
         and corrected at most twice. No kernels are learned, and none that are given are used.
         "best": every mode is tried, also one that takes three times as long for about 1 % of a long
-        chunk of one or two channels.
+        chunk of one or two channels, and kernels are learned from twice as many beginnings.
     device : str
         Where kernels and events are looked for: "cpu", or "cuda" for an NVIDIA GPU, which needs
         torch ("cuda:1" is the second one). Sums are rounded in another order there, so the bytes

@@ -107,7 +107,8 @@ def encode_signal(
     newer_modes : bool
         False to use only the modes that streams before version 4 have.
     effort : "fast", "normal" or "best"
-        "fast" has one predictive mode and no search for kernels; "best" tries every mode.
+        "fast" has one predictive mode and no search for kernels; "best" tries every mode, and more
+        beginnings of kernels.
     device : str
         Where kernels and events are looked for: "cpu", or a device of torch.
     uses : float
@@ -134,7 +135,7 @@ def encode_signal(
         return predict(bounds)
     if fast:
         dictionary, events = None, False
-    signal = Signal(k, chunk_samples, fs, dictionary, events, device, uses)
+    signal = Signal(k, chunk_samples, fs, dictionary, events, device, uses, effort == "best")
     across = newer_modes and fits_across(k)
     found: Encoded | None
     if target.prdn is not None:

@@ -85,7 +85,7 @@ def meet_bounds(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> 
     if finer:
         first, second = second, FINEST_BOUND_STEP
     codes, searched = steps_under(bounds, first), BOUND_STEPS[0] / first
-    if signal.is_usual(bits) and signal.events_wanted:
+    if signal.is_usual(bits) and signal.events_wanted and not signal.thorough:
         choice, at_first = choose_within(signal, codes, bounds, searched, bits)
     else:
         ((choice, at_first), *_), _ = choose(signal, codes, bounds, searched)
@@ -102,7 +102,8 @@ def meet_bounds(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> 
     best = min(tried, key=size_of)
     if beyond == third and best is tried[-1]:
         tried.append(signal.encode(steps_under(bounds, COARSEST_BOUND_STEP), choice, bounds))
-    if signal.has_few_values or (long and not signal.is_usual(bits)):  # there is time for more
+    few = signal.has_few_values or (long and not signal.is_usual(bits))
+    if few or signal.thorough:  # there is time for more
         for code in BESIDE_BEST:
             codes = tuple(max(0, each + code) for each in best.codes)
             tried.append(signal.encode(codes, choice, bounds))
@@ -131,7 +132,8 @@ def meet_error(
     progress(0.1)
     finalists, plain = choose(signal, codes)
     if not signal.is_short:
-        finalists = [_best_nearby(signal, finalists[:CODED_NEARBY], allowed)]
+        nearby = finalists if signal.thorough else finalists[:CODED_NEARBY]
+        finalists = [_best_nearby(signal, nearby, allowed)]
     tried = [_meet(signal, trial.encoded.codes, trial, demands, progress) for trial in finalists]
     if signal.events_wanted and allowed.sum() > COARSE**2 * _energy(signal.x).sum():
         for finer in FINEST:

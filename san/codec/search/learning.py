@@ -8,7 +8,7 @@ the whole signal shapes the kernels of those that promise most, and tells which 
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,7 @@ FEWEST_LENGTHS = 4  # a signal of fewer kernel lengths has no kernels
 PRECISION = 7  # of the stored kernels (see `quantize`): a larger one costs bytes
 FEW_USES = 5  # a kernel with fewer events is given up
 Start = tuple[float, int, int | None]
+Care = Literal["brief", "usual", "thorough"]  # how much time learning may take
 
 
 class Way(NamedTuple):
@@ -98,6 +99,20 @@ BRIEF_WAY = Way(
     30.0,
 )
 MOST_KERNELS = 24  # that a start has
+# With time for everything: the starts of all ways, and those that 10 leads of MIT-BIH were tried
+# with besides.
+THOROUGH_STARTS: tuple[Start, ...] = (
+    *dict.fromkeys((*LONG_WAY.starts, *MIDDLE_WAY.starts)),
+    (0.9, 8, None),
+    (1.4, 16, None),
+    (0.7, 16, 4),
+    (1.6, 16, 5),
+    (1.0, 16, 6),
+    (0.8, 16, 7),
+    (0.8, 3, None),
+)
+THOROUGH_ITERATIONS = 5
+THOROUGH_ROUNDS = ((len(THOROUGH_STARTS), MANY), (8, MOST), (4, MOST), (4, MOST), (4, MOST))
 # The same of a short signal, whose kernels are many of its bytes: seldom more than one pays.
 SHORT_TRIALS = ((1.0, 1, None), (0.8, 1, None), (1.0, 16, 0), (0.8, 16, 0))
 ITERATIONS = 8
@@ -147,20 +162,19 @@ def learn_kernels(
 
 def learn_ranked(
     x: np.ndarray, fs: float, step: np.ndarray, device: str = CPU, uses: float = 1.0,
-    brief: bool = False, finer: float = 1.0,
+    care: Care = "usual", finer: float = 1.0,
 ) -> list[Learned]:  # fmt: skip
     """The dictionaries that save bits of a signal, one of each trial, the best first.
 
-    Parameters as of `learn_kernels`. brief: whether fewer trials are enough. finer: the steps that
-    will code what the events leave, in the steps that events are searched for.
+    Parameters as of `learn_kernels`. finer: the steps that will code what the events leave, in the
+    steps that events are searched for.
     """
     usual = kernel_length(fs)
     if len(x) < FEWEST_LENGTHS * usual:
         return []
     fast = _in_steps(x, fs, step)
     finder = finder_of(excerpts_of(fast, EXCERPT_KERNELS * usual, EXCERPTS), device)
-    way = MIDDLE_WAY if fast.size <= MANY else BRIEF_WAY if brief else LONG_WAY
-    way = SHORT_WAY if len(finder.pieces) == 1 else way
+    way = _way(fast.size, len(finder.pieces), care)
     trials = [_alternate(finder, each, way.iterations) for each in _begin(finder, fs, way.starts)]
     ranked = [_Judged(trial.used) for trial in trials]
     for count, values in way.rounds:
@@ -173,6 +187,15 @@ def learn_ranked(
         ranked = sorted(judged, key=lambda each: each.bits) + ranked[count:]
     without = sum(_cost_at(piece, finer) for piece in finder.pieces) / share
     return [each.learned for each in ranked if each.learned and each.bits < without]
+
+
+def _way(values: int, pieces: int, care: Care) -> Way:
+    """How kernels of a signal of so many values, or of so many pieces of it, are tried."""
+    long = BRIEF_WAY if care == "brief" else LONG_WAY
+    way = SHORT_WAY if pieces == 1 else MIDDLE_WAY if values <= MANY else long
+    if care != "thorough":
+        return way
+    return Way(THOROUGH_STARTS, THOROUGH_ITERATIONS, THOROUGH_ROUNDS, way.byte_cost)
 
 
 def _judged(

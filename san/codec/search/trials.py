@@ -20,6 +20,7 @@ from san.codec.search.excerpts import (
 from san.codec.search.finding import CPU
 from san.codec.search.learning import (
     MANY,
+    Care,
     Learned,
     as_floats,
     kernel_length,
@@ -61,8 +62,9 @@ ENOUGH = 0.6
 # events that bring the bytes below SURELY of that do save bytes.
 BITS_OF_USUAL_EVENTS, BITS_OF_NO_EVENTS, SURELY = 144.0, 1.8, 0.9
 # So many of the dictionaries that seem best are coded, which tells the best of them: of a signal of
-# up to MANY values, and of a longer one. Where events save little, it is one.
-CODED_OF_FEW_VALUES, CODED = 3, 2
+# up to MANY values, of a longer one, and with time for everything. Where events save little, it is
+# one.
+CODED_OF_FEW_VALUES, CODED, CODED_WITH_TIME = 3, 2, 4
 # A signal of so many values and channels is short: it is coded with several dictionaries, and the
 # best so many trials are brought to the target. In longer ones more beats share a kernel's bytes,
 # and of 12 leads none of three that were tried had fewer bytes that way.
@@ -127,10 +129,11 @@ class Signal:
 
     def __init__(
         self, x: np.ndarray, chunk: int, fs: float, dictionary: Dictionary | None, events: bool,
-        device: str = CPU, uses: float = 1.0,
+        device: str = CPU, uses: float = 1.0, thorough: bool = False,
     ) -> None:  # fmt: skip
         self.x, self.fs, self.device = x, fs, device
         self.uses = uses  # signals that share the bytes of a dictionary
+        self.thorough = thorough  # whether time does not matter
         self.chunks = tuple(x[i : i + chunk] for i in range(0, len(x), chunk))
         self.given, self.events_wanted = dictionary, events
         self.bin_bits = bin_bits_for(fs)
@@ -152,6 +155,7 @@ class Signal:
         """
         steps = np.array([step_of(code) / finer for code in codes])
         count = count or (CODED_OF_FEW_VALUES if self.x.size <= MANY else CODED)
+        count = CODED_WITH_TIME if self.thorough else count
         for dictionary, known in self._dictionaries(steps, count, finer):
             if known is not None and len(self.chunks) == 1:
                 events = [known]
@@ -181,10 +185,10 @@ class Signal:
         if self.is_short:
             found = learn_several(x, self.fs, steps, self.device)
             several = [Learned(dictionary, None) for dictionary in found]
-            if len(x) < MANY_BEATS * kernel_length(self.fs):
+            if len(x) < MANY_BEATS * kernel_length(self.fs) and not self.thorough:
                 return several
-        brief = count == 1
-        ranked = learn_ranked(x, self.fs, steps, self.device, self.uses, brief, finer)
+        care: Care = "thorough" if self.thorough else "brief" if count == 1 else "usual"
+        ranked = learn_ranked(x, self.fs, steps, self.device, self.uses, care, finer)
         return [*several, *ranked[:count]]
 
     def encode(
@@ -299,7 +303,8 @@ def choose(
             if len(signal.chunks) > 1:
                 better = _where_better(trials[-1].encoded, plain.encoded, bounds is not None)
                 trials.append(tried(Choice(better, found)))
-        if not signal.is_short and ranked(trials)[0].encoded.size < ENOUGH * plain.encoded.size:
+        enough = ranked(trials)[0].encoded.size < ENOUGH * plain.encoded.size
+        if enough and not (signal.is_short or signal.thorough):
             break
     if signal.given is None and signal.may_learn:
         choice = ranked(trials)[0].choice
@@ -329,7 +334,8 @@ def _finer_in_turn(signal: Signal, plain: Encoded, bounded: bool) -> tuple[float
     """How much finer than the steps those are that events are searched for, in turn."""
     if not signal.events_wanted:
         return ()
-    if not bounded or signal.has_few_values or signal.given is not None:
+    every = signal.has_few_values or signal.thorough or signal.given is not None
+    if every or not bounded:
         return FINER
     bits = 8 * plain.size / signal.x.size
     if bits > BITS_OF_NO_EVENTS:
