@@ -23,7 +23,7 @@ from provenance import provenance
 
 import san
 from san.codec import encoder
-from san.codec.search import finding, learning, pursuit
+from san.codec.search import beginnings, finding, pursuit
 
 TARGETS = ({"prdn": 8.0}, {"prdn": 2.0}, {"max_error": 0.05})
 MOVES = (
@@ -73,7 +73,7 @@ def through_interpreter() -> str:
     from san.hot_path.gpu import launch
 
     encoder.checked_device = str
-    learning.SHORT_WAY = learning.SHORT_WAY._replace(starts=learning.SHORT_WAY.starts[:1])
+    beginnings.SHORT_WAY = beginnings.SHORT_WAY._replace(starts=beginnings.SHORT_WAY.starts[:1])
     on_device.select = launch.select
     return "cpu:0"
 

@@ -51,6 +51,9 @@ BOUND_STEPS, FINEST_BOUND_STEP, COARSEST_BOUND_STEP = (1.5, 1.2, 1.8), 1.0, 2.2
 # Only where that has so many times the bytes, the first of the above is tried as well.
 BITS_OF_FINER_STEPS, MUCH_MORE = (0.5, 1.8), 1.01
 BESIDE_BEST = (-16, 16)  # codes from the best, 128 an octave, that signals of few values try too
+# They also try the best so many steps with a bit that is worth less, as shares of what it usually
+# is. Without, a stream of five minutes of PPG has 2 % more bytes.
+BEST_WITH_LESS_WORTH, WORTH_LESS = 2, (0.6, 1.0)
 EXCERPT_VALUES = 1 << 16  # tell the bits without events
 # The share of the energy that is allowed as an error when a size is the target: only where the
 # search begins, which halves its range in each step.
@@ -107,6 +110,10 @@ def meet_bounds(signal: Signal, bounds: tuple[int, ...], progress: Progress) -> 
         for code in BESIDE_BEST:
             codes = tuple(max(0, each + code) for each in best.codes)
             tried.append(signal.encode(codes, choice, bounds))
+        for encoded in sorted(tried, key=size_of)[:BEST_WITH_LESS_WORTH]:
+            for share in WORTH_LESS:
+                penalties = (round(PENALTY * share),) * len(bounds)
+                tried.append(signal.encode(encoded.codes, choice, bounds, penalties))
     return min(tried, key=size_of)
 
 

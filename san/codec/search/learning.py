@@ -8,13 +8,22 @@ the whole signal shapes the kernels of those that promise most, and tells which 
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from san.codec.modes import wavelet
 from san.codec.modes.dictionary import SCALE, Dictionary, quantize
 from san.codec.modes.events import QuantizedEvents
+from san.codec.search.beginnings import (
+    ITERATIONS,
+    MOST_KERNELS,
+    SHORT_PRECISIONS,
+    SHORT_TRIALS,
+    Care,
+    Start,
+    way_of,
+)
 from san.codec.search.finding import CPU, Finder, finder_of
 from san.codec.search.pursuit import Pursued, cost, peaks
 
@@ -27,96 +36,13 @@ EXCERPTS, EXCERPT_KERNELS = 6, 48  # learning reads 6 pieces of 48 kernel length
 FEWEST_LENGTHS = 4  # a signal of fewer kernel lengths has no kernels
 PRECISION = 7  # of the stored kernels (see `quantize`): a larger one costs bytes
 FEW_USES = 5  # a kernel with fewer events is given up
-Start = tuple[float, int, int | None]
-Care = Literal["brief", "usual", "thorough"]  # how much time learning may take
-
-
-class Way(NamedTuple):
-    """How many kernels are tried, and how long.
-
-    starts: share of the usual length, number of kernels, seed of a random start (None: typical
-    windows). iterations: of the two steps, on pieces. rounds: how many of the best trials see how
-    many values of the signal, evenly spread. byte_cost: of kernels, on the scale of `cost`.
-    """
-
-    starts: tuple[Start, ...]
-    iterations: int
-    rounds: tuple[tuple[int, int], ...]
-    byte_cost: float
-
-
-# Values that judge kernels. Fewer than MANY choose worse ones; MOST holds 48 minutes of
-# one lead at 360 Hz. With MANY instead of MOST, 12 streams of MIT-BIH leads had 1.2 % more bytes.
-# No round sees less than the pieces.
-MANY, MOST = 1 << 18, 1 << 20
+# Kernels are coded, which tells what they save, if they seem to cost at most so many times the bits
+# without events. With 1, a stream of lead V5 of record 114 of MIT-BIH has 11 % more bytes.
+WORTH_CODING = 1.1
 # On the scale of `cost`. What is left is judged at the steps that will code it: judged at the finer
 # steps that found the events, the dictionary chosen gave 1.4 % more bytes than the best of eight on
 # 14 streams of MIT-BIH leads, and 16 % on one; so it is 0.4 %.
 EVENT_COST = 25.0
-# Of a signal that is no longer than the pieces. More iterations cost time and change little.
-SHORT_WAY = Way(
-    ((1.0, 12, None), (1.0, 16, 0), (0.8, 8, None), (0.8, 16, 1)), 8, ((4, MANY),), 24.0
-)
-# Of a longer one of up to MANY values. It takes little time, so the starts of both other ways are
-# tried: with fewer, some of 27 streams of five-minute leads had more bytes than in version 0.4.0.
-LENGTHS: tuple[Start, ...] = (
-    (1.0, 16, None),
-    (1.2, 16, None),
-    (0.9, 16, None),
-    (0.7, 16, None),
-    (1.6, 16, None),
-)
-MIDDLE_WAY = Way(
-    (*LENGTHS, (1.0, 8, None), *SHORT_WAY.starts),
-    5,
-    ((10, MANY), (4, MANY), (3, MANY)),
-    24.0,
-)
-# Of a longer one. Kernels that saw the pieces alone suit the pieces: an estimate from the pieces
-# chose kernels that gave up to 12 % more bytes than those of another trial. No length and no kind
-# of start suits all leads. These nine, of 17 that were tried with 10 leads, did so best together.
-LONG_WAY = Way(
-    (
-        (0.9, 16, 2),
-        (1.0, 8, None),
-        (1.2, 16, 3),
-        (0.7, 16, None),
-        (1.0, 12, None),
-        (1.6, 16, None),
-        (1.0, 16, 0),
-        (0.8, 16, 1),
-        (1.0, 3, None),
-    ),
-    3,
-    ((9, MANY), (3, MOST), (2, MOST), (1, MOST)),
-    60.0,
-)
-# Where events save less, as within a small bound: each trial would take a tenth of all time.
-BRIEF_WAY = Way(
-    ((1.0, 12, None), (1.0, 24, None), (0.9, 16, None), (1.6, 16, None), (0.8, 16, 1)),
-    3,
-    ((5, MANY), (2, MOST), (1, MOST)),
-    30.0,
-)
-MOST_KERNELS = 24  # that a start has
-# With time for everything: the starts of all ways, and those that 10 leads of MIT-BIH were tried
-# with besides.
-THOROUGH_STARTS: tuple[Start, ...] = (
-    *dict.fromkeys((*LONG_WAY.starts, *MIDDLE_WAY.starts)),
-    (0.9, 8, None),
-    (1.4, 16, None),
-    (0.7, 16, 4),
-    (1.6, 16, 5),
-    (1.0, 16, 6),
-    (0.8, 16, 7),
-    (0.8, 3, None),
-)
-THOROUGH_ITERATIONS = 5
-THOROUGH_ROUNDS = ((len(THOROUGH_STARTS), MANY), (8, MOST), (4, MOST), (4, MOST), (4, MOST))
-# The same of a short signal, whose kernels are many of its bytes: seldom more than one pays.
-SHORT_TRIALS = ((1.0, 1, None), (0.8, 1, None), (1.0, 16, 0), (0.8, 16, 0))
-ITERATIONS = 8
-SHORT_PRECISIONS = (5, 6, 7)  # of its stored kernels, in turn: which is best, only coding tells
 
 
 class _Trial(NamedTuple):
@@ -156,25 +82,26 @@ def learn_kernels(
     x: int64 (n, channels). step: float (channels,), the quantizer's step in samples. device: where
     events are looked for. uses: how many signals like this one share the dictionary's bytes.
     """
-    ranked = learn_ranked(x, fs, step, device, uses)
+    ranked = learn_ranked(x, fs, step, device, uses, worth=1.0)
     return ranked[0].dictionary if ranked else None
 
 
 def learn_ranked(
     x: np.ndarray, fs: float, step: np.ndarray, device: str = CPU, uses: float = 1.0,
-    care: Care = "usual", finer: float = 1.0,
+    care: Care = "usual", finer: float = 1.0, worth: float = WORTH_CODING,
 ) -> list[Learned]:  # fmt: skip
-    """The dictionaries that save bits of a signal, one of each trial, the best first.
+    """The dictionaries that may save bits of a signal, one of each trial, the best first.
 
     Parameters as of `learn_kernels`. finer: the steps that will code what the events leave, in the
-    steps that events are searched for.
+    steps that events are searched for. worth: how many times the bits without events they may seem
+    to cost.
     """
     usual = kernel_length(fs)
     if len(x) < FEWEST_LENGTHS * usual:
         return []
     fast = _in_steps(x, fs, step)
     finder = finder_of(excerpts_of(fast, EXCERPT_KERNELS * usual, EXCERPTS), device)
-    way = _way(fast.size, len(finder.pieces), care)
+    way = way_of(fast.size, len(finder.pieces), care)
     trials = [_alternate(finder, each, way.iterations) for each in _begin(finder, fs, way.starts)]
     ranked = [_Judged(trial.used) for trial in trials]
     for count, values in way.rounds:
@@ -186,16 +113,7 @@ def learn_ranked(
         judged = [_judged(each, finder, values, share, byte, finer) for each in ranked[:count]]
         ranked = sorted(judged, key=lambda each: each.bits) + ranked[count:]
     without = sum(_cost_at(piece, finer) for piece in finder.pieces) / share
-    return [each.learned for each in ranked if each.learned and each.bits < without]
-
-
-def _way(values: int, pieces: int, care: Care) -> Way:
-    """How kernels of a signal of so many values, or of so many pieces of it, are tried."""
-    long = BRIEF_WAY if care == "brief" else LONG_WAY
-    way = SHORT_WAY if pieces == 1 else MIDDLE_WAY if values <= MANY else long
-    if care != "thorough":
-        return way
-    return Way(THOROUGH_STARTS, THOROUGH_ITERATIONS, THOROUGH_ROUNDS, way.byte_cost)
+    return [each.learned for each in ranked if each.learned and each.bits < worth * without]
 
 
 def _judged(

@@ -17,10 +17,10 @@ from san.codec.search.excerpts import (
     find_events,
     with_excerpt,
 )
+from san.codec.search.beginnings import MANY, Care
 from san.codec.search.finding import CPU
 from san.codec.search.learning import (
-    MANY,
-    Care,
+    WORTH_CODING,
     Learned,
     as_floats,
     kernel_length,
@@ -188,7 +188,8 @@ class Signal:
             if len(x) < MANY_BEATS * kernel_length(self.fs) and not self.thorough:
                 return several
         care: Care = "thorough" if self.thorough else "brief" if count == 1 else "usual"
-        ranked = learn_ranked(x, self.fs, steps, self.device, self.uses, care, finer)
+        worth = 1.0 if care == "brief" else WORTH_CODING
+        ranked = learn_ranked(x, self.fs, steps, self.device, self.uses, care, finer, worth)
         return [*several, *ranked[:count]]
 
     def encode(
