@@ -93,7 +93,7 @@ ORDER = {
         decoder options info dictionaries trained dictionary_files search modes file_format numbers
         entropy errors target effort threads""",
     "codec.search": """coding across coefficients quick convergence trials excerpts steps learning
-        finding on_device pursuit""",
+        beginnings finding on_device pursuit""",
     "codec.modes": """payload components across transform joint predictive decisions odds
         joint_experts least_squares experts dictionary wavelet bands events ranges fast_coding
         fast_packing fast_fit fast_frames fast_room fast_laws mode_numbers""",

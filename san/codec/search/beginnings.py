@@ -101,7 +101,7 @@ THOROUGH_STARTS: tuple[Start, ...] = (
 )
 THOROUGH_ITERATIONS = 5
 THOROUGH_ROUNDS = ((len(THOROUGH_STARTS), MANY), (8, MOST), (4, MOST), (4, MOST), (4, MOST))
-# The same of a short signal, whose kernels are many of its bytes: seldom more than one pays.
+# Of a short signal, whose kernels are many of its bytes: seldom more than one pays.
 SHORT_TRIALS = ((1.0, 1, None), (0.8, 1, None), (1.0, 16, 0), (0.8, 16, 0))
 ITERATIONS = 8
 SHORT_PRECISIONS = (5, 6, 7)  # of its stored kernels, in turn: which is best, only coding tells

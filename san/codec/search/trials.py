@@ -10,6 +10,7 @@ from san.codec.modes import transform
 from san.codec.modes.dictionary import Dictionary
 from san.codec.modes.events import QuantizedEvents
 from san.codec.modes.transform import Plan, Setting
+from san.codec.search.beginnings import MANY, Care
 from san.codec.search.excerpts import (
     EXCERPT_PIECES,
     SHORTEST_EXCERPT,
@@ -17,7 +18,6 @@ from san.codec.search.excerpts import (
     find_events,
     with_excerpt,
 )
-from san.codec.search.beginnings import MANY, Care
 from san.codec.search.finding import CPU
 from san.codec.search.learning import (
     WORTH_CODING,
