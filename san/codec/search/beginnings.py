@@ -82,9 +82,9 @@ LONG_WAY = Way(
 )
 # Where events save less, as within a small bound: each trial would take a tenth of all time.
 BRIEF_WAY = Way(
-    ((1.0, 12, None), (1.0, 24, None), (0.9, 16, None), (1.6, 16, None), (0.8, 16, 1)),
+    ((1.0, 12, None), (1.0, 24, None), (0.9, 16, None), (0.8, 16, 1)),
     3,
-    ((5, MANY), (2, MOST), (1, MOST)),
+    ((4, MANY), (2, MOST), (1, MOST)),
     30.0,
 )
 MOST_KERNELS = 24  # that a start has
