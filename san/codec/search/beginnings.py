@@ -60,7 +60,7 @@ MIDDLE_WAY = Way(
 )
 # Of a longer one. Kernels that saw the pieces alone suit the pieces: an estimate from the pieces
 # chose kernels that gave up to 12 % more bytes than those of another trial. No length and no kind
-# of start suits all leads. These eleven were chosen by hand, by what did well on 15 leads of MIT-BIH.
+# of start suits all leads. These eleven were chosen by hand, on 15 leads of MIT-BIH.
 LONG_WAY = Way(
     (
         (0.9, 16, 2),
