@@ -47,7 +47,9 @@ def draw_stream():
         label = f"PRDN {prdn} %, {len(blobs[prdn]):,} bytes"
         left.plot(t, y, dashes, color=colour, linewidth=0.9, label=label)
     left.set(xlabel="time (s)", ylabel="mV")
-    left.legend(frameon=False, fontsize="small")
+    left.legend(
+        frameon=False, fontsize="small", ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1)
+    )
     sizes = [8 * len(blob) / len(x) for blob in blobs.values()]
     right.loglog(PRDNS, sizes, ".-", color=COLOURS["signal"])
     right.set(xlabel="PRDN (%)", ylabel="bits per sample")
