@@ -217,7 +217,7 @@ def test_pursuit_finds_what_was_planted():
     x = np.zeros((1, 1000), np.float32)
     for t, a in ((100, 40), (300, -25), (380, 60), (936, 30)):
         x[0, t : t + 64] += a * kernel[0, 0]
-    found, left = pursuit.pursue(x, kernel, bits=0)
+    found, left = pursuit.pursue(x, pursuit.known_of(kernel), bits=0)
     assert found.starts.tolist() == [100, 300, 380, 936]
     assert found.amplitudes[:, 0].tolist() == [40, -25, 60, 30]
     assert np.abs(left).max() < 1
@@ -226,7 +226,7 @@ def test_pursuit_finds_what_was_planted():
 def test_pursuit_takes_nothing_from_noise():
     x = np.random.default_rng(0).normal(0, 1, (1, 5000)).astype(np.float32)
     kernel = np.hanning(64).astype(np.float32)[None, None] / math.sqrt(24)
-    assert len(pursuit.pursue(x, kernel)[0]) == 0
+    assert len(pursuit.pursue(x, pursuit.known_of(kernel))[0]) == 0
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(0, 20))

@@ -60,7 +60,7 @@ def test_a_device_finds_the_events_that_the_cpu_finds(monkeypatch, kernels, chan
 def test_choices_beyond_the_links_of_a_chain_cost_little(kernels, seed):
     x = drawn(kernels, 2, 20, seed=seed)
     ((events, left),) = OnDevice([x], DEVICE).pursue(kernels)
-    expected, rest = pursuit.pursue(x, kernels)
+    expected, rest = pursuit.pursue(x, pursuit.known_of(kernels))
     bits = pursuit.cost(left) + pursuit.EVENT_BITS * len(events)
     assert bits < 1.01 * (pursuit.cost(rest) + pursuit.EVENT_BITS * len(expected))
 
@@ -193,7 +193,7 @@ def test_a_device_needs_torch(monkeypatch):
 
 def test_what_was_found_elsewhere_is_settled_as_a_pursuit_does(kernels):
     x = drawn(kernels, 2)
-    expected, rest = pursuit.pursue(x, kernels, bits=0)
+    expected, rest = pursuit.pursue(x, pursuit.known_of(kernels), bits=0)
     half = expected.amplitudes / 2
     twice = [np.concatenate([a, a]) for a in (expected.starts, expected.kernels)]
     events, left = pursuit.settle(x, kernels, *twice, np.concatenate([half, half]), 0)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from san.codec.search.pursuit import Pursued, pursue, similarities_of
+from san.codec.search.pursuit import Pursued, known_of, pursue, similarities_of
 from san.packages import need
 
 CPU = "cpu"
@@ -39,7 +39,8 @@ class OnCpu:
 
     def pursue(self, kernels: np.ndarray) -> list[Pursued]:
         """See `Finder`."""
-        return [pursue(x, kernels) for x in self.pieces]
+        known = known_of(kernels)
+        return [pursue(x, known) for x in self.pieces]
 
     def explained(self, wide: np.ndarray, shapes: np.ndarray) -> np.ndarray:
         """See `Finder`."""

@@ -7,6 +7,8 @@ cost more bits than they save are dropped. Bits are estimated from the wavelet c
 an event.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from san.codec.entropy.loops import least, most, search_loop, search_step
@@ -26,21 +28,34 @@ _MARGIN = 16  # samples around a kernel whose coefficients its event changes
 _LIFTING = np.array([s / 65536 for s in (*STEPS, GAIN, INVERSE_GAIN)])
 
 
+class Known(NamedTuple):
+    """Kernels, float32 (K, channels, L), and what the search in every signal needs of them."""
+
+    kernels: np.ndarray
+    spectra: np.ndarray  # complex64 (K, channels, block / 2 + 1), conjugated
+    gram: np.ndarray
+
+
+def known_of(kernels: np.ndarray) -> Known:
+    """What the search needs of kernels, float32 (K, channels, L)."""
+    return Known(kernels, _spectra_of(kernels), _gram(kernels))
+
+
 def pursue(
-    x: np.ndarray, kernels: np.ndarray, threshold: float = THRESHOLD, bits: float = EVENT_BITS
+    x: np.ndarray, known: Known, threshold: float = THRESHOLD, bits: float = EVENT_BITS
 ) -> Pursued:
     """The events of x, and the rest of x without them.
 
-    x: float32 (channels, n), in steps of each channel's quantizer. kernels: float32 (K, channels,
-    L), each channel with an energy of 1. threshold: the smallest similarity of an event. bits: the
-    cost of an event; events that save fewer bits are dropped, 0 keeps all.
+    x: float32 (channels, n), in steps of each channel's quantizer. known: kernels, each channel
+    with an energy of 1. threshold: the smallest similarity of an event. bits: the cost of an event;
+    events that save fewer bits are dropped, 0 keeps all.
     """
     channels, n = x.shape
+    kernels, gram = known.kernels, known.gram
     count, _, length = kernels.shape
     if n < length or count == 0:
         return no_events(channels), x.copy()
-    similarity = similarities_of(x, kernels)
-    gram = _gram(kernels)
+    similarity = _similarities(x, known.spectra, length)
     places = n - length + 1
     room = capacity(n, length)
     positions, chosen = np.zeros(room, np.int64), np.zeros(room, np.int64)
@@ -145,8 +160,16 @@ def block_of(length: int) -> int:
 
 def similarities_of(x: np.ndarray, kernels: np.ndarray) -> np.ndarray:
     """Similarity of every kernel at every place: float32 (K, channels, n - L + 1)."""
+    return _similarities(x, _spectra_of(kernels), kernels.shape[2])
+
+
+def _spectra_of(kernels: np.ndarray) -> np.ndarray:
+    return np.conj(np.fft.rfft(kernels, block_of(kernels.shape[2]), axis=2))
+
+
+def _similarities(x: np.ndarray, spectra: np.ndarray, length: int) -> np.ndarray:
     channels, n = x.shape
-    count, _, length = kernels.shape
+    count = len(spectra)
     places = n - length + 1
     block = block_of(length)
     step = block - length + 1
@@ -158,8 +181,7 @@ def similarities_of(x: np.ndarray, kernels: np.ndarray) -> np.ndarray:
     for c in range(channels):
         spectrum = np.fft.rfft(windows[c], axis=1)
         for k in range(count):
-            product = spectrum * np.conj(np.fft.rfft(kernels[k, c], block))
-            row = np.fft.irfft(product, block, axis=1)[:, :step]
+            row = np.fft.irfft(spectrum * spectra[k, c], block, axis=1)[:, :step]
             out[k, c] = row.reshape(-1)[:places]
     return out
 
