@@ -80,9 +80,10 @@ def test_what_has_too_many_bytes_ends_early():
 
 def one_of_all(x, bounds):
     """The payload that is chosen where all three modes are coded in full."""
-    first, fast = payload._encode_predictive(x, bounds), payload.encode_fast(x, bounds, 16)[0]
-    others = [fast, bytes([payload.JOINT]) + joint.encode(x, bounds)]
-    other = min(reversed(others), key=len)
+    first = payload._encode_predictive(x, bounds)
+    joined = bytes([payload.JOINT]) + joint.encode(x, bounds)
+    others = [joined, *(payload.encode_fast(x, bounds, order)[0] for order in (16, 8))]
+    other = min(others, key=len)
     return other if len(other) + payload.WORTH < len(first) else first
 
 

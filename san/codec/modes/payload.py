@@ -139,8 +139,11 @@ def encode_predictive(
         found.append((len(payload), payload))
     smallest, payload = min(reversed(found), key=lambda each: each[0])
     most = smallest - WORTH - 1
-    other, _ = encode_fast(k, bounds, fast_coding.MOST_ORDER, most)
-    return other if len(other) <= most else payload
+    for order in (fast_coding.MOST_ORDER, fast_coding.USUAL_ORDER):
+        other, _ = encode_fast(k, bounds, order, most)
+        if len(other) <= most:
+            payload, most = other, len(other) - 1
+    return payload
 
 
 def encode_fast(

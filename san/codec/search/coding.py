@@ -46,6 +46,10 @@ EXCERPT_VALUES, LEARNED_LATER = 1 << 13, 3.0
 # bytes that one by one, without events, seems to take at the same error. Components have no use of
 # a dictionary that was given, which may save more than that.
 CLEAR, CLEAR_WITH_GIVEN = 0.9, 0.5
+# Where bounds beside a PRDN leave less than this share of the squared error that is allowed, the
+# bounds decide alone, and they are met alone as well.
+DECIDED = 0.8
+FEW_VALUES = 1 << 12  # of a signal that takes so little time that both ways are always tried
 # With events, fewer channels are coded both ways: events of two leads may save more than that.
 # Record 100 of MIT-BIH had 5 to 8 % more bytes where they were not looked for.
 MANY_CHANNELS = 4
@@ -53,6 +57,10 @@ MANY_CHANNELS = 4
 # they do not, components with events are not looked for either: that would take most of the time,
 # and no record of two leads that was tried in full had fewer bytes with them.
 TRIED_SAMPLES = 1 << 15
+
+# Signals of several channels and up to so many values are coded without events as well, which takes
+# little of the time. A minute of two ECG leads, a pulse and breath has 10 % fewer bytes that way.
+MOST_VALUES_TWICE = 1 << 19
 
 # How a part of a signal is coded that is such a share of it.
 MeetPart = Callable[[Signal, float], Encoded | None]
@@ -122,9 +130,12 @@ def encode_signal(
     exact = (0,) * k.shape[1]
     fast = effort == "fast"
 
+    def predict_fast(bounds: tuple[int, ...]) -> Coded:
+        return _predict_fast(k, bounds, chunk_samples, threads, progress)
+
     def predict(bounds: tuple[int, ...]) -> Coded:
         if fast and newer_modes:
-            return _predict_fast(k, bounds, chunk_samples, threads, progress)
+            return predict_fast(bounds)
         return _predict(k, bounds, chunk_samples, newer_modes, effort == "best", threads, progress)
 
     if target.exact or k.size == 0:
@@ -137,6 +148,7 @@ def encode_signal(
         dictionary, events = None, False
     signal = Signal(k, chunk_samples, fs, dictionary, events, device, uses, effort == "best")
     across = newer_modes and fits_across(k)
+    plain = _quick_without_events(signal, dictionary)
     found: Encoded | None
     if target.prdn is not None:
         centred = k - k.mean(0)
@@ -146,10 +158,21 @@ def encode_signal(
             quick = _quickly(signal, allowed, predict if newer_modes else None)
             return predict(exact) if quick is None else quick
         found = _within_error(signal, allowed, across, progress, within)
+        if plain is not None and found is not None and found.dictionary is not None:
+            found = _fewer(found, _within_error(plain, allowed, across, _silent, within))
         if within is not None:
-            return _within_both(signal, found, allowed, within, predict)
+            return _within_both(signal, found, allowed, within, across, predict)
+        if found is None or 8 * found.size >= PREDICTED_FROM * k.size:
+            ways = [predict, predict_fast] if newer_modes else [predict]
+            several = (_predicted_within(signal, allowed, way) for way in ways)
+            near = min((each for each in several if each), key=_payload_bytes, default=None)
+            if near is not None:
+                return near if found is None else _smaller(found, near)
     elif target.max_error is not None:
-        return _smaller(_within_bounds(signal, bounds, across, progress), predict(bounds))
+        found = _within_bounds(signal, bounds, across, progress)
+        if plain is not None and found.dictionary is not None:
+            found = _fewer(found, _within_bounds(plain, bounds, across, _silent))
+        return _smaller(found, predict(bounds))
     else:
         found = _within_size(signal, target.value * k.size / 8, across, progress)
     if found is None:
@@ -164,23 +187,65 @@ def _within_both(
     found: Encoded | None,
     allowed: np.ndarray,
     bounds: tuple[int, ...],
+    across: bool,
     predict: Callable[[tuple[int, ...]], Coded],
 ) -> Coded:
-    """What was found within a squared error and bounds, or the predictive mode, if that is smaller.
+    """What was found within an error and bounds, or what bounds alone make, if that is smaller.
 
     The bounds may keep the error of the predictive mode small enough, too; else it is lossless.
     """
     k = signal.x
+    if found is None or (found.error <= DECIDED * allowed).all():
+        within = _within_bounds(signal, bounds, across, _silent)
+        if (within.error <= allowed).all() and (found is None or within.size < found.size):
+            found = within
     if found is not None and not may_be_smaller(k, bounds, found.size / k.size):
         return _coded(found)
     predicted = predict(bounds)
-    error = np.zeros(k.shape[1])
-    for piece, payload in zip(signal.chunks, predicted.payloads, strict=True):
-        y = decode_payload(payload, len(piece), k.shape[1], None)
-        error += ((piece - y).astype(np.float64) ** 2).sum(0)
-    if (error > allowed).any():
+    if (_error_of(signal, predicted) > allowed).any():
         predicted = predict((0,) * k.shape[1])
     return predicted if found is None else _smaller(found, predicted)
+
+
+def _predicted_within(
+    signal: Signal, allowed: np.ndarray, predict: Callable[[tuple[int, ...]], Coded]
+) -> Coded | None:
+    """The predictive mode within bounds that probably make the error that is allowed.
+
+    None where they make a larger one.
+    """
+    predicted = predict(bounds_under(allowed, signal.x))
+    return None if (_error_of(signal, predicted) > allowed).any() else predicted
+
+
+def _error_of(signal: Signal, coded: Coded) -> np.ndarray:
+    """The squared error of each channel."""
+    error = np.zeros(signal.x.shape[1])
+    for number, piece in enumerate(signal.chunks):
+        if coded.decoded is None:
+            n, columns = piece.shape
+            y = decode_payload(coded.payloads[number], n, columns, coded.dictionary)
+        else:
+            y = coded.decoded[number]
+        error += ((piece - y).astype(np.float64) ** 2).sum(0)
+    return error
+
+
+def _quick_without_events(signal: Signal, given: Dictionary | None) -> Signal | None:
+    """The same signal, to be coded without events besides; None where that takes long for little.
+
+    One channel is coded without events wherever they may not pay, see `meet_error`.
+    """
+    channels = signal.x.shape[1]
+    if given is not None or not signal.events_wanted:
+        return None
+    if channels == 1 or signal.x.size > MOST_VALUES_TWICE:
+        return None
+    return Signal(signal.x, len(signal.chunks[0]), signal.fs, None, False)
+
+
+def _fewer(found: Encoded, other: Encoded | None) -> Encoded:
+    return found if other is None or _cost(found) <= _cost(other) else other
 
 
 def _if_possible(meet: Callable[[], Encoded | None]) -> Encoded | None:
@@ -204,10 +269,11 @@ def _within_error(
     ):
         together = _if_possible(lambda: meet_error_across(signal, allowed, progress, bounds))
     if together is not None:
-        alone = signal.encode(guess_codes(signal, allowed), signal.none(), bounds)
-        if np.exp(score_of(together) - score_of(alone)) < _clear(signal):
-            return together
-    found = meet_error(signal, allowed, progress, bounds)
+        if signal.x.size > FEW_VALUES:
+            alone = signal.encode(guess_codes(signal, allowed), signal.none(), bounds)
+            if np.exp(score_of(together) - score_of(alone)) < _clear(signal):
+                return together
+    found = _if_possible(lambda: meet_error(signal, allowed, progress, bounds))
     return min((each for each in (together, found) if each), key=_cost, default=None)
 
 
@@ -221,15 +287,10 @@ def _quickly(
     found = meet_error_quickly(signal, allowed)
     if found is not None and 8 * found.size < PREDICTED_FROM * signal.x.size:
         return _coded(found)
-    if predict is None:
-        return None if found is None else _coded(found)
-    predicted = predict(bounds_under(allowed, len(signal.x)))
-    error = np.zeros(len(allowed))
-    for piece, y in zip(signal.chunks, predicted.decoded or (), strict=True):
-        error += ((piece - y).astype(np.float64) ** 2).sum(0)
-    if (error > allowed).any():
-        return None if found is None else _coded(found)
-    return predicted if found is None else _smaller(found, predicted)
+    predicted = None if predict is None else _predicted_within(signal, allowed, predict)
+    if predicted is None or found is None:
+        return predicted if found is None else _coded(found)
+    return _smaller(found, predicted)
 
 
 def _within_bounds(
@@ -346,4 +407,8 @@ def may_be_smaller(k: np.ndarray, bounds: tuple[int, ...], rate: float) -> bool:
 
 def _smaller(found: Encoded, predicted: Coded) -> Coded:
     """The one of the two that has fewer bytes."""
-    return _coded(found) if found.size < sum(map(len, predicted.payloads)) else predicted
+    return _coded(found) if found.size < _payload_bytes(predicted) else predicted
+
+
+def _payload_bytes(coded: Coded) -> int:
+    return sum(map(len, coded.payloads))

@@ -28,6 +28,7 @@ from san.codec.search.trials import (
 # Encodings until the error must be close enough. Each costs a pass of the encoder; with fewer, more
 # streams end further below the error that is allowed (with 5, one of the tests has 3 % more bytes).
 TRIES = 10
+MOST_TRIES = 20  # while an error is far below what is allowed
 LAST_TRIES = 3  # of them; until then all channels must have fitted in one encoding
 # Codes (128 an octave) that a channel above its limit goes back at least, if they have not; each
 # further time twice as many, so that even the finest steps are reached in few encodings.
@@ -259,7 +260,8 @@ def _converge(
             one.see(float(r))
         if all(one.done for one in bracket) or any(one.finest for one in bracket):
             break
-        if best is not None and attempt + 1 >= TRIES:
+        most = MOST_TRIES if any(one.is_far for one in bracket) else TRIES
+        if best is not None and attempt + 1 >= most:
             break
         late = attempt - (TRIES - LAST_TRIES)
         if late >= 0 and best is None:

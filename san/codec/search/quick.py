@@ -30,7 +30,11 @@ def meet_error_quickly(signal: Signal, allowed: np.ndarray) -> Encoded | None:
     return None
 
 
-def bounds_under(allowed: np.ndarray, samples: int) -> tuple[int, ...]:
-    """The bound of each channel at which errors that are spread evenly are as large as allowed."""
-    widths = np.sqrt(12 * allowed / samples + 1)
-    return tuple(np.floor((widths - 1) / 2).astype(np.int64).tolist())
+def bounds_under(allowed: np.ndarray, k: np.ndarray) -> tuple[int, ...]:
+    """The bound of each channel at which errors that are spread evenly are as large as allowed.
+
+    Bounds are smaller where samples of k, int64 (n, channels), would leave 32 bits with them.
+    """
+    widths = np.sqrt(12 * allowed / len(k) + 1)
+    room = (1 << 31) - 1 - int(np.abs(k).max(initial=0))
+    return tuple(np.clip(np.floor((widths - 1) / 2), 0, max(0, room)).astype(np.int64).tolist())

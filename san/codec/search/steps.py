@@ -13,6 +13,12 @@ HIGHEST_CODE = 2900
 # bytes unsaved: 0.4 % of the error is about 0.6 % of the bytes.
 CLOSE = 0.004
 AIM = float(np.log2(1 - CLOSE / 2))  # the middle of what is close enough
+# After so many encodings, an error that is still so far below what is allowed (a logarithm, base 2)
+# shows a jump: the coarsest coefficients are all that is left, as at a PRDN of 95. The middle of
+# what fits and what does not is tried then.
+USUALLY_SEEN, FAR = 5, -0.1
+# An error that changed by less is what it is at every step nearby: the next move is twice as large.
+UNMOVED = 1e-3
 # The error grows as the step to this power. It is below 1 because many coefficients are zero
 # already. A wrong value costs tries, no bytes.
 SLOPE = 0.75
@@ -26,16 +32,29 @@ def step_of(code: int) -> float:
 
 
 def guess_code(pieces: Sequence[np.ndarray], allowed: float) -> int:
-    """The step code at which a plain quantizer would make this squared error in all pieces."""
+    """The step code at which a plain quantizer would make this squared error in all pieces.
+
+    The approximation is thought to be exact, unless it alone has to hold the error down.
+    """
     bands = [transform.bands_of(piece) for piece in pieces]
     size = np.abs(np.concatenate([b for piece in bands for b in piece[1:]] or [np.zeros(0)]))
+    approximation = np.concatenate([piece[0] for piece in bands] or [np.zeros(0)])
 
     def fits(code: int) -> bool:
         step = step_size(code)
         rest = size - np.floor(size / step + ROUNDING) * step
         return float((rest**2).sum()) <= allowed * 65536
 
-    return _largest(0, HIGHEST_CODE, fits)
+    if not fits(HIGHEST_CODE):
+        return _largest(0, HIGHEST_CODE, fits)
+    details = float((size.astype(np.float64) ** 2).sum())
+
+    def holds(code: int) -> bool:
+        step = step_size(code)
+        rest = approximation - np.rint(approximation / step) * step
+        return details + float((rest**2).sum()) <= allowed * 65536
+
+    return _largest(0, HIGHEST_CODE, holds)
 
 
 def _largest(low: int, high: int, holds: Callable[[int], bool]) -> int:
@@ -58,11 +77,14 @@ class Bracket:
         self.fits: tuple[int, float] | None = None  # code, logarithm of error over allowed
         self.fails: tuple[int, float] | None = None
         self.last = 0.0  # the logarithm that was seen last
+        self.seen = self.unmoved = 0
         self.done = False
 
     def see(self, ratio: float) -> None:
         """Take the error at the code, over what is allowed, and choose the next code."""
-        error = self.last = float(np.log2(max(ratio, 1e-6)))
+        error = float(np.log2(max(ratio, 1e-6)))
+        self.unmoved = self.unmoved + 1 if self.seen and abs(error - self.last) < UNMOVED else 0
+        self.last, self.seen = error, self.seen + 1
         if error <= 0:
             if self.fits is None or self.code >= self.fits[0]:
                 self.fits = (self.code, error)
@@ -80,10 +102,17 @@ class Bracket:
             return
         if self.fits and self.fails and self.fails[1] > self.fits[1]:
             share = (AIM - self.fits[1]) / (self.fails[1] - self.fits[1])
+            if self.seen > USUALLY_SEEN and self.is_far:
+                share = 0.5  # the error jumps between the two
             proposed = low + share * (high - low)
         else:
-            proposed = self.code + self._move(error)
+            proposed = self.code + self._move(error) * 2**self.unmoved
         self.code = int(min(max(np.floor(proposed), low + 1), max(high - 1, 0)))
+
+    @property
+    def is_far(self) -> bool:
+        """Whether the best code so far makes an error far below what is allowed."""
+        return self.fits is not None and self.fits[1] < FAR
 
     @property
     def finest(self) -> bool:

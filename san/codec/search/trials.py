@@ -9,7 +9,7 @@ import numpy as np
 from san.codec.modes import transform
 from san.codec.modes.dictionary import Dictionary
 from san.codec.modes.events import QuantizedEvents
-from san.codec.modes.transform import Plan, Setting
+from san.codec.modes.transform import AMPLITUDE_BITS, Plan, Setting
 from san.codec.search.beginnings import MANY, Care
 from san.codec.search.excerpts import (
     EXCERPT_PIECES,
@@ -110,11 +110,14 @@ class Found(NamedTuple):
     steps: np.ndarray
 
     def events_of(self, chunk: int, codes: tuple[int, ...]) -> QuantizedEvents:
-        """The events of a chunk, with amplitudes in the steps of other codes."""
+        """The events of a chunk, with amplitudes in the steps of other codes.
+
+        Those that are too large for the format in these steps are left out.
+        """
         events = self.events[chunk]
         ratio = self.steps / np.array([step_of(code) for code in codes])
         amplitudes = np.rint(events.amplitudes * ratio).astype(np.int64)
-        kept = amplitudes.any(1)
+        kept = amplitudes.any(1) & (np.abs(amplitudes) < 1 << AMPLITUDE_BITS).all(1)
         return QuantizedEvents(events.starts[kept], events.kernels[kept], amplitudes[kept])
 
 
