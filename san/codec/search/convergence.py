@@ -140,8 +140,9 @@ def meet_error(
     progress(0.1)
     finalists, plain = choose(signal, codes)
     if not signal.is_short:
-        nearby = finalists if signal.thorough else finalists[:CODED_NEARBY]
-        finalists = [_best_nearby(signal, nearby, allowed)]
+        time = signal.thorough or signal.has_few_values
+        nearby = finalists if time else finalists[:CODED_NEARBY]
+        finalists = _best_nearby(signal, nearby, allowed)[: len(nearby) if time else 1]
     tried = [_meet(signal, trial.encoded.codes, trial, demands, progress) for trial in finalists]
     if signal.events_wanted and allowed.sum() > COARSE**2 * _energy(signal.x).sum():
         for finer in FINEST:
@@ -195,14 +196,14 @@ def _smallest(tried: Sequence[Trial | None]) -> Trial | None:
     return min(found, key=lambda trial: trial.encoded.size, default=None)
 
 
-def _best_nearby(signal: Signal, trials: Sequence[Trial], allowed: np.ndarray) -> Trial:
-    """The trial that has the fewest bytes at about the error that is allowed.
+def _best_nearby(signal: Signal, trials: Sequence[Trial], allowed: np.ndarray) -> list[Trial]:
+    """Trials by their bytes at about the error that is allowed, the fewest first.
 
     Each is encoded again with the steps that probably make it. Where trials differ much in their
     errors, the first sizes mislead.
     """
     if len(trials) == 1:
-        return trials[0]
+        return list(trials)
     again = []
     for choice, encoded in trials:
         bracket = [Bracket(code) for code in encoded.codes]
@@ -211,7 +212,7 @@ def _best_nearby(signal: Signal, trials: Sequence[Trial], allowed: np.ndarray) -
         codes = tuple(one.code for one in bracket)
         moved = codes != encoded.codes
         again.append(Trial(choice, signal.encode(codes, choice) if moved else encoded))
-    return min(again, key=lambda trial: size_at(trial.encoded, allowed))
+    return sorted(again, key=lambda trial: size_at(trial.encoded, allowed))
 
 
 def _meet(
