@@ -56,7 +56,10 @@ def _words_of_use(error: Any) -> str:
     found = getattr(error.__cause__ or error.__context__, "errors", None)
     if found is None:
         return words
-    kind, value = found()[0]["type"], found()[0]["input"]  # as pydantic, which typer uses, has it
+    first = found()[0]  # as pydantic, which typer uses, has it
+    kind, value = first["type"], first["input"]
+    if kind == "value_error" and "error" in first.get("ctx", {}):
+        return f"{words.partition(':')[0]}: {str(first['ctx']['error']).rstrip('.')}"
     kinds = {"float_parsing": "a number", "int_parsing": "a whole number"}
     return f"{words.partition(':')[0]}: {value!r} is not {kinds.get(kind, 'possible here')}"
 

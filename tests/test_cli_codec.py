@@ -293,3 +293,10 @@ def test_progress_is_shown_on_a_terminal(san, monkeypatch):
 def test_examples_of_docstrings(monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[1])
     assert doctest.testmod(arrays).failed == 0
+
+
+def test_a_wrong_choice_is_answered_with_the_possible_ones(tmp_path, command):
+    np.save(tmp_path / "x.npy", np.zeros(9, np.int16))
+    code, _, error = command("compress", "x.npy", "x.san", "--lossless", "--effort", "slow")
+    words = "Invalid value for '--effort': 'slow' is not one of 'fast', 'normal', 'best'"
+    assert (code, error) == (2, f"san: {words}\n")

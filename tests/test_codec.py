@@ -327,6 +327,12 @@ def test_a_coder_that_misses_the_target_is_not_believed(monkeypatch):
         ({"prdn": 8, "lossless": True}, ValueError, "got prdn and lossless"),
         ({"prdn": 0}, ValueError, "prdn must be above 0"),
         ({"prdn": np.nan}, ValueError, "prdn must be above 0 and finite, got nan"),
+        (
+            {"prdn": 8, "fs": 9, "chunk_seconds": "a"},
+            ValueError,
+            "chunk_seconds must be above 0 and finite, got 'a'",
+        ),
+        ({"prdn": 8, "names": 3}, ValueError, "names and units must be texts, .* got 3"),
         ({"max_error": -1}, ValueError, "max_error must be 0 or above and finite, got -1"),
         ({"bits_per_sample": 0}, ValueError, "bits_per_sample must be above 0"),
         ({"lossless": True, "fs": 0}, ValueError, "fs must be above 0"),

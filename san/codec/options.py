@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from san.codec.dictionaries import DictionaryLike, find_dictionary
@@ -114,14 +114,18 @@ def samples_of_seconds(name: str, seconds: float, fs: float | None) -> int:
     """The samples of an option's seconds; raises ValueError with the option's name."""
     if fs is None:
         raise ValueError(f"{name} needs fs, the sampling rate")
-    if not 0 < float(seconds) < math.inf:
-        raise ValueError(f"{name} must be above 0 and finite, got {seconds}")
+    if isinstance(seconds, str) or not 0 < float(seconds) < math.inf:
+        raise ValueError(f"{name} must be above 0 and finite, got {seconds!r}")
     return round(float(seconds) * checked_fs(fs))
 
 
 def texts_of(given: Texts) -> tuple[str, ...]:
     """Units or names as a header keeps them."""
-    return () if given is None else (given,) if isinstance(given, str) else tuple(given)
+    if given is None or isinstance(given, str):
+        return () if given is None else (given,)
+    if not isinstance(given, Iterable):
+        raise ValueError(f"names and units must be texts, one for each channel, got {given!r}")
+    return tuple(given)
 
 
 def fitting_dictionary(

@@ -45,8 +45,8 @@ SHORT_WAY = Way(
     24.0,
 )
 # Of a longer one of up to MANY values. It takes little time, so many starts are tried: with
-# fewer, some of 27 streams of five-minute leads had more bytes than in version 0.4.0. Two iterations
-# more on pieces instead of the rounds with all values had 0.5 % more bytes on 60 streams.
+# fewer, some of 27 streams of five-minute leads had more bytes than in version 0.4.0. With half of
+# the trials in the later rounds, 60 streams had 0.5 % more bytes.
 LENGTHS: tuple[Start, ...] = (
     (1.0, 16, None),
     (1.2, 16, None),
