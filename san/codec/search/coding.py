@@ -249,7 +249,7 @@ def _fewer(found: Encoded, other: Encoded | None) -> Encoded:
 
 
 def _if_possible(meet: Callable[[], Encoded | None]) -> Encoded | None:
-    """What `meet` finds; None where a coefficient is larger than the mode across columns has."""
+    """What `meet` finds; None where a coefficient is larger than its mode has."""
     try:
         return meet()
     except CorruptStream:
