@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import san
 from san.codec import block, encoder
 from san.codec.decoder import Decoder, decompress
 from san.codec.dictionaries import learn_dictionary
@@ -300,3 +301,14 @@ def test_a_wrong_choice_is_answered_with_the_possible_ones(tmp_path, command):
     code, _, error = command("compress", "x.npy", "x.san", "--lossless", "--effort", "slow")
     words = "Invalid value for '--effort': 'slow' is not one of 'fast', 'normal', 'best'"
     assert (code, error) == (2, f"san: {words}\n")
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["carried", "named"])
+def test_a_dictionary_that_is_much_of_its_stream_is_said(tmp_path, command, named):
+    x = np.rint(san.datasets.load_recording().x[:18_000, 0] * 200).astype(np.int16)
+    learn_dictionary(x[3600:], fs=360).save(tmp_path / "a.dictionary")
+    np.save(tmp_path / "x.npy", x[:3600])
+    asked = ["--prdn", "8", "--fs", "360", "--dictionary", "a.dictionary"]
+    code, said, _ = command("compress", "x.npy", "x.san", *asked, *["--name-only"] * named)
+    assert code == 0
+    assert ("of the bytes: --name-only leaves it out" in said) != named

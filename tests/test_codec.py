@@ -27,7 +27,6 @@ from san.codec.errors import (
 )
 from san.codec.modes.dictionary import quantize
 from san.codec.numbers.accuracy import Accuracy
-from san.codec.search.learning import as_floats
 
 # Some arrays have more channels than samples.
 pytestmark = pytest.mark.filterwarnings("ignore:x of shape:UserWarning")
@@ -579,7 +578,7 @@ def dictionary():
 
 
 def test_a_dictionary_is_carried_or_named(dictionary, tmp_path):
-    x, dictionary = beats(20_000), quantize(as_floats(dictionary)[:2])
+    x = beats(3000)
     blob = san.compress(x, fs=360, prdn=8.0, dictionary=dictionary)
     info = san.inspect(blob)
     assert info.dictionary_sha256 == dictionary.sha256 and info.dictionary_carried
@@ -599,13 +598,6 @@ def test_a_dictionary_is_carried_or_named(dictionary, tmp_path):
     with pytest.raises(WrongDictionary, match="was given"):
         san.decompress(named, dictionary=other)
     assert same(san.decompress(blob, dictionary=other), san.decompress(blob))
-
-
-def test_a_dictionary_of_more_bytes_than_it_saves_is_left_out():
-    x = beats(3000)
-    large = quantize(RNG.normal(size=(4, 1, 300)))
-    alone = san.compress(x, fs=360, prdn=8.0)
-    assert san.compress(x, fs=360, prdn=8.0, dictionary=large) == alone
 
 
 def test_an_encoder_takes_a_dictionary(dictionary):

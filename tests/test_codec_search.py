@@ -275,10 +275,12 @@ def test_trials_are_compared_near_the_error_that_is_allowed(away):
     codes = tuple(code + away for code in convergence.guess_codes(signal, allowed))
     choices = [signal.none(), *map(signal.every, signal.searches(codes, 1.0))]
     first = [trials.Trial(choice, signal.encode(codes, choice)) for choice in choices]
-    best = convergence._best_nearby(signal, first, allowed)
+    best, *others = convergence._best_nearby(signal, first, allowed)
+    sizes = [trials.size_at(trial.encoded, allowed) for trial in (best, *others)]
+    assert sizes == sorted(sizes)
     assert 0.7 < np.sqrt(best.encoded.error / allowed)[0] < 1.3
     assert all(best.choice.with_events)
-    alone = convergence._best_nearby(signal, first[:1], allowed)
+    (alone,) = convergence._best_nearby(signal, first[:1], allowed)
     assert alone is first[0]
 
 

@@ -52,9 +52,6 @@ SHORT_STREAM = 1 << 11
 LONGER_PREDICTED = 16
 # Channels of a signal that learns from a teacher: more are coded across channels, without any.
 TAUGHT_CHANNELS = 2
-# Where a dictionary that was given is more than this share of its stream, the stream without it is
-# tried: ten seconds of one lead may need a seventh of the bytes then.
-MUCH_CARRIED = 0.1
 SIZE_TRIES = 6  # streams that are encoded to meet a size; each allows the payloads fewer bytes
 
 
@@ -100,8 +97,8 @@ def compress(
     dictionary : Dictionary or path, optional
         Kernels to use instead of those that the encoder learns on x: a `Dictionary`, the file of
         a saved one, the run folder of a trained model, its `model.safetensors`, or "ecg": the one
-        that comes with the package, which is used where it saves bytes. One that would be much of
-        its stream is left out where the stream is smaller without it.
+        that comes with the package, which is used where it saves bytes. Any other is part of the
+        stream, and may be most of a short one: see `embed_dictionary`.
     events : bool
         False to use no kernels at all.
     chunk_seconds : float, optional
@@ -228,19 +225,12 @@ def encode(
     that is not embedded is named by the first 4 bytes of its SHA-256, which is enough where its
     owner, such as an archive, keeps all dictionaries that it has.
 
-    A dictionary that is much of its stream is left out where the stream is smaller without it. With
-    a dictionary that comes with the package, the smallest of up to three streams is taken:
+    With a dictionary that comes with the package, the smallest of up to three streams is taken:
     one without it, one with it, and one with the array's own kernels and the trained statistics.
     """
     given = None if dictionary is None else find_dictionary(dictionary)
-    if given is None or not options.get("events", True):
+    if given is None or not is_trained(given) or not options.get("events", True):
         return _encode_with(x, target, fs, dictionary=given, **options)
-    if not is_trained(given):
-        stream = _encode_with(x, target, fs, dictionary=given, **options)
-        carried = len(given.data) if options.get("embed_dictionary", True) else 0
-        if carried < MUCH_CARRIED * len(stream) or target.bits_per_sample is not None:
-            return stream
-        return min(stream, _encode_with(x, target, fs, **options), key=len)
     options["embed_dictionary"] = True  # one that comes with the package is named in any case
     streams = [_encode_with(x, target, fs, **options)]
     if target.exact:

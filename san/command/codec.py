@@ -78,6 +78,7 @@ START_SAMPLE = "Where the decoded part begins, in samples. A negative number cou
 STOP_SAMPLE = "Where the decoded part ends, in samples. A negative number counts from the end."
 
 ENDINGS = (".npy", ".csv", ".edf", ".bdf", ".hea", "")  # of what can be written
+MUCH_CARRIED = 0.25  # of a stream: a dictionary of a larger share is named with the way round
 
 
 def add_to(app: typer.Typer) -> None:
@@ -173,6 +174,11 @@ def compress(
     )
     if found is not None:
         parts.say(f"comes back as: {found}", said_to(out))
+    carried = info.sections.get("dictionary", 0) if dictionary is not None else 0
+    if info.dictionary_carried and carried > MUCH_CARRIED * info.bytes:
+        parts.say(
+            f"the dictionary is {carried} of the bytes: --name-only leaves it out", said_to(out)
+        )
 
 
 def decompress(
