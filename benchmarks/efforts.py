@@ -34,6 +34,7 @@ TARGETS = (("lossless", 0), ("max_error", 5), ("prdn", 8))
 EFFORTS = ("fast", "normal", "best")
 RIVALS = {"FLAC": ("level 8",), "pcodec": ("level 12",), "delta + zstd": ("bit shuffle",),
           "SZ3": ("INTERP_LORENZO + 0.49", "INTERP + 0.49", "LORENZO_REG + 0.49")}  # fmt: skip
+BESIDE = {"SAN best": (-22, -12), "SAN normal": (-6, 6), "FLAC": (2, -11)}  # of the picture's names
 SHORT, RUNS = 2.0, 3  # what takes less time is run so often
 
 Row = dict[str, object]
@@ -163,7 +164,9 @@ def plot(found: list[Row]) -> None:
                 own = str(row["codec"]).startswith("SAN")
                 style = {"marker": "o", "color": "C0"} if own else {"marker": "s", "color": "gray"}
                 panel.plot(row["encode"], row["bits"], **style)
-                panel.annotate(f" {row['codec']}", (row["encode"], row["bits"]), fontsize=8)
+                side = BESIDE.get(str(row["codec"]), (4, 0))
+                at = (row["encode"], row["bits"])
+                panel.annotate(row["codec"], at, side, textcoords="offset points", fontsize=8)
             panel.set(xscale="log", title=f"{name}, {words(kind)}", ylabel="bits a sample")
             panel.margins(x=0.35, y=0.15)
             panel.grid(alpha=0.3)
