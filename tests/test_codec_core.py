@@ -405,7 +405,7 @@ SHORT = {"chunk_samples": 1000}
     [
         (NOISY, Target(prdn=8.0), {}, 1140),
         (NOISY, Target(prdn=20.0), {}, 73),
-        (COARSE, Target(prdn=14.0), {}, 110),
+        (COARSE, Target(prdn=14.0), {}, 107),
         (PAIR, Target(prdn=10.0), {}, 1215),
         (NOISY, Target(max_error=20.0), {"bounds": (20,)}, 241),
         (NOISY, Target(bits_per_sample=0.5), {}, 418),

@@ -65,6 +65,7 @@ FIRST_ERROR = 0.01
 # MIT-BIH leads have about 1 % fewer bytes then. Without events one is tried, because the rest of
 # the search takes little time.
 FINER_CODES, FINER_WITHOUT_EVENTS, PENALTIES_TRIED = (5, 10), (2,), 4
+FINER_OF_FEW_VALUES = (5, 10, 2, 16)  # there is time for more of them
 # The error's root grows as what a bit is worth to the power GROWTH, about. Its logarithm moves by
 # MOST_WORTH at most. An error is near enough where less than this share of it is left.
 GROWTH, MOST_WORTH, NEAR_ENOUGH = 0.12, 1.0, 0.0014
@@ -278,7 +279,8 @@ def _use_up(signal: Signal, trial: Trial, demands: Demands) -> Encoded:
     live = (allowed > 0) & (best.error > 0)
     first, start = np.array(best.codes), _ratio(best, allowed)
     slope = np.full(len(allowed), GROWTH)
-    for back in FINER_CODES if any(choice.with_events) else FINER_WITHOUT_EVENTS:
+    usual = FINER_OF_FEW_VALUES if signal.has_few_values else FINER_CODES
+    for back in usual if any(choice.with_events) else FINER_WITHOUT_EVENTS:
         codes = tuple(np.maximum(first - back, 0).tolist())
         worth, ratio = np.zeros(len(allowed)), start - back * SLOPE * np.log(2) / 128
         for attempt in range(PENALTIES_TRIED):
