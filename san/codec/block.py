@@ -154,8 +154,8 @@ def _within_prdn(
 
 
 def _bytes_of(coded: Coded) -> int:
-    carried = 0 if coded.dictionary is None else len(coded.dictionary.data)
-    return sum(map(len, coded.payloads)) + carried
+    """The bytes of payloads and of the dictionary that they need."""
+    return coded.size + (0 if coded.dictionary is None else len(coded.dictionary.data))
 
 
 def code_rounded(samples: Samples, request: Request) -> Block:

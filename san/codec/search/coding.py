@@ -78,6 +78,11 @@ class Coded:
     across: bool = False  # whether the dictionary has kernels of components, not of columns
     decoded: list[np.ndarray] | None = None  # int64 (n, columns) of each payload, where it is known
 
+    @property
+    def size(self) -> int:
+        """Bytes of all payloads, without the dictionary."""
+        return sum(map(len, self.payloads))
+
 
 def encode_signal(
     k: np.ndarray,
@@ -148,7 +153,7 @@ def encode_signal(
         dictionary, events = None, False
     signal = Signal(k, chunk_samples, fs, dictionary, events, device, uses, effort == "best")
     across = newer_modes and fits_across(k)
-    plain = _quick_without_events(signal, dictionary)
+    plain = _quick_without_events(signal)
     found: Encoded | None
     if target.prdn is not None:
         centred = k - k.mean(0)
@@ -165,7 +170,7 @@ def encode_signal(
         if found is None or 8 * found.size >= PREDICTED_FROM * k.size:
             ways = [predict, predict_fast] if newer_modes else [predict]
             several = (_predicted_within(signal, allowed, way) for way in ways)
-            near = min((each for each in several if each), key=_payload_bytes, default=None)
+            near = min((each for each in several if each), key=lambda each: each.size, default=None)
             if near is not None:
                 return near if found is None else _smaller(found, near)
     elif target.max_error is not None:
@@ -231,13 +236,13 @@ def _error_of(signal: Signal, coded: Coded) -> np.ndarray:
     return error
 
 
-def _quick_without_events(signal: Signal, given: Dictionary | None) -> Signal | None:
+def _quick_without_events(signal: Signal) -> Signal | None:
     """The same signal, to be coded without events besides; None where that takes long for little.
 
     One channel is coded without events wherever they may not pay, see `meet_error`.
     """
     channels = signal.x.shape[1]
-    if given is not None or not signal.events_wanted:
+    if signal.given is not None or not signal.events_wanted:
         return None
     if channels == 1 or signal.x.size > MOST_VALUES_TWICE:
         return None
@@ -407,8 +412,4 @@ def may_be_smaller(k: np.ndarray, bounds: tuple[int, ...], rate: float) -> bool:
 
 def _smaller(found: Encoded, predicted: Coded) -> Coded:
     """The one of the two that has fewer bytes."""
-    return _coded(found) if found.size < _payload_bytes(predicted) else predicted
-
-
-def _payload_bytes(coded: Coded) -> int:
-    return sum(map(len, coded.payloads))
+    return _coded(found) if found.size < predicted.size else predicted
