@@ -89,3 +89,15 @@ def test_events_of_several_channels_have_no_more_bytes_than_none(target):
         san.compress(x, 360, events=events, **target) for events in (True, False)
     )
     assert len(with_events) <= len(without)
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-310, 1e-300])
+@pytest.mark.parametrize("effort", ["fast", "normal"])
+def test_floats_that_hardly_differ_from_0_come_back(scale, effort):
+    """Their grid's doubt is below the smallest float64."""
+    x = COUNTS[:3000] * scale
+    np.testing.assert_array_equal(
+        san.decompress(san.compress(x, 360, effort=effort, lossless=True)), x
+    )
+    y = san.decompress(san.compress(x, 360, effort=effort, prdn=8))
+    assert san.prdn(x / np.abs(x).max(), y / np.abs(x).max()) <= 8

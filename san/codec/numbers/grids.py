@@ -17,6 +17,7 @@ EXPONENTS = {"float32": (-149, 127), "float64": (-1074, 1023)}
 ROUNDS = 4  # searches, each with the samples that the grid before it missed
 FEW = 64  # with fewer distinct values, usual gains are tried first
 DENOMINATORS = 64  # the offset of a grid is a fraction of its step with at most this denominator
+SMALLEST = 5e-324  # the smallest float64 above 0: what divides a step is never 0
 
 _COMMON = sorted(digit * 10.0**power for digit in (1, 2, 4, 5) for power in range(10))
 
@@ -207,7 +208,7 @@ def _common_step(some: np.ndarray, noise: float) -> tuple[float, float] | None:
         steps = round(span / step)
         if steps < 1:
             return step, error / step
-        step, error = span / steps, max(noise / steps, step * 2.0**-53)
+        step, error = span / steps, max(noise / steps, step * 2.0**-53, SMALLEST)
 
 
 def _scales_of_step(
