@@ -289,6 +289,8 @@ def test_how_many_bits_make_usual_events_enough_depends_on_the_rate(fs, bits):
     signal = Signal(heartbeats(400), 400, fs, None, True)
     assert signal.is_usual(1.01 * bits)
     assert not signal.is_usual(0.99 * bits)
+    both = Signal(np.repeat(signal.x, 2, axis=1), 400, fs, None, True)
+    assert both.is_usual(2.02 * bits) and not both.is_usual(1.98 * bits)
 
 
 def test_a_start_of_fewer_typical_windows_has_the_first_of_more():

@@ -263,8 +263,11 @@ class Signal:
         return self.x.size <= MANY and self.x.shape[1] <= FEW_CHANNELS
 
     def is_usual(self, bits: float) -> bool:
-        """Whether usual events are enough within a bound, where a value takes so many bits."""
-        return bits * kernel_length(self.fs) > BITS_OF_USUAL_EVENTS
+        """Whether usual events are enough within a bound, where a value takes so many bits.
+
+        Channels share where an event is, so that finer events pay at more bits.
+        """
+        return bits * kernel_length(self.fs) > BITS_OF_USUAL_EVENTS * self.x.shape[1]
 
     @property
     def may_learn(self) -> bool:
