@@ -101,7 +101,7 @@ def learn_ranked(
         return []
     fast = _in_steps(x, fs, step)
     finder = finder_of(excerpts_of(fast, EXCERPT_KERNELS * usual, EXCERPTS), device)
-    way = way_of(fast.size, len(finder.pieces), care)
+    way = way_of(fast.size, len(fast), len(finder.pieces), care)
     trials = [_alternate(finder, each, way.iterations) for each in _begin(finder, fs, way.starts)]
     ranked = [_Judged(trial.used) for trial in trials]
     for count, values in way.rounds:
