@@ -1,6 +1,10 @@
 """Tables of README.md about signals: heartbeats, events, models of patients, bounds kept fast."""
 
+from statistics import fmean, geometric_mean
+
 from table_cells import described, line, number
+
+BITS_OF_MITDB = 11  # of a sample of MIT-BIH, which ratios are against
 
 DETECTORS = {
     "san_all_leads": "**SAN**, all leads",
@@ -216,6 +220,29 @@ def fast_bounds(content: dict) -> str:
             else f"{row['SAN fast']:.3f}",
             f"{rival} {row[rival]:.3f}",
             str(row["larger"]),
+        ]
+        lines.append(line(cells))
+    return "\n".join(lines)
+
+
+def two_leads(content: dict) -> str:
+    """A row for each target of benchmarks/two_leads.py."""
+    lines = [
+        f"{described(content['provenance'])} The earlier version is commit {content['before']}.",
+        "",
+        "| target | mean CR | bytes beside the earlier version's: mean, least, most (record) "
+        "| records with more bytes |",
+        "| --- | --- | --- | --- |",
+    ]
+    for target in dict.fromkeys(row["target"] for row in content["rows"]):
+        rows = [row for row in content["rows"] if row["target"] == target]
+        ratios = {row["record"]: row["bytes"] / row["bytes_before"] for row in rows}
+        most, least = max(ratios, key=ratios.__getitem__), min(ratios.values())
+        cells = [
+            target,
+            number(fmean(BITS_OF_MITDB * row["values"] / (8 * row["bytes"]) for row in rows)),
+            f"{geometric_mean(ratios.values()):.3f}, {least:.3f}, {ratios[most]:.3f} ({most})",
+            str(sum(ratio > 1 for ratio in ratios.values())),
         ]
         lines.append(line(cells))
     return "\n".join(lines)

@@ -32,6 +32,7 @@ TABLES = {
     "beats": (signal_tables.beats, "beats.json"),
     "heartbeat-targets": (signal_tables.heartbeat_targets, "heartbeat_targets.json"),
     "heartbeat-targets-all": (signal_tables.heartbeat_targets, "heartbeat_targets_all.json"),
+    "two-leads": (signal_tables.two_leads, "two-leads.json"),
     "fast-bounds": (signal_tables.fast_bounds, "fast-bounds.json"),
     "cold-start": (speed_tables.cold_start, "cold-start.json"),
 }

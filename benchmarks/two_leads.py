@@ -49,6 +49,7 @@ def measured(data: Path, record: str, target: dict[str, int]) -> Row:
     return {
         "record": record,
         "target": named(target),
+        "values": x.size,
         "bytes": len(stream),
         "prdn_worst_lead": float(prdn.max()),
         "max_error_reached": float(np.abs(error).max()),
@@ -106,7 +107,7 @@ def main() -> None:
     content = {
         "provenance": provenance("cpu"),
         "before": commit(arguments.before),
-        "rows": [{**now[key], "bytes_before": before[key]["bytes"]} for key in now],
+        "rows": [now[key] | {"bytes_before": before[key]["bytes"]} for key in now],
     }
     OUTPUT.write_text(json.dumps(content, indent=1) + "\n")
 
