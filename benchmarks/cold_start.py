@@ -6,7 +6,7 @@
 The script keeps compiled code in a folder of its own, which is empty before each cold command.
 Every command is a process of its own, so the times are those of a user: Python starts, packages are
 imported, functions are compiled. The input of the codec is the first ten seconds of the bundled
-recording, both leads. CPU seconds are those of the process in user and system mode, which depend
+recording. CPU seconds are those of the process in user and system mode, which depend
 less on what else the machine does.
 """
 

@@ -145,7 +145,7 @@ def cold_start(content: dict) -> str:
     lines = [
         described(content["provenance"]),
         "",
-        f"{of['seconds']} s of two leads; {of['cores']} cores; shortest of {of['repeats']}.",
+        f"{of['seconds']} s of one lead; {of['cores']} cores; shortest of {of['repeats']}.",
         "",
         "| command | loops of the codec | first call, CPU | time | compiled before, CPU | time |",
         "|---|---|---|---|---|---|",

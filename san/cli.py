@@ -155,7 +155,8 @@ FOLDER = "Where results are written, and found again. Default: reproduction."
 DATASET = "physionet, uci-epilepsy, mnist or fashion-mnist. Default: physionet."
 RECORD = """PhysioNet record, such as mitdb/100; a database for its first record; 'all' for the
 first of each of the paper's 15. Default: the bundled recording."""
-CHANNEL = "Channel of the record, from 0. Default: 0."
+CHANNEL = """Channel of a record of a named data set, from 0. Default: 0. For files of your own,
+see --channels."""
 RECORDINGS = """Files of your own: WFDB records, .edf, .bdf, .npy, .csv, streams, zarr arrays, and
 folders of them. Default: a named data set."""
 WINDOW = "Samples per window. Default: 1000."
@@ -193,7 +194,7 @@ published: normal."""
 DECODER = "adjoint (transposed convolution) or paper. Default: adjoint; published: paper."
 TOLERANCE = "Samples by which extrema may be closer than m. Default: 3; images and UCI: 2."
 EPOCHS = "Epochs. Default: 30; images and UCI: 5."
-BATCH_SIZE = "Signals per step. Default: 2; images and UCI: 64."
+BATCH_SIZE = "Signals per step. Default: 2; files of your own: 8; images and UCI: 64."
 LEARNING_RATE = "Step of Adam. Default: 0.01."
 SEED = "Seed of the first weights, of the order and of the split. Default: 0."
 PROTOCOL = """corrected, or published: every choice as in the paper's experiments, unless given

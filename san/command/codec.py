@@ -68,8 +68,8 @@ DEVICE = """Where kernels and events are looked for: cpu, cuda or cuda:1. Every 
 these streams. Default: cpu."""
 EXACT = """With --lossless, refuse a recording whose files would not come back with the same bytes,
 such as FLAC files of another encoder."""
-THREADS = """How many chunks are coded or decoded at the same time; the result is the same. A short
-recording is one chunk."""
+THREADS = """How many chunks are coded or decoded at the same time. The result is the same. A short
+recording is one chunk. Default: 1."""
 START = """Where the decoded part begins, in seconds. Default: 0. A negative time counts from the
 end."""
 STOP = """Where the decoded part ends, in seconds. Default: the end. A negative time counts from the

@@ -16,7 +16,7 @@ LOSSLESS = "Every bit comes back."
 BITS = "Largest size, in bits for each sample of each channel."
 NO_EVENTS = "Use no kernels."
 EFFORT = """How much time to spend on few bytes: fast, normal or best. Every reader reads streams of
-all levels."""
+all levels. Default: normal."""
 CHUNK = """Length of a chunk, the smallest part that can be decoded alone. Default: 2**20 samples,
 fewer with more than four channels."""
 GIVEN_FS = "Sampling rate, if the file does not state it. It wins over the times of a table."

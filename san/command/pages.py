@@ -38,7 +38,7 @@ the number of channels, and with --original by two."""
 NO_CURVE = "Do not compress the original at other errors, which takes most of the time."
 BEATS = """Find heartbeats in the decoded samples, or do not. Default: where a channel has the name
 of an ECG lead."""
-DATA_DIR = "Searched for a run's data first."
+DATA_DIR = "Folder in which the data of a run are looked for first."
 
 
 def add_to(app: typer.Typer) -> None:

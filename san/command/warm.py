@@ -19,9 +19,9 @@ def add_to(app: typer.Typer) -> None:
 def warm(
     as_json: Json = False,
 ) -> None:
-    """Compile everything now, which the first calls of all other commands would do.
+    """Compile now what the first call of each command would otherwise compile.
 
-    An image for containers, or a job of a CI, runs this once. Without the packages of the networks
+    Run it once when you build a container image, or in a job of a CI. Without the packages of the networks
     the codec alone is compiled.
     """
     from san import warming
