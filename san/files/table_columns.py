@@ -168,7 +168,8 @@ def _converted(
     """The numbers of a part of a column; its first missing value tells how these are written."""
     if not table_forms.has_ticks(column.form):
         try:
-            if not any("_" in text or text[-1:] in "nN" for text in texts):
+            missing = layout.has_missing_numbers
+            if not missing and not any("_" in text or text[-1:] in "nN" for text in texts):
                 plain = texts if layout.decimal == "." else [_plain(text) for text in texts]
                 return np.array([float(text) for text in plain]), column
         except ValueError:
@@ -176,7 +177,7 @@ def _converted(
     out = np.empty(len(texts))
     for row, field in enumerate(texts):
         text = unquoted(field)
-        if layout.is_missing(text) and text not in ("-0",):
+        if layout.is_missing(text):
             out[row] = np.nan
             if column.missing == "nan" and text != "nan":
                 column = column._replace(missing=field)

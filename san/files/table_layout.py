@@ -102,6 +102,11 @@ class Layout:
         """The character between two columns; "" where each field has its own number of blanks."""
         return self.separator.rstrip(" ") or self.separator
 
+    @property
+    def has_missing_numbers(self) -> bool:
+        """Whether a text that stands for a missing value is a number, as -999."""
+        return any(is_number(text, self.decimal) for text in self.missing)
+
     def split(self, line: str) -> list[str]:
         """The fields of a line, without blanks and quotes around them."""
         return split(line, self.delimiter)
@@ -160,7 +165,7 @@ def _separators(
     """What separates columns, and decimals."""
     later = sample[len(sample) // 2 :] if len(sample) > 3 else sample[-1:]
     delimiter = said.delimiter
-    if delimiter == " " or (delimiter is None and _are_blanks(later)):
+    if delimiter == " " or (delimiter is None and _are_blanks(later, missing)):
         delimiter = "" if any("  " in line or line[:1] == " " for line in sample) else " "
     if delimiter is None:
         found = [d for d in ("\t", ";", "|") if all(d in line for line in later)]
@@ -182,15 +187,21 @@ def _separators(
     return delimiter, "," if commas and not points else "."
 
 
-def _are_blanks(lines: Sequence[str]) -> bool:
-    """Whether blanks separate columns: each line then has as many numbers, and nothing else."""
+def _are_blanks(lines: Sequence[str], missing: frozenset[str]) -> bool:
+    """Whether blanks separate columns: each line has as many numbers or missing values.
+
+    No line has anything else, and at least one has a number. A field does not end with a comma.
+    """
     rows = [[text for text in line.split(" ") if text] for line in lines]
     if len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
         return False
     if all(THOUSANDS.fullmatch(line.strip()) for line in lines):
         return False
-    return any(
-        all(is_number(text, decimal) for row in rows for text in row) for decimal in (".", ",")
+    texts = {text for row in rows for text in row}
+    known = {text for text in texts if text not in missing and text.lower() not in missing}
+    return bool(known) and any(
+        all(is_number(text, decimal) and text[-1] != "," for text in known)
+        for decimal in (".", ",")
     )
 
 
