@@ -2,7 +2,8 @@
 
 Whole chunks are copied as they are. A part that is lost between them is filled, so that each
 sample that is saved keeps its place: with NaN, or, where samples are integers, with what the
-coder's integer 0 stands for. An attachment lists the parts that are filled.
+coder's integer 0 stands for. An attachment lists the parts that are filled; where samples are
+missing at the end only, it lists none, and says that the stream was recovered.
 """
 
 import json
@@ -117,8 +118,8 @@ def recover(
     -----
     Samples that are lost between whole chunks are NaN in the recovered stream. Where samples are
     integers they are 0, or what the stream's rules make of 0. The attachment "recovered" lists
-    them. Samples after the last whole chunk are missing, unless the stream's end is whole: it says
-    how many there were, and they are filled too.
+    them, and is there whenever samples are lost. Samples after the last whole chunk are missing,
+    unless the stream's end is whole: it says how many there were, and they are filled too.
 
     Where a stream was cut exactly between its last chunk and its end, that chunk is taken for one
     of full length. Nothing in the format tells that it is shorter. A stream whose writer was killed
@@ -309,8 +310,8 @@ def _attachments_of(reader: StreamReader, found: Recovery) -> bytes:
     kept = {entry.name: _attached(reader, entry.name) for entry in reader.attachments}
     files = {name: data for name, data in kept.items() if data is not None}
     before = filled_parts(files.get(FILLED))
-    parts = sorted({*before, *found.filled})
-    if parts:
+    if FILLED in files or found.filled or not found.has_end:
+        parts = sorted({*before, *found.filled})
         files[FILLED] = json.dumps({"filled": parts}).encode()
     return pack_attachments(files, reader.limits)
 

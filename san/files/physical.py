@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from san.files import edf, wfdb_reading
+from san.files import edf, wfdb_reading, wfdb_recovered
 from san.files.edf_header import FIRST, text_of
 from san.packages import need
 from san.signals import Annotations, Array, columns_of, converter_of, groups_of
@@ -106,18 +106,13 @@ def annotations_of(array: Array, where: str) -> dict[str, Annotations]:
 def _of_record(array: Array, exact: bool) -> list[Physical]:
     found = wfdb_reading.attached_headers(array.attachments)
     plan = wfdb_reading.attached_plan(array, found)
+    wfdb_recovered.check_fit(array, plan)
     signals = plan.signals
     groups = groups_of([s.samples_per_frame for s in signals])
     is_shifted = wfdb_reading.UNSHIFTED not in array.attachments
     result = []
     for part, group in zip((array, *array.others), groups, strict=True):
         raw = columns_of(part.x)
-        frames = sum(segment.frames for segment in plan.parts)
-        expected = (frames * signals[group[0]].samples_per_frame, len(group))
-        if raw.shape != expected:
-            raise ValueError(
-                f"the samples {raw.shape} are not those of the attached WFDB header: {expected}"
-            )
         x, units = np.full(raw.shape, np.nan), []
         for column, c in enumerate(group):
             place, said = 0, list[str]()

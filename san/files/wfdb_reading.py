@@ -274,7 +274,9 @@ def attached_plan(array: Array, found: Headers) -> Plan:
     if found.header.segments is not None:
         return plan_of(found.header, found.headers, where)
     per_frame = [s.samples_per_frame for s in lines_of(found.header)]
-    frames = len(array.x) // per_frame[groups_of(per_frame)[0][0]]
+    groups, parts = groups_of(per_frame), (array, *array.others)
+    # of a recovered stream only the signals of the main rate may end earlier
+    frames = max(-(-len(x.x) // per_frame[g[0]]) for x, g in zip(parts, groups, strict=False))
     return plan_of(found.header, {}, where, frames)
 
 

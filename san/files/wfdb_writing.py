@@ -1,8 +1,8 @@
 """Which files a WFDB record becomes that was read by `wfdb_reading`, and decoded since.
 
 With the samples that were read every file is as it was, if its attachments say all of it. With
-others the header has their checksums and first samples, and no sample becomes one that its format
-calls invalid.
+others the header has their number, checksums and first samples, and no sample becomes one that its
+format calls invalid.
 """
 
 import os
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from san.codec.entropy.varints import Fields
+from san.codec.recovery import FILLED
 from san.files.wfdb_reading import (
     ANNOTATIONS,
     BEGINNING,
@@ -34,6 +35,7 @@ from san.files.wfdb_reading import (
     of_file,
     stem_of,
 )
+from san.files.wfdb_recovered import filled_up
 from san.signals import Array, columns_of, groups_of
 from san.wfdb_records.flac import LEVELS, split_flac, write_flac
 from san.wfdb_records.header import FLAC, Header, SignalLine, parse_header, renamed, with_values
@@ -73,15 +75,16 @@ def files_of(name: str, array: Array, exact: bool) -> dict[str, bytes]:
     own = _own_name(found, array.attachments)
     names = {} if name == own else _new_names(found, own, name)
     x = _signals_of(array, found, exact)
-    shifted = UNSHIFTED not in array.attachments
+    shifted, recovered = UNSHIFTED not in array.attachments, FILLED in array.attachments
     files: dict[str, bytes] = {}
     for segment, header in found.headers.items():
         root = found.roots[segment]
         new = name if found.header.segments is None else names.get(segment, segment)
         content = found.contents.get(segment, found.content)
         if segment in x:
+            as_read = exact and _is_as_said(x[segment], header, recovered)
             body, content = _signal_files(
-                x[segment], header, content, array.attachments, root, exact, shifted, names
+                x[segment], header, content, array.attachments, root, as_read, shifted, names
             )
             _put(files, body)
         if found.header.segments is not None:
@@ -203,17 +206,10 @@ def _annotations(attached: Mapping[str, bytes], root: str, name: str) -> dict[st
 def _signals_of(array: Array, found: Headers, exact: bool) -> dict[str, list[np.ndarray]]:
     """The integers of each segment's signals, in the order of its header."""
     plan = attached_plan(array, found)
+    array = filled_up(array, plan)
     parts, per_frame = (array, *array.others), [s.samples_per_frame for s in plan.signals]
-    groups = groups_of(per_frame)
-    frames = sum(part.frames for part in plan.parts)
-    shapes = [columns_of(part.x).shape for part in parts]
-    expected = [(frames * per_frame[group[0]], len(group)) for group in groups]
-    if shapes != expected:
-        raise ValueError(
-            f"the samples {shapes} are not those of the attached WFDB header: {expected}"
-        )
     columns: dict[int, np.ndarray] = {}
-    for part, group in zip(parts, groups, strict=True):
+    for part, group in zip(parts, groups_of(per_frame), strict=True):
         columns |= dict(zip(group, columns_of(part.x).T, strict=True))
     x: dict[str, list[np.ndarray]] = {}
     place = 0
@@ -241,19 +237,42 @@ def _integers(samples: np.ndarray, signal: SignalLine, exact: bool) -> np.ndarra
     return np.where(gaps, low if invalid is None else invalid, whole)
 
 
+def _frames_of(x: Sequence[np.ndarray], lines: Sequence[SignalLine]) -> int:
+    return len(x[0]) // lines[0].samples_per_frame
+
+
+def _is_as_said(x: Sequence[np.ndarray], header: Header, recovered: bool) -> bool:
+    """Whether the samples are as many as the header says, with its checksums.
+
+    A checksum may be missing, or zero as long as the number of samples is open. It is then taken
+    to be right, but for a recovered stream, whose samples may be others.
+    """
+    lines = lines_of(header)
+    if header.frames not in (None, _frames_of(x, lines)):
+        return False
+    for samples, line in zip(x, lines, strict=True):
+        if line.checksum is None or (line.checksum == 0 and header.frames is None):
+            if recovered:
+                return False
+        elif (checksum_of(samples) - line.checksum) & 0xFFFF:
+            return False
+    return True
+
+
 def _signal_files(
     x: list[np.ndarray], header: Header, content: bytes, attached: Mapping[str, bytes], root: str,
-    exact: bool, shifted: bool, names: Mapping[str, str],
+    as_read: bool, shifted: bool, names: Mapping[str, str],
 ) -> tuple[dict[str, bytes], bytes]:  # fmt: skip
     """The signal files of a record without segments, and the header that is true of them."""
     lines = lines_of(header)
     codes = _codes(x, header, shifted)
     packed_by = header
-    if codes or not exact:
+    if codes or not as_read:
         initial = {c: int(s[0]) if len(s) else 0 for c, s in enumerate(x)}
-        content = with_values(content, initial, _checksums(x, lines), codes)
+        frames = None if header.frames is None else _frames_of(x, lines)
+        content = with_values(content, initial, _checksums(x, lines), codes, frames)
         packed_by = parse_header(content)
-    same = exact and not codes
+    same = as_read and not codes
     files = {}
     for number, file in enumerate(header.files):
         line, mine = signals_in(packed_by, file)[0], of_file(x, packed_by, file)

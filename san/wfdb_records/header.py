@@ -216,8 +216,9 @@ def with_values(
     initial: Mapping[int, int],
     checksum: Mapping[int, int],
     code: Mapping[int, str] | None = None,
+    frames: int | None = None,
 ) -> bytes:
-    """The header with other first samples, checksums and formats of signals, where it has them.
+    """The header with other first samples, checksums, formats and frames, where it has them.
 
     Parameters
     ----------
@@ -227,9 +228,13 @@ def with_values(
         By the number of the signal. A line that leaves a field out goes on leaving it out.
     code : mapping of int to str, optional
         New formats, with what follows them, such as "16" or "16x2+24".
+    frames : int, optional
+        How many there are now.
 
     Examples
     --------
+    >>> with_values(b"r 1 250 900 10:00:00\\nr.dat 80\\n", {}, {}, frames=850)
+    b'r 1 250 850 10:00:00\\nr.dat 80\\n'
     >>> with_values(b"r 1\\nr.dat 80 10/mV 8  0 5 9 0 a 7\\n", {0: 6}, {0: 20}, {0: "16"})
     b'r 1\\nr.dat 16 10/mV 8  0 6 20 0 a 7\\n'
     """
@@ -240,6 +245,8 @@ def with_values(
         if not words or words[0][0][0] in "#\n\r":
             continue
         number += 1
+        if number < 0 and frames is not None and len(words) > 3:
+            parts[place] = line[: words[3].start()] + str(frames) + line[words[3].end() :]
         if number < 0 or len(words) < 2:
             continue
         first = 3 if len(words) > 2 and _GAIN.fullmatch(words[2][0]) else 2
