@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -28,30 +29,33 @@ class Rows:
                 "samples, and columns are channels"
             )
 
+    @cached_property
+    def places(self) -> list[int]:
+        """Numbers of the lines that are rows, counted from 0."""
+        return [n for n in range(self.first, len(self.lines)) if not self._is_between(n)]
+
+    def _is_between(self, number: int) -> bool:
+        """Whether a line is none of the rows: it is empty, and no missing value of one column."""
+        if self.lines[number].strip():
+            return False
+        more = self.lines[number + 1 : number + 100]
+        return self.layout.columns > 1 or not any(line.strip() for line in more)
+
     def blocks(self) -> Iterator[tuple[list[int], list[list[str]]]]:
         """Numbers of lines, counted from 1, and their fields with quotes but without blanks."""
         delimiter, width = self.layout.delimiter, self.layout.columns
-        for begin in range(self.first, len(self.lines), BLOCK):
-            numbers, rows = [], []
-            for number in range(begin, min(begin + BLOCK, len(self.lines))):
-                line = self.lines[number]
-                if not line.strip():
-                    if width == 1 and number < len(self.lines) - 1 and self._goes_on(number):
-                        numbers.append(number + 1)
-                        rows.append([""])
-                    continue
+        for begin in range(0, len(self.places), BLOCK):
+            places, rows = self.places[begin : begin + BLOCK], []
+            for place in places:
+                line = self.lines[place]
                 is_plain = delimiter and '"' not in line
                 fields = line.split(delimiter) if is_plain else raw_fields(line, delimiter)
+                if width == 1 and not line.strip():
+                    fields = [""]
                 if len(fields) != width:
-                    raise self._uneven(number, len(fields))
-                numbers.append(number + 1)
+                    raise self._uneven(place, len(fields))
                 rows.append(fields)
-            if rows:
-                yield numbers, rows
-
-    def _goes_on(self, number: int) -> bool:
-        """Whether a row comes after an empty line; then it is a missing value of one column."""
-        return any(line.strip() for line in self.lines[number + 1 : number + 100])
+            yield [place + 1 for place in places], rows
 
     def _uneven(self, number: int, count: int) -> ValueError:
         width = self.layout.columns
@@ -156,10 +160,32 @@ def _column(fields: Sequence[str], layout: Layout, form: str | None) -> Column:
     numbers = [t for t in texts if not layout.is_missing(t) and is_number(t, layout.decimal)]
     if any(len(t) > 15 for t in numbers) and all(map(_WHOLE_TEXT.fullmatch, numbers)):
         if max(abs(int(t)) for t in numbers) > WHOLE:
-            return Column("int", int(numbers[0]), quote)
+            return Column("int", _offset_of([int(t) for t in numbers]), quote)
     if layout.decimal == ",":
         numbers = [text.replace(",", ".") for text in numbers]
     return Column(table_forms.find_form(numbers) if numbers else "r", 0, quote)
+
+
+def _offset_of(wholes: Sequence[int]) -> int:
+    """What is taken off large whole numbers, so that float64 holds the most of the rest.
+
+    It is the first of them, or else what float64 has next to the one in the middle: float64 then
+    holds the rest of a 0 too.
+    """
+    middle = sorted(wholes)[len(wholes) // 2]
+    offsets = wholes[0], int(float(middle))
+    return max(offsets, key=lambda offset: sum(is_held(n - offset) for n in wholes))
+
+
+def is_held(whole: int) -> bool:
+    """Whether float64 holds a whole number.
+
+    Examples
+    --------
+    >>> is_held(2**60), is_held(2**60 + 1)
+    (True, False)
+    """
+    return int(float(whole)) == whole
 
 
 def _converted(

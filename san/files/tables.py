@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,12 @@ from san.files import table_times
 from san.files.table_columns import Rows, forms_of, like_thousands, numbers_of
 from san.files.table_fields import text_of
 from san.files.table_layout import Layout, TableOptions, find_layout
+from san.files.table_odd_rows import find_odd_rows
 from san.files.table_rows import (
     COLUMNS,
+    LARGEST_SAID,
     Column,
     content_of,
-    lines_of,
     said_in,
     unreadable,
 )
@@ -33,7 +33,6 @@ from san.signals import Array
 
 __all__ = ["COLUMNS", "as_before", "as_then", "content_of", "read", "said_in", "start_of"]
 
-SHARE_OF_ODD_ROWS = 16  # rows that no form gives are kept if they are no more than 1/16 of the text
 KEYS = ("line", "start", "decimals", "digits", "multiplied")  # what 0.4 wrote
 
 
@@ -101,7 +100,7 @@ def read(
     columns, x = numbers_of(rows, layout, forms)
     found = table_times.find_times(path, layout, columns, x, place, fs, exact, options)
     attached = _said_of(layout, columns, found, ended, options, fs)
-    warnings = tuple(warnings_of(layout, columns, found.column, x))
+    whole = x
     names, units = layout.names, layout.units
     if found.ruler is not None:
         assert found.column is not None
@@ -110,11 +109,13 @@ def read(
         units = units[: found.column] + units[found.column + 1 :]
     kept = x[:, 0] if x.shape[1] == 1 else x
     array = Array(kept, found.fs, units, names, {COLUMNS: _json(attached)})
+    inexact = None
     if exact:
-        odd = _odd_rows(array, attached, lines, len(layout.head))
+        odd, inexact = find_odd_rows(array, attached, rows, columns)
         if odd:
             attached["rows"] = odd
-            array = replace(array, attachments={COLUMNS: _json(attached)})
+            array = replace(array, attachments={COLUMNS: _fitting(path, attached)})
+    warnings = warnings_of(layout, columns, found.column, whole, inexact)
     notes = (found_in_words(path, layout, array, found), *found.notes, *doubts, *warnings)
     return replace(array, notes=notes)
 
@@ -179,23 +180,16 @@ def _is_line_of(line: str, layout: Layout) -> bool:
     return tuple(layout.split(line.lstrip("#% "))) == layout.names
 
 
+def _fitting(path: Path, said: Mapping[str, Any]) -> bytes:
+    """The attachment, if a stream can hold it."""
+    content = _json(said)
+    if len(content) > LARGEST_SAID:
+        raise ValueError(
+            f"{path} has {len(said['rows'])} rows of which float64 does not hold each number or "
+            f"time, too many to keep their texts: take the large numbers off, or split the table"
+        )
+    return content
+
+
 def _json(said: Mapping[str, Any]) -> bytes:
     return json.dumps(said).encode()
-
-
-def _odd_rows(
-    array: Array, said: dict[str, Any], lines: Sequence[str], first: int
-) -> dict[str, str]:
-    """Lines that the forms do not give, by their number after the head; {} if there are many."""
-    odd: dict[str, str] = {}
-    allowed = sum(map(len, lines)) // SHARE_OF_ODD_ROWS + 200
-    made = lines_of(array, said)
-    for number, (line, other) in enumerate(zip_longest(lines[first:], made)):
-        if line is None:
-            return {}
-        if line != other:
-            odd[str(number)] = line
-            allowed -= len(line)
-            if allowed < 0 or (other is not None and not line.strip()):
-                return {}
-    return odd
