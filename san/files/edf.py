@@ -8,20 +8,23 @@ import io
 import itertools
 import re
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from san import storage
+from san.codec.recovery import FILLED, filled_parts
 from san.files.edf_header import check_header
 from san.packages import need
-from san.signals import Array, NoSignal, groups_of
+from san.signals import Array, NoSignal, columns_of, groups_of
 
 HEADER, ANNOTATIONS = "edf/header", "edf/annotations"
 ENDINGS = (".edf", ".bdf")
 _ANNOTATION_LABELS = (b"EDF Annotations", b"BDF Annotations")
 _MOST_SIGNALS = 4096
+_WAY_ROUND = "`san decompress` to .npy or .csv gives the samples without the header"
 
 
 class EdfLayout(NamedTuple):
@@ -112,39 +115,111 @@ def read_edf(path: Path, *, physical: bool = False) -> Array:
 def write_edf(path: Path, array: Array) -> None:
     """Write a file that `read_edf` read, from its decoded samples, whole or not at all.
 
+    Of a recovered stream the data records are written that are whole in the signals of every rate.
+
     Raises
     ------
     ValueError
         If the attachments are not those of a file with such samples, or the name has the ending
         of the other kind.
+
+    Warns
+    -----
+    UserWarning
+        If samples of a recovered stream are not in the file, or stand for lost ones.
     """
     layout = layout_of(array.attachments[HEADER])
     ending = ENDINGS[layout.width - 2]
     if path.suffix.lower() != ending:
         raise ValueError(f"{path} must end with {ending}: a file of that kind was compressed")
-    rates = [layout.samples[c] for c in layout.signals]
-    groups, parts = groups_of(rates), (array, *array.others)
-    records = len(array.x) // rates[groups[0][0]]
+    if FILLED in array.attachments:
+        array = _saved_records(path, array)
+        layout = layout_of(array.attachments[HEADER])
+    pairs = parts_of(array, layout)
+    records = len(array.x) // layout.samples[pairs[0][1][0]]
     table = np.zeros((records, layout.record), np.uint8)
     starts = layout.width * np.cumsum([0, *layout.samples])
-    columns = [part.x if part.x.ndim > 1 else part.x[:, np.newaxis] for part in parts]
-    shapes = [x.shape for x in columns]
-    expected = [(records * rates[group[0]], len(group)) for group in groups]
-    if shapes != expected or layout.records not in (-1, records):
-        raise ValueError(f"the samples {shapes} are not those of the attached header: {expected}")
-    for x, group in zip(columns, groups, strict=True):
-        for c, samples in zip(group, x.T, strict=True):
-            signal = layout.signals[c]
+    shapes = [columns_of(part.x).shape for part, _ in pairs]
+    stated = records if layout.records == -1 else layout.records
+    expected = [(stated * layout.samples[signals[0]], len(signals)) for _, signals in pairs]
+    if shapes != expected:
+        raise ValueError(
+            f"the samples {shapes} are not those of the attached header: {expected}. {_WAY_ROUND}"
+        )
+    for part, signals in pairs:
+        for signal, samples in zip(signals, columns_of(part.x).T, strict=True):
             size = layout.samples[signal]
             table[:, starts[signal] : starts[signal + 1]] = _bytes(samples, layout.width, size)
     notes = np.frombuffer(array.attachments.get(ANNOTATIONS, b""), np.uint8)
     marked = np.repeat(layout.annotations, layout.width * np.array(layout.samples))
     if notes.size != records * marked.sum():
         raise ValueError(
-            f"the attached annotations have {notes.size} bytes, which do not fit the samples"
+            f"the attached annotations have {notes.size} bytes, which do not fit the samples. "
+            f"{_WAY_ROUND}"
         )
     table[:, marked] = notes.reshape(records, int(marked.sum()))
     storage.write(path, layout.header + table.tobytes())
+
+
+def parts_of(array: Array, layout: EdfLayout) -> list[tuple[Array, list[int]]]:
+    """The samples of each rate, and the numbers of their signals in the file.
+
+    Raises
+    ------
+    ValueError
+        If there are samples of fewer rates than the header has, or of more.
+    """
+    groups = groups_of([layout.samples[c] for c in layout.signals])
+    parts = (array, *array.others)
+    if len(parts) != len(groups):
+        raise ValueError(
+            f"there are samples of {len(parts)} rates, and the attached header has {len(groups)}. "
+            f"{_WAY_ROUND}"
+        )
+    signals = [[layout.signals[c] for c in group] for group in groups]
+    return list(zip(parts, signals, strict=True))
+
+
+def _saved_records(path: Path, array: Array) -> Array:
+    """Whole data records of a recovered stream, with their number in the header."""
+    header = array.attachments[HEADER]
+    layout = layout_of(header)
+    pairs = parts_of(array, layout)
+    records = min(len(part.x) // layout.samples[signals[0]] for part, signals in pairs)
+    if layout.records != -1:
+        records = min(records, layout.records)
+        header = header[:236] + f"{records:<8}".encode() + header[244:]
+    parts = [
+        replace(part, x=part.x[: records * layout.samples[signals[0]]]) for part, signals in pairs
+    ]
+    kept = sum(len(part.x) for part in parts)
+    _warn_of_lost(path, array, sum(len(part.x) for part, _ in pairs) - kept)
+    size = layout.width * sum(layout.samples[c] for c in np.flatnonzero(layout.annotations))
+    attached = {**array.attachments, HEADER: header}
+    if ANNOTATIONS in attached:
+        attached[ANNOTATIONS] = attached[ANNOTATIONS][: records * size]
+    return replace(parts[0], attachments=attached, others=tuple(parts[1:]))
+
+
+def _warn_of_lost(path: Path, array: Array, left: int) -> None:
+    """Say which samples of a recovered stream are not in the file, or have a value without meaning.
+
+    EDF has no value that says that a sample is invalid.
+    """
+    if left:
+        warnings.warn(
+            f"{path} ends with the last whole data record: {left} saved samples after it are not "
+            "in the file. `san decompress` to .npy or .csv gives them too",
+            stacklevel=4,
+        )
+    filled = filled_parts(array.attachments[FILLED])
+    if filled:
+        lost = sum(last - first for first, last in filled)
+        warnings.warn(
+            f"{path} has {lost} samples that were lost, from sample {filled[0][0]} on, and EDF "
+            "cannot mark them: their values mean nothing. `san.read` of the stream has NaN there",
+            stacklevel=4,
+        )
 
 
 def _open(path: Path, content: bytes, header: bytes) -> Any:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from san.codec.recovery import FILLED
 from san.files import edf
-from san.signals import Array, columns_of, groups_of
+from san.signals import Array, columns_of
 
 _BEGAN = re.compile(rb"([+-]\d{1,15}(?:\.\d{1,15})?)\x14")
 _MOST_VALUES = 1 << 28  # of all channels, with the gaps: 2 GB
@@ -60,12 +61,12 @@ def _places(array: Array, header: bytes) -> list[np.ndarray] | str:
     began = [float(match[1]) for match in found if match]
     if not began or len(began) < len(found):
         return "its records do not all say when they began"
-    groups = groups_of([layout.samples[c] for c in layout.signals])
+    may_be_short = FILLED in array.attachments
     result, values = [], 0.0
-    for part, group in zip((array, *array.others), groups, strict=True):
-        each = layout.samples[layout.signals[group[0]]]
+    for part, signals in edf.parts_of(array, layout):
+        each = layout.samples[signals[0]]
         at = (np.array(began) - began[0]) * (part.fs or 0)
-        values += (at.max() + each) * len(group)
+        values += (at.max() + each) * len(signals)
         if at.min() < 0:
             return "its records overlap"
         if not values <= _MOST_VALUES:
@@ -73,9 +74,10 @@ def _places(array: Array, header: bytes) -> list[np.ndarray] | str:
         first = np.rint(at).astype(np.int64)
         late = np.arange(len(first)) * each
         first = late + np.maximum.accumulate(first - late)  # a time may be rounded
-        if len(part.x) != each * len(first) or (first - at > 1).any():
+        missing = each * len(first) - len(part.x)
+        if missing < 0 or (missing and not may_be_short) or (first - at > 1).any():
             return "its records overlap"
-        result.append((first[:, None] + np.arange(each)).reshape(-1))
+        result.append((first[:, None] + np.arange(each)).reshape(-1)[: len(part.x)])
     return result
 
 

@@ -230,17 +230,16 @@ def _fields(header: bytes) -> Iterator[tuple[str, float, float, float, float]]:
 def _of_edf(array: Array) -> list[Physical]:
     layout = edf.layout_of(array.attachments[edf.HEADER])
     fields = list(_fields(layout.header))
-    groups = groups_of([layout.samples[c] for c in layout.signals])
     result = []
-    for part, group in zip((array, *array.others), groups, strict=True):
+    for part, signals in edf.parts_of(array, layout):
         raw = columns_of(part.x)
-        if raw.shape[1] != len(group):
+        if raw.shape[1] != len(signals):
             raise ValueError(
-                f"the samples have {raw.shape[1]} channels, the attached header {len(group)}"
+                f"the samples have {raw.shape[1]} channels, the attached header {len(signals)}"
             )
         x, units = raw.astype(np.float64), []
-        for column, c in enumerate(group):
-            unit, low, high, first, last = fields[layout.signals[c]]
+        for column, signal in enumerate(signals):
+            unit, low, high, first, last = fields[signal]
             units.append(unit)
             if high != low and last != first:
                 gain = (high - low) / (last - first)
