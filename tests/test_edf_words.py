@@ -1,5 +1,6 @@
 """EDF files that no reader can use are refused in words; those without records come back."""
 
+import edfio
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -84,6 +85,28 @@ def test_whatever_stands_in_a_header_is_read_or_refused_in_words(tmp_path_factor
         check_header(path, path.read_bytes())
     except ValueError as error:
         assert "cannot be read: " in str(error) and "\n" not in str(error)
+
+
+@pytest.mark.parametrize("filling", [b"\0", b" "], ids=["zero", "blank"])
+def test_whatever_fills_up_the_label_annotations_are_no_signal(filling, tmp_path, command):
+    signal = edfio.EdfSignal(np.arange(2000) % 90, 100, label="EEG", physical_range=(-100, 100))
+    notes = [edfio.EdfAnnotation(3, None, "a noise")]
+    edfio.Edf([signal], annotations=notes).write(tmp_path / "n.edf")
+    content = (tmp_path / "n.edf").read_bytes()
+    label = b"EDF Annotations" + filling
+    at = content.index(b"EDF Annotations")
+    filled = content[:at] + label + content[at + 16 :]
+    (tmp_path / "n.edf").write_bytes(filled)
+    found = san.read(tmp_path / "n.edf")
+    assert found.x.shape == (2000, 1) and found.names == ("EEG",)
+    assert found.annotations["edf"].text == ("a noise",)
+    code, out, _ = command("compress", "n.edf", "n.san", "--lossless")
+    assert code == 0 and out.endswith("comes back as: same files\n")
+
+
+def test_a_signal_with_the_label_of_the_other_kind_is_a_signal(tmp_path):
+    (tmp_path / "n.edf").write_bytes(edf_file(label="BDF Annotations"))
+    assert san.read(tmp_path / "n.edf").names == ("BDF Annotations",)
 
 
 @pytest.mark.parametrize("name", ["zero.edf", "zero.EDF"])

@@ -22,7 +22,7 @@ from san.signals import Array, NoSignal, columns_of, groups_of
 
 HEADER, ANNOTATIONS = "edf/header", "edf/annotations"
 ENDINGS = (".edf", ".bdf")
-_ANNOTATION_LABELS = (b"EDF Annotations", b"BDF Annotations")
+_ANNOTATION_LABELS = {2: b"EDF Annotations", 3: b"BDF Annotations"}  # by the bytes of a sample
 _MOST_SIGNALS = 4096
 _WAY_ROUND = "`san decompress` to .npy or .csv gives the samples without the header"
 
@@ -272,13 +272,13 @@ def layout_of(header: bytes) -> EdfLayout:
     count = _number(header[252:256], "the number of signals")
     if not 0 < count <= _MOST_SIGNALS or len(header) != 256 * (count + 1):
         raise ValueError(f"a header of {len(header)} bytes cannot be that of {count} signals")
-    labels = [header[256 + 16 * c :][:16].rstrip() for c in range(count)]
+    labels = [header[256 + 16 * c :][:16].rstrip(b"\0 ") for c in range(count)]
     sizes = header[256 + 216 * count :]
     samples = [_number(sizes[8 * c :][:8], "the samples of a record") for c in range(count)]
     if min(samples) < 1 or sum(samples) > 1 << 26:
         raise ValueError(f"a record cannot have {samples} samples")
     width = 3 if header[:1] == b"\xff" else 2
-    notes = [label in _ANNOTATION_LABELS for label in labels]
+    notes = [label == _ANNOTATION_LABELS[width] for label in labels]
     records = _number(header[236:244], "the number of records")
     return EdfLayout(header, records, samples, notes, width)
 

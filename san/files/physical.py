@@ -284,7 +284,8 @@ def _annotations_of_edf(array: Array, where: str) -> dict[str, Annotations]:
     head[252:256] = f"{len(notes):<4}".encode()
     read = edfio.read_bdf if layout.width == 3 else edfio.read_edf
     try:
-        file = read(bytes(head) + fields + data, header_encoding="latin-1")
+        plain = (bytes(head) + fields).replace(b"\0", b" ")  # as `edf` opens a file
+        file = read(plain + data, header_encoding="latin-1")
         found = file.annotations
     except Exception:  # edfio raises whatever an unusual file leads to
         warnings.warn(
