@@ -484,6 +484,20 @@ def test_flac_of_another_encoder_is_named_and_can_be_refused(recordings, command
     assert not (tmp_path / "n.san").exists()
 
 
+@pytest.mark.parametrize("segments", [False, True], ids=["plain", "segments"])
+@pytest.mark.parametrize("counts", [(4, 1), (2, 2)], ids=str)
+def test_physical_units_average_no_samples(counts, segments, command, tmp_path):
+    write_record(tmp_path, "s" if segments else "r", counts=counts)
+    if segments:
+        write_segments(tmp_path, ["~", "s", "s"], [7, FRAMES, FRAMES])
+    code, _, err = command("compress", "r", "r.san", "--lossless", "--physical")
+    words = (
+        f"r has signals with several samples in each frame, up to {max(counts)}: read it without"
+    )
+    assert code == 2 and words in err
+    assert not (tmp_path / "r.san").exists()
+
+
 @pytest.mark.parametrize("ending", [".npy", ".csv"])
 def test_signals_of_several_rates_become_a_file_for_each_rate(ending, command, tmp_path):
     x = write_record(tmp_path, counts=(4, 1))

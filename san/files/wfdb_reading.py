@@ -20,7 +20,7 @@ from san.codec.entropy.varints import write_varint
 from san.signals import Array, groups_of
 from san.wfdb_records.flac import level_of, split_flac
 from san.wfdb_records.header import FLAC, GAP, NO_SIGNAL, Header, SignalLine, parse_header
-from san.wfdb_records.record import Record, shifted
+from san.wfdb_records.record import Record, read_header, shifted
 from san.wfdb_records.samples import invalid_of, pack_file, samples_end, signals_in
 from san.wfdb_records.segments import Plan, Whole, plan_of, read_whole
 
@@ -62,8 +62,7 @@ def read_record(record: Path, *, physical: bool = False, annotations: bool = Tru
     ----------
     record : Path
     physical : bool
-        Give physical units, float64, instead of the converter's integers. Signals of several
-        rates are averaged to the lowest one, and nothing is attached.
+        Give physical units, float64, instead of the converter's integers; nothing is attached.
     annotations : bool
         Whether the annotation files of the record and of its segments are attached, byte for byte:
         every file of its name whose ending is not that of another kind of file.
@@ -79,9 +78,11 @@ def read_record(record: Path, *, physical: bool = False, annotations: bool = Tru
     Raises
     ------
     FileNotFoundError, ValueError
-        As `signals.read_wfdb`; the samples are compared with the header's checksums.
+        As `signals.read_wfdb`; the samples are compared with the header's checksums. Also if
+        physical units are asked for, and signals have several samples in each frame.
     """
     if physical:
+        _refuse_to_average(record)
         recording = signals.read_wfdb(record)
         return Array(recording.x, recording.fs, recording.units, recording.names)
     whole = read_whole(record)
@@ -95,6 +96,20 @@ def read_record(record: Path, *, physical: bool = False, annotations: bool = Tru
         parts.append(Array(_narrow(columns), whole.header.fs * per_frame, units, names))
     attached, left_out = _attachments(record, whole, annotations)
     return replace(parts[0], attachments=attached, others=tuple(parts[1:]), left_out=left_out)
+
+
+def _refuse_to_average(record: Path) -> None:
+    """Refuse signals of several samples in each frame: in physical units they would be averaged."""
+    header = read_header(record)[1]
+    named = [name for name, _ in header.segments or () if name != GAP]
+    if named:
+        header = read_header(record.parent / named[0])[1]
+    most = max((signal.samples_per_frame for signal in header.signals), default=1)
+    if most > 1:
+        raise ValueError(
+            f"{record} has signals with several samples in each frame, up to {most}: read it "
+            "without --physical, which would average them"
+        )
 
 
 def _narrow(columns: Sequence[np.ndarray]) -> np.ndarray:
