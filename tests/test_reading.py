@@ -199,6 +199,40 @@ def test_the_start_of_edf(recording_id, date, expected):
 
 
 @pytest.mark.parametrize(
+    ("date", "began", "expected"),
+    [
+        ("24.12.19", b"+0.25", datetime.datetime(2019, 12, 24, 22, 1, 3, 250000)),
+        ("24.12.19", b"+7200", datetime.datetime(2019, 12, 25, 0, 1, 3)),
+        ("24.12.19", b"-3.5", datetime.datetime(2019, 12, 24, 22, 0, 59, 500000)),
+        ("24.12.19", b"+999999999999999", None),
+        ("24.12.19", b"noon", datetime.datetime(2019, 12, 24, 22, 1, 3)),
+        ("01.01.85", b"+0.25", datetime.time(22, 1, 3, 250000)),
+        ("01.01.85", b"+7200", datetime.time(0, 1, 3)),
+    ],
+    ids=["a quarter", "next day", "before", "no calendar", "no time", "no date", "midnight"],
+)
+def test_the_start_of_edf_is_that_of_its_first_record(date, began, expected):
+    header = b"0".ljust(88) + b"Startdate X X X X".ljust(80) + date.encode() + b"22.01.03"
+    notes = began + b"\x14\x14\0" + bytes(20)
+    assert start_of({"edf/header": header, "edf/annotations": notes}) == expected
+
+
+@pytest.mark.parametrize("as_stream", [False, True], ids=["file", "stream"])
+def test_a_start_between_two_seconds_is_that_of_edfio(as_stream, tmp_path):
+    start = datetime.time(10, 11, 12, 250000)
+    signal = edfio.EdfSignal(np.arange(1000) % 90, 100, label="a", physical_range=(-100, 100))
+    notes = [edfio.EdfAnnotation(3.5, None, "a noise")]
+    path = tmp_path / "a.edf"
+    edfio.Edf([signal], starttime=start, annotations=notes).write(path)
+    assert edfio.read_edf(path).starttime == start
+    found = san.read(stream_of(path, tmp_path / "a.san", **LOSSLESS) if as_stream else path)
+    assert (
+        found.start.time() if isinstance(found.start, datetime.datetime) else found.start
+    ) == start
+    assert found.annotations["edf"].onset.tolist() == [3.5]
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("", None),

@@ -1,4 +1,4 @@
-"""Where the gaps of a discontinuous EDF+ or BDF+ file are: each data record says when it began."""
+"""What the data records of an EDF+ or BDF+ file say of when they began: its start and its gaps."""
 
 import re
 import warnings
@@ -12,6 +12,23 @@ from san.signals import Array, columns_of
 
 _BEGAN = re.compile(rb"([+-]\d{1,15}(?:\.\d{1,15})?)\x14")
 _MOST_VALUES = 1 << 28  # of all channels, with the gaps: 2 GB
+
+
+def seconds_before(notes: bytes) -> float:
+    """How long after the time of the header the first data record began; 0 where it does not say.
+
+    Parameters
+    ----------
+    notes : bytes
+        The annotations of a file, as they are attached.
+
+    Examples
+    --------
+    >>> seconds_before(b"+0.25\\x14\\x14\\0+3\\x14a noise\\x14")
+    0.25
+    """
+    found = _BEGAN.match(notes)
+    return float(found[1]) if found else 0.0
 
 
 def places_of(array: Array, where: str) -> list[np.ndarray] | None:

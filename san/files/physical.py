@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from san.files import edf, wfdb_reading, wfdb_recovered
+from san.files import edf, edf_gaps, wfdb_reading, wfdb_recovered
 from san.files.edf_header import FIRST, text_of
 from san.packages import need
 from san.signals import Annotations, Array, columns_of, converter_of, groups_of
@@ -250,6 +250,7 @@ def _of_edf(array: Array) -> list[Physical]:
 
 def _start_of_edf(attached: Mapping[str, bytes]) -> datetime | time | None:
     header = attached[edf.HEADER]
+    later = edf_gaps.seconds_before(attached.get(edf.ANNOTATIONS, b""))
     found = re.fullmatch(rb"(\d\d)\.(\d\d)\.(\d\d)(\d\d)\.(\d\d)\.(\d\d)", header[168:184])
     if found is None:
         return None
@@ -257,11 +258,13 @@ def _start_of_edf(attached: Mapping[str, bytes]) -> datetime | time | None:
     try:
         of_day = time(hour, minute, second)
         if header[88:168].startswith(_NO_DATE[0]) and header[168:176] == _NO_DATE[1]:
-            return of_day
+            return (
+                datetime.combine(datetime(2000, 1, 1), of_day) + timedelta(seconds=later)
+            ).time()
         start = datetime(year + (1900 if year >= _EDF_PIVOT else 2000), month, day)
-    except ValueError:  # no day of a calendar
+        return datetime.combine(start, of_day) + timedelta(seconds=later)
+    except (ValueError, OverflowError):  # no day of a calendar
         return None
-    return datetime.combine(start, of_day)
 
 
 def _annotations_of_edf(array: Array, where: str) -> dict[str, Annotations]:
