@@ -62,10 +62,10 @@ ENOUGH = 0.6
 # Within a bound, what is tried depends on the bits without events. Where a kernel's length takes
 # the first number of bits or more, finer events saved no bytes on any of five leads of MIT-BIH;
 # below it they saved up to half. Where a value takes the second number, no events saved any. Each
-# of the two rules saves half of the time. Of several channels, the first number is that of each, and
-# says only how long kernels are learned: without finer events, both leads of records 100 and 115 had
-# 1 and 2 % more bytes within 2 steps. An excerpt tells more bits than all of the signal takes: events
-# that bring the bytes below SURELY of that do save bytes.
+# of the two rules saves half of the time. Of several channels, the first number is that of each,
+# and says only how long kernels are learned: without finer events, both leads of records 100 and
+# 115 had 1 and 2 % more bytes within 2 steps. An excerpt tells more bits than all of the signal
+# takes: events that bring the bytes below SURELY of that do save bytes.
 BITS_OF_USUAL_EVENTS, BITS_OF_NO_EVENTS, SURELY = 144.0, 1.8, 0.9
 # So many of the dictionaries that seem best are coded, which tells the best of them: of a signal of
 # up to MANY values, of a longer one, and with time for everything. Where events save little, it is
