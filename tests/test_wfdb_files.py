@@ -470,6 +470,36 @@ def test_what_comes_back_is_tried_and_said(command, tmp_path):
     assert json.loads(out)["comes_back_as"]["outcome"] == "same files but for the samples"
 
 
+def test_annotations_that_the_stream_does_not_hold_are_named(command, tmp_path):
+    write_record(tmp_path)
+    (tmp_path / "r.atr").write_bytes(b"\x01\x04\0\0")
+    (tmp_path / "r.txt").write_text("no annotations")
+    without = "comes back as: same files; not in the stream: r.atr\n"
+    code, out, _ = command("compress", "r", "r.san", "--lossless", "--no-annotations", "--exact")
+    assert code == 0 and out.endswith(without)
+    code, out, _ = command("verify", "r", "r.san")
+    assert code == 0 and out.endswith("kept: lossless\n" + without)
+    code, out, _ = command("compress", "r.hea", "s.san", "--max-error", 2, "--no-events")
+    assert code == 0 and out.endswith("comes back as: same files but for the samples\n")
+    for number in range(22):
+        (tmp_path / f"r.q{number:02}").write_bytes(b"\x01\x04\0\0")
+    code, out, _ = command("verify", "r", "s.san")
+    names = ", ".join(f"r.q{number:02}" for number in range(20))
+    words = f"same files but for the samples; not in the stream: {names} and 2 more\n"
+    assert code == 0 and out.endswith(f"comes back as: {words}")
+
+
+def test_annotations_of_segments_that_the_stream_does_not_hold_are_named(there, tmp_path):
+    write_record(there, "r_1")
+    write_segments(there, ["r_1", "r_1"], [FRAMES, FRAMES])
+    array = streams.read_file(there / "r", exact=True)
+    assert str(try_restoring(there / "r", array, True)) == SAME
+    (there / "r_1.qrs").write_bytes(b"\x01\x04\0\0")
+    (there / "r_2.qrs").write_bytes(b"\x01\x04\0\0")
+    found = try_restoring(there / "r", array, True)
+    assert str(found) == "same files; not in the stream: r_1.qrs" and found.is_same
+
+
 def test_flac_of_another_encoder_is_named_and_can_be_refused(recordings, command, tmp_path):
     record = recordings / "wfdb-formats" / "mixedsignals"
     if not record.with_suffix(".hea").is_file():

@@ -15,6 +15,7 @@ from san.wfdb_records.record import file_of
 SAME, SAME_BUT_SAMPLES = "same files", "same files but for the samples"
 OTHER_BYTES, OTHER_FILES = "same samples, other bytes", "other bytes besides the samples"
 _BLOCK = 1 << 20  # bytes that are compared at once
+_MOST_NAMED = 20  # files in one line
 
 
 @dataclass(frozen=True)
@@ -28,19 +29,23 @@ class Restoration:
         or "other bytes besides the samples".
     differences : tuple of str
         Each file that has other bytes, and why, in words.
+    not_held : tuple of str
+        Annotation files of a WFDB record that are there, and that the stream does not hold: it was
+        made without them, or before them.
     """
 
     outcome: str
     differences: tuple[str, ...] = ()
+    not_held: tuple[str, ...] = ()
 
     @property
     def is_same(self) -> bool:
-        """Whether nothing differs, but for samples within an error."""
+        """Whether nothing of what the stream holds differs, but for samples within an error."""
         return not self.differences
 
     @property
     def as_json(self) -> dict[str, Any]:
-        """The same as JSON holds it."""
+        """What comes back, as JSON holds it."""
         return {"outcome": self.outcome, "differences": list(self.differences)}
 
     def refuse_other_bytes(self, path: Path) -> None:
@@ -49,7 +54,12 @@ class Restoration:
             raise ValueError(f"{path} would not come back as it is: {self}")
 
     def __str__(self) -> str:
-        return ": ".join(filter(None, [self.outcome, "; ".join(self.differences)]))
+        said = ": ".join(filter(None, [self.outcome, "; ".join(self.differences)]))
+        if not self.not_held:
+            return said
+        more = len(self.not_held) - _MOST_NAMED
+        names = ", ".join(self.not_held[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+        return f"{said}; not in the stream: {names}"
 
 
 def try_restoring(path: Path, array: Array, exact: bool) -> Restoration | None:
@@ -78,6 +88,7 @@ def try_restoring(path: Path, array: Array, exact: bool) -> Restoration | None:
     if path == arrays.STANDARD or not (known or path.suffix.lower() in (".npy", ".csv")):
         return None
     name = path.name if path.suffix.lower() not in (".hea", ".dat") else path.stem
+    not_held: tuple[str, ...] = ()
     if wfdb_reading.is_record(array):  # its files are in memory before they are written
         written = wfdb_writing.files_of(name, array, exact)
         compared = [n for n in sorted(written) if exact or not _holds_samples(n, array)]
@@ -86,10 +97,12 @@ def try_restoring(path: Path, array: Array, exact: bool) -> Restoration | None:
             for n in compared
             if not _holds(file_of(path.parent / n), written[n])
         )
+        beside = wfdb_reading.annotation_files(path.with_name(name), array.attachments)
+        not_held = tuple(file for file in beside if file not in written)
     else:
         differences = _differences(path, array, name, exact)
     same, other = (SAME, OTHER_BYTES) if exact else (SAME_BUT_SAMPLES, OTHER_FILES)
-    return Restoration(other if differences else same, differences)
+    return Restoration(other if differences else same, differences, not_held)
 
 
 def _differences(path: Path, array: Array, name: str, exact: bool) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ can write the same files again. Samples are as the files have them: a skew is no
 """
 
 import glob
+import os
 import re
 import struct
 import zlib
@@ -173,6 +174,29 @@ def annotations_of(
             left_out.append(f"{path.name} is left out: {problem}")
         else:
             found[root + ANNOTATIONS + ending] = path.read_bytes()
+    return found
+
+
+def annotation_files(record: Path, attachments: Mapping[str, bytes]) -> list[str]:
+    """The names of the annotation files that lie beside a record, with those of its segments.
+
+    Parameters
+    ----------
+    record : Path
+        Without an ending.
+    attachments : mapping of str to bytes
+        Of what was read of it.
+    """
+    headers = attached_headers(attachments)
+    signal_files = {file.lower() for each in headers.headers.values() for file in each.files}
+    names, found = {record.name, *headers.contents}, []
+    for file in sorted(os.listdir(record.parent)):
+        stem, _, ending = file.rpartition(".")
+        path = record.parent / file
+        if stem not in names or file.lower() in signal_files or not is_annotations(ending):
+            continue
+        if path.is_file() and not _problem_of_annotations(ending, path.stat().st_size):
+            found.append(file)
     return found
 
 
