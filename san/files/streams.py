@@ -1,7 +1,8 @@
 """How a file becomes a stream, and the stream the file again; and how both are compared.
 
 The stream holds the signals of the rate that has the most samples. Signals of other rates are
-streams of their own, attached to it as `signals/1`, `signals/2` ...
+streams of their own, attached to it as `signals/1`, `signals/2` ... So are times of a table that
+follow no rate; see `table_apart`.
 """
 
 from collections.abc import Callable
@@ -114,8 +115,7 @@ def encode_array(
 
 def decode(decoder: Decoder, progress: Callable[[float], None] = silent) -> Array:
     """Decode all that a stream holds: samples of every rate, and the attached files."""
-    found = decoder.info.attachments
-    attached = {name: decoder.attachment(name) for name in found if not name.startswith(OTHERS)}
+    attached = _attached(decoder)
     others = tuple(decode(other) for other in decoders(decoder)[1:])
     info = decoder.info
     x = decoder.read(progress=progress)
@@ -124,12 +124,25 @@ def decode(decoder: Decoder, progress: Callable[[float], None] = silent) -> Arra
 
 def decoders(decoder: Decoder) -> list[Decoder]:
     """The decoder of the stream itself, and those of signals of other rates."""
-    names = [name for name in decoder.info.attachments if name.startswith(OTHERS)]
+    names = _others(decoder)
     others = [Decoder(decoder.attachment(name)) for name in names]
     for name, other in zip(names, others, strict=True):
         if other.info.attachments:
             raise CorruptStream(f"the signals {name!r} hold attachments: they can have none")
     return [decoder, *others]
+
+
+def _others(decoder: Decoder) -> list[str]:
+    """Names of the attached signals of other rates. Those of a table are its times."""
+    found = decoder.info.attachments
+    return [] if tables.COLUMNS in found else [name for name in found if name.startswith(OTHERS)]
+
+
+def _attached(decoder: Decoder) -> dict[str, bytes]:
+    """The attached files, without signals of other rates."""
+    others = _others(decoder)
+    found = decoder.info.attachments
+    return {name: decoder.attachment(name) for name in found if name not in others}
 
 
 def is_exact(info: Info) -> bool:
@@ -221,7 +234,8 @@ def compare_file(
         kept = name in decoder.info.attachments
         if name == wfdb_reading.NAME:  # a copy may have another
             continue
-        if kept and decoder.attachment(name) != data:
+        same = tables.are_same if name == tables.APART else bytes.__eq__
+        if kept and not same(decoder.attachment(name), data):
             broken.append(f"its {name} is not that of {path}")
     return FileComparison(tuple(found), tuple(broken), array)
 
@@ -277,13 +291,8 @@ def _with_samples_of(array: Array, decoder: Decoder) -> Array:
 
     The arrays are as a decoder gives them: in native byte order, one row after the other.
     """
-    attached = {
-        name: decoder.attachment(name)
-        for name in decoder.info.attachments
-        if not name.startswith(OTHERS)
-    }
     native = array.x.dtype.newbyteorder("=")
-    return replace(array, x=np.ascontiguousarray(array.x, native), attachments=attached)
+    return replace(array, x=np.ascontiguousarray(array.x, native), attachments=_attached(decoder))
 
 
 def _short(texts: tuple[str, ...]) -> tuple[str, ...]:

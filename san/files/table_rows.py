@@ -12,6 +12,7 @@ import numpy as np
 
 from san import times
 from san.files import table_forms
+from san.files.table_apart import times_of
 from san.files.table_layout import LONGEST_MISSING
 from san.signals import Array, columns_of
 
@@ -129,14 +130,14 @@ def lines_of(array: Array, said: dict[str, Any]) -> Iterator[str]:
     """The rows of a table as texts, as its attachment says."""
     x = columns_of(array.x)
     ruler, place = ruler_of(said, array.fs), int(said.get("place", 0))
-    count = x.shape[1] + (ruler is not None)
+    moments = times_of(array.attachments, len(x)) if ruler is None else ruler.times(len(x))
+    count = x.shape[1] + (moments is not None)
     columns = _columns_of(said["columns"], count)
     separator, decimal = said.get("separator", ","), said.get("decimal", ".")
     if len(separator) > 2:
         raise Damaged("its separator is too long")
     if separator == "  " or decimal not in (".", ","):
         raise Damaged("its separators are none")
-    moments = None if ruler is None else ruler.times(len(x))
     for begin in range(0, len(x), BLOCK):
         block = [x[begin : begin + BLOCK, c] for c in range(x.shape[1])]
         if moments is not None:

@@ -24,6 +24,7 @@ class Times(NamedTuple):
     ruler: times.Ruler | None = None
     began: str | float | None = None  #: the first time, as the attachment has it
     notes: tuple[str, ...] = ()
+    apart: bool = False  #: whether the times go beside the samples, see `table_apart`
 
 
 def time_column(
@@ -100,13 +101,15 @@ def find_times(
     ruler = exactly if exact else near
     if x.shape[1] == 1:
         ruler = None  # times alone are a channel
+    apart = near is None and not exact and x.shape[1] > 1
     rate = near.fs * per_second if near else None
     if rate is not None and per_second != 1 and abs(float(f"{rate:.12g}") / rate - 1) < 1e-12:
         rate = float(f"{rate:.12g}")
     notes = []
     if near is None:
+        kept = "beside the samples, without loss" if apart else "as a channel"
         notes.append(
-            f"the times in {name!r} of {path} have no even rate: they are kept as a channel"
+            f"the times in {name!r} of {path} have no even rate: they are kept {kept}"
             + ("" if fs else ", and --fs gives the rate")
         )
     elif rate is not None and rate < 1 and not known and not fs:
@@ -117,7 +120,7 @@ def find_times(
     elif fs and rate is not None and abs(rate / fs - 1) > 1e-3:
         notes.append(f"the times in {name!r} of {path} say {rate:g} Hz; --fs {fs:g} is used")
     began = _began(columns, x, column, name, per_second)
-    return Times(column, fs or rate, ruler, began, tuple(notes))
+    return Times(column, fs or rate, ruler, began, tuple(notes), apart)
 
 
 def _began(

@@ -15,8 +15,10 @@ import numpy as np
 
 from san import times
 from san.files import table_times
+from san.files.table_apart import APART, are_same, packed
 from san.files.table_columns import Rows, forms_of, like_thousands, numbers_of
 from san.files.table_fields import text_of
+from san.files.table_forms import has_ticks
 from san.files.table_layout import Layout, TableOptions, find_layout
 from san.files.table_odd_rows import find_odd_rows
 from san.files.table_rows import (
@@ -31,7 +33,17 @@ from san.files.table_times import Times, start_of
 from san.files.table_words import found_in_words, warnings_of
 from san.signals import Array
 
-__all__ = ["COLUMNS", "as_before", "as_then", "content_of", "read", "said_in", "start_of"]
+__all__ = [
+    "APART",
+    "COLUMNS",
+    "are_same",
+    "as_before",
+    "as_then",
+    "content_of",
+    "read",
+    "said_in",
+    "start_of",
+]
 
 KEYS = ("line", "start", "decimals", "digits", "multiplied")  # what 0.4 wrote
 
@@ -100,15 +112,16 @@ def read(
     columns, x = numbers_of(rows, layout, forms)
     found = table_times.find_times(path, layout, columns, x, place, fs, exact, options)
     attached = _said_of(layout, columns, found, ended, options, fs)
-    whole = x
+    whole, beside = x, {}
+    if found.apart:
+        beside = _beside(path, rows, columns, found, x)
     names, units = layout.names, layout.units
-    if found.ruler is not None:
-        assert found.column is not None
+    if found.column is not None and (found.ruler is not None or found.apart):
         x = np.delete(x, found.column, axis=1)
         names = names[: found.column] + names[found.column + 1 :]
         units = units[: found.column] + units[found.column + 1 :]
     kept = x[:, 0] if x.shape[1] == 1 else x
-    array = Array(kept, found.fs, units, names, {COLUMNS: _json(attached)})
+    array = Array(kept, found.fs, units, names, {COLUMNS: _json(attached)} | beside)
     inexact = None
     if exact:
         odd, inexact = find_odd_rows(array, attached, rows, columns)
@@ -160,7 +173,8 @@ def _said_of(
             said["decimals"] = ruler.decimals
         said |= {"multiplied": True} if ruler.multiplied else {}
         said |= {"rate": ruler.fs} if ruler.fs != found.fs else {}
-        said |= {"place": found.column} if found.column else {}
+    if found.column and (ruler is not None or found.apart):
+        said["place"] = found.column
     said |= {} if found.began is None else {"began": found.began}
     said |= {"head": list(layout.head)} if list(layout.head) != [said["line"]] else {}
     usual = {"encoding": "utf-8", "mark": False, "newline": "\n", "separator": ",", "decimal": "."}
@@ -174,6 +188,30 @@ def _said_of(
         written.pop()
     said["columns"] = written
     return said | {"given": options.given | ({"fs": True} if fs else {})}
+
+
+def _beside(
+    path: Path, rows: Rows, columns: Sequence[Column], found: Times, x: np.ndarray
+) -> dict[str, bytes]:
+    """The attachment of times that follow no rate, of a table within an error.
+
+    Raises
+    ------
+    ValueError
+        If float64 does not hold each of them.
+    """
+    layout, place = rows.layout, found.column
+    assert place is not None
+    name = layout.name_of(place)
+    if has_ticks(columns[place].form):
+        said = _said_of(layout, columns, Times(), True, TableOptions(), None)
+        if place in find_odd_rows(Array(x, None), said, rows, columns).columns:
+            raise ValueError(
+                f"the times in {name!r} of {path} have no even rate, and more digits than float64 "
+                f"holds: compress the table with --lossless, or give --time-column none, and they "
+                f"may change as other columns do"
+            )
+    return {APART: packed(x[:, place], name)}
 
 
 def _is_line_of(line: str, layout: Layout) -> bool:
