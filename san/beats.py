@@ -293,7 +293,7 @@ def of_recording(recording: Recording, channels: Sequence[int] | None = None) ->
     else:
         part, columns = _chosen((recording, *recording.others), channels)
     if part.fs is None:
-        raise ValueError("beats need a sampling rate, and none is known: give fs")
+        raise ValueError("beats need a sampling rate, and none is known: give fs (--fs)")
     names, units = (
         tuple(texts[c] for c in columns) if texts else () for texts in (part.names, part.units)
     )

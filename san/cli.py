@@ -29,6 +29,8 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; the entry point `san`."""
+    if sys.stderr is None:  # it was closed, and what is said must not go to standard output
+        sys.stderr = open(os.devnull, "w")
     warnings.formatwarning = _warning
     _show_log()
     try:

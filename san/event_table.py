@@ -193,7 +193,7 @@ def _of_stream(
     recording: Recording, decoder: Decoder, found: StreamEvents, decoded: np.ndarray
 ) -> EventTable:
     """The events of a stream in physical units, with what they leave of the decoded signal."""
-    y = np.asarray(decoded, np.float64).reshape(len(decoded), -1)
+    y = np.asarray(decoded, np.float64).reshape(len(decoded), recording.x.shape[1])
     kernels = np.zeros((0, y.shape[1], 1))
     if decoder.dictionary is not None:
         kernels = decoder.dictionary.kernels.astype(np.float64) / (1 << SCALE)

@@ -49,6 +49,8 @@ def write_standard(content: bytes) -> None:
 
     Where Python does not buffer (PYTHONUNBUFFERED), a call writes as much as the system takes.
     """
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
     left = memoryview(content)
     while left:
         written = sys.stdout.buffer.write(left)

@@ -422,6 +422,9 @@ def test_folders_are_compared_record_by_record(command, tmp_path):
     "arguments, words",
     [
         (["beats", "r", "r.san"], "must end with .csv, .json or .parquet"),
+        (["beats", "r", "r.txt"], "r.txt must end with .csv, .json or .parquet"),
+        (["beats", "r", "n.csv", "r.tsv"], "r.tsv must end with .csv, .json or .parquet"),
+        (["beats", "r", "r"], "r must end with .csv, .json or .parquet"),
         (["beats", "r", "r.csv"], "r.csv is there: give --force to replace it"),
         (["beats", "nowhere"], "nowhere"),
         (["compare", "r.atr", "missing.csv"], "missing.csv is not there"),

@@ -5,6 +5,8 @@ import doctest
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +45,28 @@ def test_there_and_back(name, target, san, tmp_path):
     assert x.shape == y.shape and x.dtype == y.dtype
     assert target != "--lossless" or np.array_equal(x, y)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["back.npy", "x.npy", "y.npy", "z.san"]
+
+
+@pytest.mark.parametrize("line, code, words", [
+    ("verify x.npy z.san 2>&-", 0, "kept: lossless"),
+    ("compress x.npy - --lossless 2>&- | cmp - z.san", 0, ""),
+    ("compress x.npy - --lossless >&-", 2, "standard output is closed"),
+    ("decompress - y2.npy <&-", 2, "standard input is closed: give the name of a file"),
+], ids=["verify", "compress", "no output", "no input"])  # fmt: skip
+def test_closed_standard_streams(san, line, code, words):
+    san("compress", "x.npy", "z.san", "--lossless")
+    script = f"set -o pipefail; {sys.executable} -m san {line}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == code and words in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", [".", ""], ids=["point", "empty"])
+def test_a_folder_is_no_place_for_one_recording(san, name):
+    san("compress", "x.npy", "z.san", "--lossless")
+    code, out, err = san("decompress", "z.san", name)
+    assert (code, out) == (2, "")
+    assert err == "san: . is a folder: name the file or the record that it gets\n"
 
 
 def test_a_part_is_decoded(san):

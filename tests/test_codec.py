@@ -7,6 +7,7 @@ import io
 import subprocess
 import sys
 import tracemalloc
+import types
 
 import numpy as np
 import pytest
@@ -378,6 +379,18 @@ def test_what_is_asked_wrongly_is_said(arguments, error, words):
 def test_arrays_that_are_refused(x, error, words):
     with pytest.raises(error, match=words):
         san.compress(x, lossless=True)
+
+
+def test_an_encoder_refuses_a_masked_array():
+    encoder = san.Encoder(io.BytesIO(), np.int16, lossless=True)
+    with pytest.raises(TypeError, match="must not be a masked array: fill it"):
+        encoder.write(np.ma.array(np.arange(4, dtype=np.int16), mask=[0, 1, 0, 1]))
+
+
+def test_arrays_are_no_masked_arrays_while_another_thread_loads_numpy_ma(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numpy.ma", types.ModuleType("numpy.ma"))
+    x = np.arange(40) / 8
+    assert np.array_equal(san.decompress(san.compress(x, lossless=True)), x)
 
 
 SMALL = {

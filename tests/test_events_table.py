@@ -142,6 +142,16 @@ def test_parquet_is_written_or_the_package_that_is_missing_is_named(command, rec
         assert code == 0 and "position" in pandas.read_parquet("e.parquet")
 
 
+@pytest.mark.parametrize("shape", [(0,), (0, 3)], ids=["one channel", "three channels"])
+def test_a_stream_without_samples_has_an_empty_table(command, tmp_path, shape):
+    np.save(tmp_path / "x.npy", np.zeros(shape, np.int16))
+    (tmp_path / "x.san").write_bytes(san.compress(np.zeros(shape, np.int16), lossless=True))
+    for source in ["x.san", "x.npy"]:
+        code, out, error = command("events", source, "e.csv", "--force")
+        assert (code, error) == (0, "") and out.startswith("0 events\n")
+        assert len(Path("e.csv").read_text().splitlines()) == 1
+
+
 def test_a_stream_without_events_has_an_empty_table(command, tmp_path):
     (tmp_path / "x.san").write_bytes(san.compress(bumps(), fs=300, prdn=8, events=False))
     code, out, _ = command("events", "x.san", "e.csv", "e.events")

@@ -30,7 +30,7 @@ from san.codec.numbers.integers import (
     restore,
     to_integers,
 )
-from san.codec.numbers.narrowing import narrowed, stream_dtype
+from san.codec.numbers.narrowing import narrowed, refuse_masked, stream_dtype
 from san.codec.numbers.steps import FINEST
 from san.codec.options import (
     HeaderPlan,
@@ -194,6 +194,7 @@ embed_dictionary, units, names, attachments, effort, device
         """Add samples, (n,) or (n, channels); chunks are written as they fill."""
         if self._finished:
             raise RuntimeError("the stream is finished")
+        refuse_masked(x)
         part = np.asarray(x)
         if part.dtype.newbyteorder("=") != self._given_dtype:
             raise TypeError(f"parts must be {self._given_dtype}, got {part.dtype}")

@@ -195,6 +195,8 @@ def decompress(
 ) -> None:
     """Decode a stream, or some of its samples."""
     parts.say_unit(start=start, stop=stop)
+    if not out.name:
+        raise ValueError(f"{out} is a folder: name the file or the record that it gets")
     if out != STANDARD and out.suffix.lower() not in ENDINGS:
         raise ValueError(
             f"{out} must end with .npy, .csv, .edf or .bdf, or name a WFDB record: with .hea if "

@@ -18,6 +18,8 @@ def opened(source: Path) -> Iterator[BinaryIO]:
     """The file of a stream; standard input is read whole, because a stream is read from its end."""
     with naming(source):
         if source == STANDARD:
+            if sys.stdin is None:
+                raise OSError("standard input is closed: give the name of a file")
             yield io.BytesIO(sys.stdin.buffer.read())
         else:
             with open(source, "rb") as file:

@@ -21,8 +21,8 @@ def warm(
 ) -> None:
     """Compile now what the first call of each command would otherwise compile.
 
-    Run it once when you build a container image, or in a job of a CI. Without the packages of the networks
-    the codec alone is compiled.
+    Run it once when you build a container image, or in a job of a CI. Without the packages of the
+    networks the codec alone is compiled.
     """
     from san import warming
 

@@ -6,7 +6,6 @@ from typing import Any, Protocol
 from san.command.files import check_free
 
 TABLES = (".csv", ".json", ".parquet")
-_OTHERS = (".san", ".hea", ".dat", ".html", ".edf", ".bdf", ".npy")  # of other files that SAN knows
 
 
 class Table(Protocol):
@@ -20,8 +19,11 @@ class Table(Protocol):
 
 def check(files: list[Path], force: bool) -> None:
     """Refuse names with endings of other files, and files that are there."""
+    from san.files.wfdb_reading import is_annotations
+
     for file in files:
-        if not file.suffix or file.suffix.lower() in _OTHERS:
+        ending = file.suffix.lower()
+        if ending not in TABLES and not is_annotations(ending[1:]):
             raise ValueError(
                 f"{file} must end with .csv, .json or .parquet, or with the name of an annotator "
                 "such as .qrs"

@@ -35,7 +35,7 @@ def ratio_of(rate: float | None, fs: float | None, name: str) -> Fraction:
     if rate == fs:
         return Fraction(1)
     if rate is None or fs is None:
-        raise ValueError(f"{name} does not state its sampling rate, and others do: give fs")
+        raise ValueError(f"{name} does not state its sampling rate, and others do: give fs (--fs)")
     ratio = Fraction(rate / fs).limit_denominator(LARGEST_FACTOR)
     if ratio.numerator not in range(1, LARGEST_FACTOR + 1) or abs(ratio * fs - rate) > 1e-6 * rate:
         raise ValueError(

@@ -51,7 +51,7 @@ def read_set(path: Path, fs: float | None = None) -> BeatList:
     if rate is None:
         raise ValueError(
             f"{path} has times in samples, and no header {path.with_suffix('.hea').name} is beside "
-            "it: give fs"
+            "it: give fs (--fs)"
         )
     return beat_list(notes.position, notes.symbol, rate)
 

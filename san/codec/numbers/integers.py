@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from san.codec.numbers.bits import join_bits, split_bits
 from san.codec.numbers.gaps import crop_gaps, fill_gaps, find_gaps, no_gaps, pack_gaps, unpack_gaps
 from san.codec.numbers.grids import BITS, LARGEST, Scale
-from san.codec.numbers.narrowing import is_masked, refusal
+from san.codec.numbers.narrowing import refusal, refuse_masked
 from san.codec.numbers.representation import (
     DTYPES,
     Representation,
@@ -301,8 +301,7 @@ def _clipped(k: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def _checked(x: ArrayLike) -> np.ndarray:
     """The array in native byte order; an error says why it is refused."""
-    if is_masked(x):
-        raise TypeError("x must not be a masked array: fill it, with NaN for instance")
+    refuse_masked(x)
     array = np.asarray(x)
     native = array.dtype.newbyteorder("=")
     if native not in DTYPES:

@@ -28,9 +28,18 @@ _WAYS = {
 
 
 def is_masked(x: object) -> TypeGuard["np.ma.MaskedArray"]:
-    """Whether x is a masked array. Where nobody has loaded numpy.ma there are none."""
-    masks = sys.modules.get("numpy.ma")
-    return masks is not None and isinstance(x, masks.MaskedArray)
+    """Whether x is a masked array. Where nobody has loaded numpy.ma there are none.
+
+    While another thread loads it, it has no `MaskedArray` yet.
+    """
+    kind = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
+    return kind is not None and isinstance(x, kind)
+
+
+def refuse_masked(x: object) -> None:
+    """Refuse a masked array: a stream has no place for its mask."""
+    if is_masked(x):
+        raise TypeError("x must not be a masked array: fill it, with NaN for instance")
 
 
 def narrowed(x: ArrayLike) -> np.ndarray:
