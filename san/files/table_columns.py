@@ -9,7 +9,7 @@ import numpy as np
 
 from san.files import table_forms, table_moments
 from san.files.table_fields import is_number, no_number, raw_fields, unquoted
-from san.files.table_layout import Layout
+from san.files.table_layout import COMMENTS, Layout
 from san.files.table_rows import BLOCK, WIDEST, Column
 
 MOST_COLUMNS = 4096  # of a table, which take a second; a stream has 1,024 channels unless told
@@ -35,11 +35,20 @@ class Rows:
         return [n for n in range(self.first, len(self.lines)) if not self._is_between(n)]
 
     def _is_between(self, number: int) -> bool:
-        """Whether a line is none of the rows: it is empty, and no missing value of one column."""
-        if self.lines[number].strip():
-            return False
+        """Whether a line is no row: a comment, or empty and no missing value of one column."""
+        line = self.lines[number]
+        if line.strip():
+            return line.lstrip()[0] in COMMENTS and self.layout.is_comment(line)
         more = self.lines[number + 1 : number + 100]
-        return self.layout.columns > 1 or not any(line.strip() for line in more)
+        is_comment = self.layout.is_comment
+        return self.layout.columns > 1 or not any(m.strip() and not is_comment(m) for m in more)
+
+    @property
+    def comments(self) -> int:
+        """How many lines between the rows, and after them, are comments."""
+        rows = set(self.places)
+        between = (n for n in range(self.first, len(self.lines)) if n not in rows)
+        return sum(bool(self.lines[n].strip()) for n in between)
 
     def blocks(self) -> Iterator[tuple[list[int], list[list[str]]]]:
         """Numbers of lines, counted from 1, and their fields with quotes but without blanks."""

@@ -115,6 +115,10 @@ class Layout:
         """The name of a column, or its number from 1."""
         return self.names[column] if self.names else f"column {column + 1}"
 
+    def is_comment(self, line: str) -> bool:
+        """Whether a line is no row but a remark; a missing value such as #N/A begins a row."""
+        return line.lstrip().startswith(COMMENTS) and not self.is_missing(self.split(line)[0])
+
     def is_missing(self, text: str) -> bool:
         """Whether a field stands for a missing value."""
         return text in self.missing or text.lower() in self.missing
@@ -252,7 +256,7 @@ def _first_row(
         return first
     for number in range(first, len(lines)):
         line = lines[number]
-        if not line.strip() or line.lstrip().startswith(COMMENTS):
+        if not line.strip() or layout.is_comment(line):
             continue
         fields = layout.split(line)
         if len(fields) == layout.columns and _is_row(fields, layout, said):

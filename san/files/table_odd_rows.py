@@ -1,7 +1,7 @@
 """Which lines of a table are kept as they are, because no form of the columns gives them.
 
 All are kept where they are few. A line is kept in any case if it would come back with another whole
-number, clock time or date: float64 does not hold all of these.
+number, clock time or date: float64 does not hold all of these. So are comments.
 """
 
 import re
@@ -47,7 +47,7 @@ def find_odd_rows(
         if allowed >= 0:
             odd[str(number)] = line
         changed = _changed(line, other, rows, columns) if other else frozenset()
-        if changed:
+        if changed or other is None or _has_comment(line, rows):
             needed[str(number)] = line
             inexact |= changed
     return OddRows(odd if allowed >= 0 else needed, frozenset(inexact))
@@ -60,6 +60,11 @@ def _with_what_is_between(rows: Rows) -> Iterator[str]:
         yield rows.layout.newline.join(rows.lines[begin : place + 1])
         begin = place + 1
     yield from rows.lines[begin:]
+
+
+def _has_comment(line: str, rows: Rows) -> bool:
+    """Whether something other than empty lines stands before a row."""
+    return bool(line.rpartition(rows.layout.newline)[0].strip())
 
 
 def _changed(line: str, other: str, rows: Rows, columns: Sequence[Column]) -> frozenset[int]:

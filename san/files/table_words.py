@@ -37,6 +37,14 @@ def found_in_words(path: Path, layout: Layout, array: Array, found: Times) -> st
     return ", ".join(parts)
 
 
+def comments_in_words(count: int, exact: bool) -> Iterator[str]:
+    """What is said of comments among the rows of a table."""
+    if count:
+        are = "line is a comment" if count == 1 else "lines are comments"
+        kept = "the table gets them back" if exact else "within an error they are left out"
+        yield f"{count} {are} between the rows or after them: {kept}"
+
+
 def warnings_of(
     layout: Layout,
     columns: Sequence[Column],

@@ -30,7 +30,7 @@ from san.files.table_rows import (
     unreadable,
 )
 from san.files.table_times import Times, start_of
-from san.files.table_words import found_in_words, warnings_of
+from san.files.table_words import comments_in_words, found_in_words, warnings_of
 from san.signals import Array
 
 __all__ = [
@@ -128,6 +128,7 @@ def read(
         if odd:
             attached["rows"] = odd
             array = replace(array, attachments={COLUMNS: _fitting(path, attached)})
+    doubts += comments_in_words(rows.comments, exact)
     warnings = warnings_of(layout, columns, found.column, whole, inexact)
     notes = (found_in_words(path, layout, array, found), *found.notes, *doubts, *warnings)
     return replace(array, notes=notes)
