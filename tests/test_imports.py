@@ -112,8 +112,8 @@ ORDER = {
         settings""",
     "archives": "verify kinds workers record_to_stream records failures options walk manifest",
     "files": """reading streams restoring arrays npy tables table_words table_times table_odd_rows
-        table_columns table_rows table_apart table_layout table_fields table_forms table_moments
-        physical edf_gaps edf edf_header wfdb_writing wfdb_recovered wfdb_reading""",
+        table_columns table_rows table_apart table_layout table_commas table_fields table_forms
+        table_moments physical edf_gaps edf edf_header wfdb_writing wfdb_recovered wfdb_reading""",
     "heartbeats": """annotation_sets fidelity detection shapes leads candidates choosing bands
         which_leads agreement""",
     "wfdb_records": "segments record samples flac header formats annotations",

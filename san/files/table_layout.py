@@ -12,6 +12,7 @@ from typing import Any
 
 from san import times
 from san.files import table_moments
+from san.files.table_commas import is_one_column, question_pairs
 from san.files.table_fields import (
     NUMBER,
     THOUSANDS,
@@ -156,7 +157,7 @@ def find_layout(path: Path, lines: Sequence[str], said: TableOptions) -> Layout:
         separator=delimiter + " " * blank, decimal=decimal, columns=columns, missing=missing
     )
     if said.delimiter is None and delimiter == "," and decimal == ".":
-        _question_pairs(path, [row for row in rows if len(row) == columns])
+        question_pairs(path, [row for row in rows if len(row) == columns])
     first = _first_row(path, lines, skipped, layout, said)
     ends = {row[-1] for row in rows[len(rows) // 2 :]}
     layout = replace(layout, head=tuple(lines[:first]))
@@ -176,7 +177,7 @@ def _separators(
         delimiter = found[0] if found else ","
         if delimiter == "," and (said.decimal == "," or said.decimal is None):
             quoted = all('"' in line for line in later if "," in line)
-            if not quoted and (said.decimal == "," or _is_one_column(sample, missing)):
+            if not quoted and (said.decimal == "," or is_one_column(sample, missing)):
                 return ";", ","  # one column: no line has a semicolon
     if said.decimal is not None:
         return delimiter, said.decimal
@@ -207,44 +208,6 @@ def _are_blanks(lines: Sequence[str], missing: frozenset[str]) -> bool:
         all(is_number(text, decimal) and text[-1] != "," for text in known)
         for decimal in (".", ",")
     )
-
-
-def _is_one_column(sample: Sequence[str], missing: frozenset[str]) -> bool:
-    """Whether commas stand for decimals of one column, as in 0,003.
-
-    A whole number does not begin with zeros, and is not -0; one name stands above one column, a
-    missing value is one column, and blanks fill each column and not the two of them together.
-    """
-    lines = [line for line in sample if line.strip().lower() not in missing]
-    rows = [line.strip().split(",") for line in lines]
-    names = [r for r in rows[:3] if not all(NUMBER.fullmatch(t.strip()) for t in r)]
-    numbers = [r for r in rows if all(re.fullmatch(r"[+-]?\d+", t.strip()) for t in r)]
-    pairs = [r for r in numbers if len(r) == 2]
-    if len(numbers) < len(rows) - len(names) or len(pairs) * 2 < len(numbers) or not pairs:
-        return False
-    if any(len(row) > 2 or row[-1].startswith(("-", "+", " ")) for row in numbers):
-        return False
-    if names:
-        return all(len(row) == 1 for row in names)
-    filled = len({len(line) for line in lines}) == 1 and any(line != line.strip() for line in lines)
-    if len(lines) < len(sample) or (filled and not any(" " in line.strip() for line in lines)):
-        return True
-    zeros = any(len(b) > 1 and b.startswith("0") for _, b in pairs)
-    return zeros or any(a.strip() == "-0" for a, _ in pairs) or len(pairs) < len(numbers)
-
-
-def _question_pairs(path: Path, rows: Sequence[Sequence[str]]) -> None:
-    """Refuse pairs of whole numbers of which the second ones have zeros in front: 0,003,1,050."""
-    has_names = not all(text.lstrip("+-").isdecimal() for text in rows[0])
-    columns = list(zip(*rows[has_names:], strict=True))
-    whole = all(re.fullmatch(r"[+-]?\d+", text) for column in columns[::2] for text in column)
-    digits = all(re.fullmatch(r"\d+", text) for column in columns[1::2] for text in column)
-    zeros = [t for column in columns[1::2] for t in column if len(t) > 1 and t.startswith("0")]
-    if len(columns) >= 4 and len(columns) % 2 == 0 and whole and digits and zeros:
-        raise ValueError(
-            f"{path} has fields as {zeros[0]!r} after a comma, which may be decimals: save it with "
-            "another delimiter, or give --delimiter comma if they are whole numbers"
-        )
 
 
 def _first_row(
