@@ -229,6 +229,15 @@ def test_segments_of_a_fixed_layout_come_back(there, tmp_path):
     assert np.array_equal(recording.x, expected)
 
 
+def test_hundreds_of_segments_come_back(there, tmp_path):
+    names = [f"r_{number}" for number in range(300)]
+    for name in names:
+        write_record(there, name, frames=8)
+    write_segments(there, names, [8] * len(names))
+    before, after = there_and_back(tmp_path)
+    assert after == before and len(after) == 601
+
+
 def test_segments_of_a_variable_layout_and_gaps_come_back(there, tmp_path):
     (there / "layout.hea").write_text(
         "layout 3 250 0\n~ 0 200/mV 12 0 0 0 0 I\n~ 0 200/mV 12 0 0 0 0 II\n"

@@ -52,7 +52,7 @@ Limits(samples=1000)
     dictionary_bytes: int = 2**24
     dictionary_values: int | None = None
     payload_bytes: int | None = None
-    attachments: int = 256
+    attachments: int = 4096
     attachment_bytes: int = 2**26
 
     def check(self, name: str, found: int) -> None:
