@@ -289,8 +289,17 @@ def test_how_many_bits_make_usual_events_enough_depends_on_the_rate(fs, bits):
     signal = Signal(heartbeats(400), 400, fs, None, True)
     assert signal.is_usual(1.01 * bits)
     assert not signal.is_usual(0.99 * bits)
-    both = Signal(np.repeat(signal.x, 2, axis=1), 400, fs, None, True)
-    assert both.is_usual(2.02 * bits) and not both.is_usual(1.98 * bits)
+
+
+@pytest.mark.parametrize(("fs", "bits"), [(360.0, 0.45), (125.0, 1.5), (1000.0, 0.162)], ids=str)
+def test_several_channels_look_for_finer_events_wherever_any_pay(fs, bits):
+    both = Signal(np.zeros((1 << 18, 2), np.int64), 1 << 18, fs, None, True)
+    assert both.is_usual(1.81) and not both.is_usual(1.79)
+    assert both.learns_briefly(2.02 * bits) and not both.learns_briefly(1.98 * bits)
+    one = Signal(both.x[:, :1], 1 << 18, fs, None, True)
+    few = Signal(both.x[:400], 400, fs, None, True)
+    thorough = Signal(both.x, 1 << 18, fs, None, True, thorough=True)
+    assert not any(each.learns_briefly(2.02 * bits) for each in (one, few, thorough))
 
 
 def test_a_start_of_fewer_typical_windows_has_the_first_of_more():
