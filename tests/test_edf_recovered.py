@@ -84,24 +84,24 @@ def test_a_cut_stream_of_a_discontinuous_file_keeps_its_gaps(tmp_path):
     assert np.isnan(found.x).sum() == 5 * FS
 
 
-def test_other_samples_than_the_header_has_are_refused_with_a_way_round(tmp_path):
-    write(tmp_path / "n.edf", (FS, 20))
+@pytest.mark.parametrize(
+    "rates, words",
+    [
+        ((FS, 20), r"samples of 1 rates, and the attached header has 2. `san decompress` to \.npy"),
+        (
+            (FS,),
+            r"samples \[\(50, 1\)\] are not those of the attached header: \[\(3000, 1\)\]. `san",
+        ),
+    ],
+    ids=["of fewer rates", "fewer samples"],
+)
+def test_other_samples_than_the_header_has_are_refused_with_a_way_round(tmp_path, rates, words):
+    write(tmp_path / "n.edf", rates)
     header = (tmp_path / "n.edf").read_bytes()
     blob = san.compress(
         np.zeros((50, 1), np.int16),
         lossless=True,
         attachments={"edf/header": header[: int(header[184:192])]},
     )
-    words = r"samples of 1 rates, and the attached header has 2. `san decompress` to \.npy"
-    with pytest.raises(ValueError, match=words):
-        streams.write_file(Decoder(blob), tmp_path / "b.edf")
-    write(tmp_path / "n.edf", (FS,))
-    header = (tmp_path / "n.edf").read_bytes()
-    blob = san.compress(
-        np.zeros((50, 1), np.int16),
-        lossless=True,
-        attachments={"edf/header": header[: int(header[184:192])]},
-    )
-    words = r"samples \[\(50, 1\)\] are not those of the attached header: \[\(3000, 1\)\]. `san dec"
     with pytest.raises(ValueError, match=words):
         streams.write_file(Decoder(blob), tmp_path / "b.edf")
